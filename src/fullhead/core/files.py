@@ -1,0 +1,48 @@
+"""Files that are whole or absent: write beside, then rename."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fullhead.core.errors import FullheadError
+
+
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` and rename it there once the block ends without an error.
+
+    The temporary keeps the suffix of `path` (writers choose their format by it). An error inside the block leaves
+    whatever stood at `path` untouched. Raises FullheadError when the place cannot be written (no space, no right).
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise FullheadError(f"cannot write {path}: {error.strerror}; choose another place with --out") from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp is private; an export should be as readable as any new file
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno is None or isinstance(error, FileNotFoundError):
+            raise
+        raise FullheadError(f"cannot write {path}: {error.strerror}; free some space or choose another place") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def existing_file(path: str | Path, what: str) -> Path:
+    """`path` as a Path, or a FullheadError that names `what` was expected there."""
+    path = Path(path)
+    if path.is_dir():
+        raise FullheadError(f"{path} is a folder, not {what}: give the file itself")
+    if not path.is_file():
+        raise FullheadError(f"no {what} at {path}: check the spelling, or the folder you are in ({Path.cwd()})")
+    return path
