@@ -1,0 +1,269 @@
+"""Triangles of a level set {field = level}, asking the field for values only near the surface.
+
+A coarse grid is sampled whole. Then the grid is halved again and again: only cells that the surface crosses are split, and
+the surface is followed into every neighbour that it enters, so each piece of which the coarse grid sees one cell comes out
+exactly as if the whole fine grid had been sampled. Marching cubes [Lorensen & Cline 1987] turns the crossed cells into
+triangles.
+
+Notation: a grid of r cells a side has (r + 1)^3 samples; sample (i, j, k) has the key (i (r + 1) + j) (r + 1) + k, and a cell
+has the key of its lowest corner. `keys` are sorted int64 and `values` [S] float32 stand beside them. Corner c of a cell lies
+at (c & 1, c >> 1 & 1, c >> 2); inside means value > level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from fullhead.core.errors import FullheadError
+
+Field = Callable[[Tensor], Tensor]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+CLEARANCE = 1e-3  # of a cell: how far a vertex keeps from a sample, so that distinct vertices never coincide
+CORNERS = np.array([[c & 1, c >> 1 & 1, c >> 2] for c in range(8)])
+EDGES = [(c, axis) for axis in range(3) for c in range(8) if not c >> axis & 1]  # (lower corner, axis)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """`vertices` [V, 3] float32 in world units, `faces` [F, 3] int32 counter-clockwise seen from outside (where the field
+    is low), `queries`: how many points the field was asked for."""
+
+    vertices: Floats
+    faces: NDArray[np.int32]
+    queries: int
+
+
+def extract_surface(
+    field: Field, side: float, level: float, resolution: int, *, coarse: int = 64, chunk: int = 2**18, outside: float = 0.0
+) -> Surface:
+    """The closed surface {field = level} in the cube of `side` world units about the origin.
+
+    field: xyz [N, 3] float32 in world units, on the CPU, N <= chunk -> values [N].  resolution: cells per side.  It is halved
+    while it is even and stays >= coarse; what is left is sampled whole, so powers of two are cheapest.  On the faces of the
+    cube the field counts as `outside` (< level): what reaches them is closed there.  Pieces thinner than a coarse cell are
+    found where they hang together with something larger.  Raises FullheadError when there is no surface.
+    """
+    if not outside < level:
+        raise FullheadError(f"the level must be above {outside:g} (the value outside the box), not {level:g}")
+    grid = _Samples(field, side, level, chunk, outside, start_resolution(resolution, coarse))
+    grid.add(np.arange((grid.r + 1) ** 3))
+    cells = grid.crossed(_all_cells(grid.r))
+    if len(cells) == 0:
+        low, high = grid.values.min(), grid.values.max()
+        raise FullheadError(
+            f"no surface at level {level:g}: the values run from {low:.3g} to {high:.3g}; choose a level between"
+        )
+    while grid.r < resolution:
+        cells = grid.split(cells)
+    return _marching_cubes(grid, cells)
+
+
+def start_resolution(resolution: int, coarse: int) -> int:
+    """The grid that is sampled whole: `resolution` halved while it is even and stays at or above `coarse`."""
+    while resolution % 2 == 0 and resolution // 2 >= coarse:
+        resolution //= 2
+    return resolution
+
+
+class _Samples:
+    """The samples known so far of a grid of `r` cells a side; grows by `add`, doubles its resolution by `split`."""
+
+    def __init__(self, field: Field, side: float, level: float, chunk: int, outside: float, r: int):
+        self.field, self.side, self.level, self.chunk, self.outside, self.r = field, side, level, chunk, outside, r
+        self.keys: Ints = np.empty(0, np.int64)
+        self.values: Floats = np.empty(0, np.float32)
+        self.queries = 0
+
+    def offsets(self, ijk: NDArray[np.int64]) -> Ints:
+        """What to add to a key to step by ijk [..., 3]."""
+        return (ijk[..., 0] * (self.r + 1) + ijk[..., 1]) * (self.r + 1) + ijk[..., 2]
+
+    def ijk(self, keys: Ints) -> Ints:
+        """Grid coordinates [..., 3] of keys [...]."""
+        n = self.r + 1
+        return np.stack([keys // (n * n), keys // n % n, keys % n], axis=-1)
+
+    def add(self, wanted: Ints) -> None:
+        """Sample the sorted, unique keys `wanted` as far as they are not known yet."""
+        new = np.setdiff1d(wanted, self.keys, assume_unique=True) if len(self.keys) else wanted
+        values = np.empty(len(new), np.float32)
+        for first in range(0, len(new), self.chunk):
+            values[first : first + self.chunk] = self._ask(new[first : first + self.chunk])
+        keys = np.concatenate([self.keys, new])
+        order = np.argsort(keys, kind="stable")
+        self.keys, self.values = keys[order], np.concatenate([self.values, values])[order]
+
+    def _ask(self, keys: Ints) -> Floats:
+        ijk = self.ijk(keys)
+        values = np.full(len(keys), self.outside, np.float32)
+        inner = ((ijk > 0) & (ijk < self.r)).all(axis=-1)
+        xyz = ((ijk[inner] / self.r - 0.5) * self.side).astype(np.float32)
+        if len(xyz):
+            values[inner] = self.field(torch.from_numpy(xyz)).detach().cpu().float().numpy()
+            self.queries += len(xyz)
+        if not np.isfinite(values).all():
+            raise FullheadError("the density has values that are not finite (NaN or infinity): the model's weights are broken")
+        return values
+
+    def corners(self, cells: Ints) -> Floats:
+        """Values [M, 8] at the corners of sorted cells whose samples are all known."""
+        low = np.stack([np.searchsorted(self.keys, cells + step) for step in self.offsets(CORNERS[:4])], axis=-1)  # [M, 4]
+        return self.values[np.concatenate([low, low + 1], axis=-1)]  # the sample above in k is the next key
+
+    def crossed(self, cells: Ints) -> Ints:
+        """Those of the sorted `cells` that have corners on both sides of the level."""
+        inside = self.corners(cells) > self.level
+        return cells[inside.any(axis=-1) & ~inside.all(axis=-1)]
+
+    def split(self, cells: Ints) -> Ints:
+        """Double the resolution; crossed cells of the fine grid, sorted, from those of the coarse one."""
+        ijk, known = self.ijk(cells), self.ijk(self.keys)
+        self.r *= 2
+        self.keys = self.offsets(2 * known)
+        parents = self.offsets(2 * ijk)
+        steps = np.stack(np.meshgrid(*[np.arange(3)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+        self.add(_distinct(parents[:, None] + self.offsets(steps)))
+        seen = np.sort((parents[:, None] + self.offsets(CORNERS)).ravel())
+        found = [self.crossed(seen)]
+        while len(frontier := self._entered(found[-1], seen)):  # follow the surface out of the split cells
+            self.add(_distinct(frontier[:, None] + self.offsets(CORNERS)))
+            seen = np.sort(np.concatenate([seen, frontier]))
+            found.append(self.crossed(frontier))
+        return np.sort(np.concatenate(found))
+
+    def _entered(self, cells: Ints, seen: Ints) -> Ints:
+        """Cells outside `seen` that share a face with corners on both sides of the level with one of `cells`."""
+        inside = self.corners(cells) > self.level
+        neighbours = []
+        for axis in range(3):
+            for end in (0, 1):
+                face = inside[:, CORNERS[:, axis] == end]
+                step = self.offsets(np.eye(3, dtype=np.int64)[axis]) * (2 * end - 1)
+                neighbours.append(cells[face.any(axis=-1) & ~face.all(axis=-1)] + step)
+        return np.setdiff1d(_distinct(np.concatenate(neighbours)), seen, assume_unique=True)
+
+
+def _all_cells(r: int) -> Ints:
+    i = np.arange(r)
+    return ((i[:, None, None] * (r + 1) + i[:, None]) * (r + 1) + i).ravel()
+
+
+def _distinct(keys: Ints) -> Ints:
+    """Sorted and without repetition (numpy's own `unique` hashes, which takes five times as long for these)."""
+    keys = np.sort(keys, axis=None)
+    return keys[np.diff(keys, prepend=-1) != 0]
+
+
+def _marching_cubes(grid: _Samples, cells: Ints) -> Surface:
+    """One vertex on every crossed edge of the grid, and the triangles that join them in each cell."""
+    cases = ((grid.corners(cells) > grid.level) << np.arange(8)).sum(axis=-1)
+    edges = triangle_table()[cases]  # [M, T, 3], -1 where a case has fewer than T triangles
+    steps = np.array([3 * grid.offsets(CORNERS[corner]) + axis for corner, axis in EDGES])
+    used = edges[..., 0] >= 0
+    edge_keys = (3 * cells[:, None, None] + steps[edges])[used]  # [F, 3]
+    unique, faces = np.unique(edge_keys, return_inverse=True)
+    start, axis = unique // 3, unique % 3
+    low = grid.values[np.searchsorted(grid.keys, start)]
+    high = grid.values[np.searchsorted(grid.keys, start + grid.offsets(np.eye(3, dtype=np.int64))[axis])]
+    vertices = grid.ijk(start).astype(np.float64)
+    vertices[np.arange(len(axis)), axis] += ((grid.level - low) / (high - low)).clip(CLEARANCE, 1 - CLEARANCE)
+    xyz = (vertices / grid.r - 0.5) * grid.side
+    return Surface(xyz.astype(np.float32), faces.reshape(-1, 3).astype(np.int32), grid.queries)
+
+
+@cache
+def triangle_table() -> NDArray[np.int64]:
+    """Triangles of the 256 cases as triples of indices into EDGES, [256, T, 3], padded with -1.
+
+    On each face of the cell every run of inside corners is cut off by one segment. The rule sees that face alone, so both
+    cells that share it agree and the surface has no holes. The segments join to loops, and the loops are cut into triangles.
+    """
+    cases = [[t for loop in _loops(case) for t in _triangles(loop)] for case in range(256)]
+    table = np.full((256, max(map(len, cases)), 3), -1)
+    for case, triangles in enumerate(cases):
+        table[case, : len(triangles)] = np.reshape(triangles, (-1, 3))
+    return table
+
+
+def _face_corners(axis: int, end: int) -> list[int]:
+    """The corners of one face of the cell, counter-clockwise seen from outside the cell."""
+    u, v = 1 << (axis + 1) % 3, 1 << (axis + 2) % 3
+    ring = [end << axis, (end << axis) + u, (end << axis) + u + v, (end << axis) + v]
+    return ring if end else ring[::-1]
+
+
+def _loops(case: int) -> list[list[int]]:
+    """The closed loops of edges in a cell whose corner c is inside when bit c of `case` is set."""
+    follows: dict[int, int] = {}
+    for axis in range(3):
+        for end in (0, 1):
+            ring = _face_corners(axis, end)
+            inside = [case >> c & 1 for c in ring]
+            for i in range(4):
+                if inside[i] and not inside[i - 1]:  # a run of inside corners begins: from its first edge to its last
+                    j = next(j for j in range(i, i + 4) if not inside[(j + 1) % 4])
+                    follows[_edge(ring[i - 1], ring[i])] = _edge(ring[j % 4], ring[(j + 1) % 4])
+    loops: list[list[int]] = []
+    while follows:
+        loop = [next(iter(follows))]
+        while (after := follows.pop(loop[-1])) != loop[0]:
+            loop.append(after)
+        loops.append(loop)
+    return loops
+
+
+def _edge(a: int, b: int) -> int:
+    return EDGES.index((min(a, b), (a ^ b).bit_length() - 1))
+
+
+def _triangles(loop: list[int]) -> list[list[int]]:
+    """Cut a loop of edges into triangles by diagonals that lie in no face of the cell (the neighbour might use them too)."""
+    if len(loop) == 3:
+        return [loop]
+    for k in range(1, len(loop) - 1):
+        if any(_share_a_face(a, b) for a, b, n in ((loop[0], loop[k], k), (loop[k], loop[-1], len(loop) - 1 - k)) if n > 1):
+            continue
+        parts = [_triangles(part) for part in (loop[: k + 1], loop[k:]) if len(part) > 2]
+        if all(parts):
+            return [[loop[0], loop[k], loop[-1]], *[t for part in parts for t in part]]
+    return []
+
+
+def _share_a_face(a: int, b: int) -> bool:
+    ends = [EDGES[e][0] for e in (a, b)] + [EDGES[e][0] | 1 << EDGES[e][1] for e in (a, b)]
+    return any(len({end >> axis & 1 for end in ends}) == 1 for axis in range(3))
+
+
+def face_components(faces: NDArray[np.int32], n_vertices: int) -> Ints:
+    """For every face [F] the number of the connected piece that it belongs to."""
+    edges = np.concatenate([faces[:, :2], faces[:, 1:]])
+    graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(n_vertices, n_vertices))
+    return connected_components(graph, directed=False)[1][faces[:, 0]]
+
+
+def largest_piece(surface: Surface) -> Surface:
+    """Only the connected piece with the most faces: floaters and the walls of hollows inside are left out."""
+    pieces = face_components(surface.faces, len(surface.vertices))
+    faces = surface.faces[pieces == np.bincount(pieces).argmax()]
+    kept, renumbered = np.unique(faces, return_inverse=True)
+    return Surface(surface.vertices[kept], renumbered.reshape(-1, 3).astype(np.int32), surface.queries)
+
+
+def vertex_normals(vertices: Floats, faces: NDArray[np.int32]) -> Floats:
+    """Unit normals [V, 3]: the mean of the normals of the faces around each vertex, weighted by area."""
+    a, b, c = (vertices[faces[:, i]].astype(np.float64) for i in range(3))
+    doubled_areas = np.cross(b - a, c - a)  # [F, 3]
+    corners = faces.ravel()
+    sums = np.stack([np.bincount(corners, np.repeat(doubled_areas[:, i], 3), len(vertices)) for i in range(3)], axis=-1)
+    return (sums / np.linalg.norm(sums, axis=-1, keepdims=True).clip(1e-30)).astype(np.float32)
