@@ -1,0 +1,332 @@
+"""Read an original snapshot (PanoHead, EG3D, SphereHead) as data, executing nothing in it [pano spec 6].
+
+Such a file is a plain pickle whose own loader runs source text that is stored inside. Here every global that may occur has a
+function below that builds a plain value; `fullhead.convert.pickles` refuses all others. Tensors are windows into storages, so
+a file that repeats one a thousand times costs nothing.
+"""
+
+import mmap
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fullhead.convert.pickles import MAX_NAME, Global, Refused, Source, Vocabulary, expect, read_pickle, show
+from fullhead.core.errors import FullheadError
+from fullhead.core.files import existing_file
+
+MAX_OPERATIONS = 1_000_000
+MAX_STORAGE_OPERATIONS = 256  # of each of the five small pickles before a storage's numbers
+MAX_NDIM = 8
+MAX_DEPTH = 32  # of modules in modules
+MAX_ENTRIES = 20_000  # names in one network
+STORAGE_MAGIC, STORAGE_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of torch.save's old, zip-less format
+
+STORAGES = {
+    "torch.FloatStorage": torch.float32,
+    "torch.DoubleStorage": torch.float64,
+    "torch.HalfStorage": torch.float16,
+    "torch.BFloat16Storage": torch.bfloat16,
+    "torch.LongStorage": torch.int64,
+    "torch.IntStorage": torch.int32,
+    "torch.ShortStorage": torch.int16,
+    "torch.CharStorage": torch.int8,
+    "torch.ByteStorage": torch.uint8,
+}
+NUMPY_SCALARS = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"})
+
+
+@dataclass(frozen=True, eq=False)
+class Module:
+    """A pickled torch module: the name of its class and everything it stored. Its methods are not kept."""
+
+    class_name: str
+    state: dict[Any, Any]
+
+    @property
+    def parameters(self) -> dict[str, Tensor | None]:
+        return self._table("_parameters", Tensor)
+
+    @property
+    def buffers(self) -> dict[str, Tensor | None]:
+        """Those that belong to the state dict."""
+        temporary = self._field("_non_persistent_buffers_set", set, set())
+        return {name: buffer for name, buffer in self._table("_buffers", Tensor).items() if name not in temporary}
+
+    @property
+    def modules(self) -> "dict[str, Module | None]":
+        return self._table("_modules", Module)
+
+    @property
+    def init_args(self) -> tuple:
+        return self._field("_init_args", tuple, ())
+
+    @property
+    def init_kwargs(self) -> dict[Any, Any]:
+        return self._field("_init_kwargs", dict, {})
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What the constructor left on the object: all but torch's own tables."""
+        return {name: value for name, value in self.state.items() if isinstance(name, str) and not name.startswith("_")}
+
+    def _field(self, name: str, kind: type, default: Any) -> Any:
+        value = self.state.get(name, default)
+        if not isinstance(value, kind):
+            found = type(value).__name__
+            raise FullheadError(f"damaged snapshot: {self.class_name}.{name} is a {found}, not a {kind.__name__}")
+        return value
+
+    def _table(self, name: str, kind: type) -> dict[str, Any]:
+        table = self._field(name, dict, {})
+        if len(table) > MAX_ENTRIES:
+            raise FullheadError(f"damaged snapshot: {self.class_name}.{name} has {len(table)} entries, over {MAX_ENTRIES}")
+        for key, value in table.items():
+            if not isinstance(key, str) or not key or "." in key or len(key) > MAX_NAME:
+                raise FullheadError(f"damaged snapshot: {show(key)} cannot be a name in {self.class_name}.{name}")
+            if value is not None and not isinstance(value, kind):
+                found = type(value).__name__
+                raise FullheadError(f"damaged snapshot: {self.class_name}.{name} holds a {found}, not a {kind.__name__}")
+        return table
+
+
+def state_dict(module: Module) -> dict[str, Tensor]:
+    """Dotted name -> tensor, in torch's order: a module's parameters, its buffers, then its modules; absent ones left out."""
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in _named_tensors(module):
+        if name in tensors:
+            raise FullheadError(f"damaged snapshot: {module.class_name} has two tensors named {show(name)}")
+        tensors[name] = tensor
+    return tensors
+
+
+def _named_tensors(root: Module) -> Iterator[tuple[str, Tensor]]:
+    entries = 0
+    waiting = [("", root, 0)]  # a stack: the next module is at its end
+    while waiting:
+        prefix, module, depth = waiting.pop()
+        tables = (module.parameters, module.buffers, module.modules)
+        entries += 1 + sum(map(len, tables))
+        if depth > MAX_DEPTH or entries > MAX_ENTRIES:
+            raise FullheadError(
+                f"damaged snapshot: {root.class_name} has modules nested over {MAX_DEPTH} deep, or over {MAX_ENTRIES} entries"
+            )
+        for name, tensor in (*tables[0].items(), *tables[1].items()):
+            if tensor is not None:
+                yield prefix + name, tensor
+        children = [(f"{prefix}{name}.", child, depth + 1) for name, child in tables[2].items() if child is not None]
+        waiting += children[::-1]
+
+
+def read_snapshot(path: str | Path) -> dict[str, Any]:
+    """The top-level dict of an original snapshot: plain values, torch tensors and `Module` records.
+
+    Nothing in the file is executed or imported. Raises FullheadError, naming the reason, for a file that is not a snapshot
+    pickle, is damaged, or names anything outside the list of the specification.
+    """
+    path = existing_file(path, "snapshot")
+    try:
+        with path.open("rb") as file:
+            view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) if path.stat().st_size else memoryview(b"")
+    except OSError as error:
+        raise FullheadError(f"cannot read {path}: {error.strerror}") from error
+    _check_start(path, bytes(view[:16]))
+    source = Source(view)
+    try:
+        snapshot = expect(read_pickle(source, _snapshot_vocabulary()), dict, "its content, not a dict of networks")
+        if source.tell() != len(view):
+            raise Refused(f"goes on for {len(view) - source.tell()} bytes after its end")
+    except Refused as error:
+        raise FullheadError(f"{path} {error}; it was not executed") from None
+    except (ValueError, IndexError) as error:
+        where = f"damaged or cut short near byte {source.tell()} of {len(view)}"
+        raise FullheadError(f"{path} is {where} ({error}): download it again; it was not executed") from None
+    return snapshot
+
+
+def _check_start(path: Path, start: bytes) -> None:
+    if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return
+    found = "something else"
+    if not start:
+        found = "an empty file"
+    elif start.startswith(b"PK"):
+        found = "a zip archive (written by torch.save, perhaps)"
+    elif start[8:9] == b"{":
+        found = "a safetensors file (one of fullhead's needs no conversion)"
+    elif start.startswith((b"\x89PNG", b"\xff\xd8\xff")):
+        found = "an image"
+    elif start.isascii():
+        found = "text (the error page of a download, perhaps)"
+    raise FullheadError(f"{path} is not a snapshot pickle but {found}: give the .pkl file of an original release")
+
+
+@dataclass(frozen=True)
+class _Dtype:
+    """A numpy dtype by its code."""
+
+    code: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Storage:
+    """The numbers of one or more tensors: `data` [numel]."""
+
+    data: Tensor
+
+
+def _snapshot_vocabulary() -> Vocabulary:
+    """The complete list of globals of the three families [pano spec 6.4]."""
+    by_reference = (
+        "torch.nn.modules.container.Sequential",
+        "torch.nn.modules.activation.Softplus",
+        "training.volumetric_rendering.ray_sampler.RaySampler",
+        "training.volumetric_rendering.renderer.ImportanceRenderer",
+        "training.volumetric_rendering.ray_marcher.MipRayMarcher2",
+        "training.triplane.OSGDecoder",
+    )
+    return Vocabulary(
+        operations=MAX_OPERATIONS,
+        calls={
+            "torch_utils.persistence._reconstruct_persistent_obj": _module,
+            "collections.OrderedDict": _ordered_dict,
+            "torch._utils._rebuild_tensor_v2": _tensor,
+            "torch._utils._rebuild_parameter": _parameter,
+            "torch.storage._load_from_bytes": _StorageReader(),
+            "numpy.dtype": _dtype,
+            "numpy.core.multiarray.scalar": _scalar,  # numpy 1
+            "numpy._core.multiarray.scalar": _scalar,  # numpy 2
+        },
+        classes={
+            "dnnlib.util.EasyDict": dict,
+            **{name: lambda name=name: Module(name.rpartition(".")[2], {}) for name in by_reference},
+        },
+        build=_build,
+    )
+
+
+def _module(arguments: tuple) -> Module:
+    """torch_utils.persistence._reconstruct_persistent_obj(meta): a record; the source text in it is not looked at."""
+    meta = expect(_exactly(arguments, 1, "_reconstruct_persistent_obj")[0], dict, "a persistent object")
+    class_name = expect(meta.get("class_name"), str, "the class of a persistent object")
+    kind = expect(meta.get("type"), str, "the type of a persistent object")
+    if kind != "class" or len(class_name) > MAX_NAME or not class_name.isidentifier() or not class_name.isascii():
+        raise Refused(f"holds a persistent object that is no class: {show(class_name)}")
+    return Module(class_name, expect(meta.get("state"), dict, "the state of a persistent object"))
+
+
+def _ordered_dict(arguments: tuple) -> dict:
+    _exactly(arguments, 0, "OrderedDict")
+    return {}
+
+
+def _build(target: Any, state: Any) -> None:
+    if isinstance(target, _Dtype):
+        order = state[1] if isinstance(state, tuple) and len(state) > 1 else None
+        if type(order) is not str or order not in "<|":
+            raise Refused("holds numpy numbers that are not little-endian")
+    elif isinstance(target, Module) and not target.state:
+        target.state.update(expect(state, dict, "the state of a module"))
+    elif isinstance(target, dict):
+        target.update(expect(state, dict, "the state of a dict"))
+    else:
+        raise Refused(f"gives a state to a {type(target).__name__}")
+
+
+class _StorageReader:
+    """torch.storage._load_from_bytes(bytes), each bytes object once."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, tuple[Any, _Storage]] = {}  # the bytes are kept beside, so that their id stays theirs
+
+    def __call__(self, arguments: tuple) -> _Storage:
+        data = expect(_exactly(arguments, 1, "_load_from_bytes")[0], (bytes, memoryview), "the bytes of a storage")
+        if id(data) not in self.known:
+            self.known[id(data)] = (data, _Storage(_storage_numbers(memoryview(data))))
+        return self.known[id(data)][1]
+
+
+def _storage_numbers(view: memoryview) -> Tensor:
+    """Five small pickles (magic, protocol, system, description, keys), an int64 count, the numbers [pano spec 6.5]."""
+    source = Source(view)
+    vocabulary = Vocabulary(MAX_STORAGE_OPERATIONS, {}, {}, frozenset(STORAGES), persistent=_storage_description)
+    magic, protocol, system, description, keys = (read_pickle(source, vocabulary) for _ in range(5))
+    if magic != STORAGE_MAGIC or protocol != STORAGE_PROTOCOL or not isinstance(description, tuple):
+        raise Refused("holds a storage that is not in torch's old format")
+    if expect(system, dict, "the system of a storage").get("little_endian") is not True:
+        raise Refused("holds a storage that is not little-endian")
+    kind, key, numel = description
+    dtype = STORAGES[kind.name]
+    if keys != [key]:
+        raise Refused("holds several tensors where one storage belongs")
+    count, numbers = bytes(view[source.tell() : source.tell() + 8]), view[source.tell() + 8 :]
+    if count != struct.pack("<q", numel) or len(numbers) != numel * dtype.itemsize:
+        raise Refused(f"claims a storage of {numel} numbers ({numel * dtype.itemsize} bytes) where {len(numbers)} bytes are")
+    return torch.frombuffer(bytearray(numbers), dtype=dtype) if numel else torch.empty(0, dtype=dtype)
+
+
+def _storage_description(identity: Any) -> tuple[Global, str, int]:
+    """('storage', class, key, location, numel, None) -> class, key, numel."""
+    tag, kind, key, _, numel, view = _exactly(expect(identity, tuple, "a storage's description"), 6, "a storage's description")
+    if tag != "storage" or view is not None:
+        raise Refused("describes a storage in an unknown way")
+    kind, key = expect(kind, Global, "the type of a storage"), expect(key, str, "the key of a storage")
+    return kind, key, _count(numel, "the size of a storage")
+
+
+def _tensor(arguments: tuple) -> Tensor:
+    """torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks): a window into the storage."""
+    storage, offset, size, stride, _, hooks = _exactly(arguments, 6, "_rebuild_tensor_v2")
+    data = expect(storage, _Storage, "the storage of a tensor").data
+    size, stride = expect(size, tuple, "the size of a tensor"), expect(stride, tuple, "the stride of a tensor")
+    if len(size) != len(stride) or len(size) > MAX_NDIM or expect(hooks, dict, "the hooks of a tensor"):
+        raise Refused(f"holds a tensor of {len(size)} sizes and {len(stride)} strides, or with hooks")
+    offset = _count(offset, "the offset of a tensor")
+    size, stride = [_count(n, "the size of a tensor") for n in size], [_count(n, "the stride of a tensor") for n in stride]
+    numel = prod(size)
+    end = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1 if numel else offset
+    if max(numel, end) > len(data):
+        raise Refused(f"holds a tensor of {numel} numbers that ends at number {end} of a storage of {len(data)}")
+    try:
+        return data.as_strided(size, stride, offset)
+    except RuntimeError as error:  # sizes whose product overflows beside a zero
+        raise Refused("holds a tensor of impossible size") from error
+
+
+def _parameter(arguments: tuple) -> Tensor:
+    """torch._utils._rebuild_parameter(tensor, requires_grad, hooks): the tensor."""
+    return expect(_exactly(arguments, 3, "_rebuild_parameter")[0], Tensor, "a parameter")
+
+
+def _dtype(arguments: tuple) -> _Dtype:
+    code = arguments[0] if 1 <= len(arguments) <= 3 else None
+    if type(code) is not str or code not in NUMPY_SCALARS:
+        raise Refused(f"holds numpy values of type {show(code)}, not plain numbers")
+    return _Dtype(code)
+
+
+def _scalar(arguments: tuple) -> float | int | bool:
+    """numpy.core.multiarray.scalar(dtype, bytes): the number."""
+    dtype, data = _exactly(arguments, 2, "a numpy number")
+    number = np.dtype("<" + expect(dtype, _Dtype, "the type of a numpy number").code)
+    if len(expect(data, bytes, "a numpy number")) != number.itemsize:
+        raise Refused(f"holds a numpy number of {len(data)} bytes instead of {number.itemsize}")
+    return np.frombuffer(data, number)[0].item()
+
+
+def _exactly(values: tuple, n: int, what: str) -> tuple:
+    if len(values) != n:
+        raise Refused(f"gives {what} {len(values)} values instead of {n}")
+    return values
+
+
+def _count(value: Any, what: str) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 62:
+        raise Refused(f"has {show(value)} as {what}")
+    return value
