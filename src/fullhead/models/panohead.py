@@ -1,0 +1,203 @@
+"""PanoHead: a 3D-aware GAN of full heads [panohead]. Also EG3D and SphereHead, which differ in parts chosen in the config.
+
+    z, camera --mapping--> w --backbone--> planes --march--> feature image + mask --raw colours, super-resolution--> image
+                            \\--background generator--> what shows where the mask is 0
+
+Module names are those of the published checkpoints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fullhead.core.cameras import Cameras, labels_from_cameras, orbit
+from fullhead.core.compositing import density_activation
+from fullhead.core.grids import inside_crop
+from fullhead.heads.fields import Decoder, DecoderConfig, PlanesConfig
+from fullhead.heads.fields import field as build_field
+from fullhead.heads.volume import MarchConfig, render_features
+from fullhead.models.head import Head, Latents, Render
+from fullhead.nn.layers import ToRGB
+from fullhead.nn.stylegan2 import Backbone, Mapping, Synthesis
+from fullhead.nn.superres import Superres, SuperresConfig, resized
+
+LABEL = 25  # numbers in a camera label: c2w and K
+MASK_MARGIN = 0.001  # the opacity is widened by this on both sides, as the published discriminators saw it
+
+
+@dataclass(frozen=True)
+class PanoHeadConfig:
+    """Sizes and parts of a PanoHead generator. The defaults are the published full-size model's."""
+
+    z_dim: int = 512
+    w_dim: int = 512
+    mapping_layers: int = 2
+    image_size: int = 512  # pixels of the final image
+    neural_size: int = 64  # pixels of the volume-rendered image
+    channel_base: int = 32768  # backbone channels at size r: min(channel_base / r, channel_max)
+    channel_max: int = 512
+    planes: PlanesConfig = field(default_factory=PlanesConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    march: MarchConfig = field(default_factory=MarchConfig)
+    superres: SuperresConfig = field(default_factory=SuperresConfig)
+    background: bool = True  # a 2D generator paints what the head does not cover [pano §3.2]
+    raw_colours: bool = True  # a layer makes the raw colours; without it they are the first three features (EG3D)
+    camera_adaptation: bool = True  # a network corrects the camera's position [pano §3.4]
+    conditioned: bool = True  # the mapping sees the camera; without it, zeros
+    parsing_classes: int = 0  # class probabilities rendered beside the image (SphereHead: 20)
+
+
+class PanoHead(nn.Module):
+    """The generator. Deterministic unless a generator (of random numbers) is passed."""
+
+    def __init__(self, config: PanoHeadConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.precision = torch.float32  # of the convolutions; bfloat16 halves their time where the CPU or GPU has it
+        self.field = build_field(config.planes)
+        channels, w_dim = config.planes.channels, config.w_dim
+        synthesis = Synthesis(
+            w_dim,
+            config.planes.size,
+            self.field.image_channels,
+            channel_base=config.channel_base,
+            channel_max=config.channel_max,
+        )
+        self.backbone = Backbone(Mapping(config.z_dim, LABEL, w_dim, layers=config.mapping_layers), synthesis)
+        self.superresolution = Superres(config.superres, channels, w_dim)
+        self.decoder = Decoder(config.decoder, channels)
+        if config.raw_colours:
+            self.torgb = ToRGB(channels, 3, w_dim)
+        if config.parsing_classes:
+            self.toparsing = ToRGB(channels, config.parsing_classes, w_dim)
+        if config.background:
+            self.bcg_synthesis = Synthesis(
+                w_dim,
+                config.superres.input_size,
+                channels,
+                channel_base=config.channel_base // 2,
+                channel_max=config.channel_max,
+            )
+        if config.camera_adaptation:
+            self.t_mapping = Mapping(config.z_dim, LABEL, 3, lr_multiplier=1.0, last_leaky=False)
+
+    @property
+    def box_size(self) -> float:
+        return self.config.march.box_size
+
+    @property
+    def num_ws(self) -> int:
+        return self.backbone.synthesis.num_ws
+
+    # -- latents
+
+    def style(self, z: Tensor, cameras: Cameras | None = None) -> Tensor:
+        """w [B, w_dim] of z [B, z_dim], conditioned on one camera per head; None is the frontal one."""
+        if cameras is None:
+            label = labels_from_cameras(orbit(0.0)).to(z).expand(len(z), -1)
+        else:
+            label = labels_from_cameras(cameras)
+        return self.backbone.mapping(z, label if self.config.conditioned else torch.zeros_like(label))
+
+    def latents(
+        self, z: Tensor, truncation: float = 1.0, cutoff: int | None = None, cameras: Cameras | None = None
+    ) -> Latents:
+        """Styles of z [B, z_dim] for every layer, the first `cutoff` of them (None: all) truncated towards the mean."""
+        w = self.style(z, cameras)
+        cutoff = self.num_ws if cutoff is None else cutoff
+        truncated = self.backbone.mapping.truncated(w, truncation)
+        layers = [truncated if i < cutoff else w for i in range(self.num_ws)]
+        return Latents(torch.stack(layers, dim=1))
+
+    def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Latents:
+        """n random heads, untruncated."""
+        device = self.backbone.mapping.w_avg.device
+        return self.latents(torch.randn(n, self.config.z_dim, generator=generator, device=device))
+
+    def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> Latents:
+        """The heads of seeds, drawn as the field does: RandomState(seed).randn(1, z_dim)."""
+        z = np.concatenate([np.random.RandomState(seed).randn(1, self.config.z_dim) for seed in seeds])
+        return self.latents(torch.from_numpy(z).to(self.backbone.mapping.w_avg), truncation)
+
+    # -- heads
+
+    def decode(self, latents: Latents, generator: torch.Generator | None = None) -> Head:
+        """Planes and background features of the heads: the expensive part."""
+        ws = latents.w
+        image = self.backbone.synthesis(ws, generator=generator, dtype=self.precision)
+        background = None
+        if self.config.background:
+            needed = self.bcg_synthesis.num_ws
+            behind = ws if latents.background is None else latents.background
+            if behind.shape[1] < needed:
+                behind = torch.cat([behind, behind[:, -1:].expand(-1, needed - behind.shape[1], -1)], dim=1)
+            background = self.bcg_synthesis(behind[:, :needed], generator=generator, dtype=self.precision)
+        return Head(self.field.planes(image), background, ws[:, -1])
+
+    def point_values(self, head: Head, xyz: Tensor) -> tuple[Tensor, Tensor]:
+        """Raw density [B, N] and colour features [B, N, C] of points xyz [B, N, 3] in world units."""
+        return self.decoder(self.field.features(head.planes, xyz, self.box_size))
+
+    def render(
+        self,
+        head: Head,
+        cameras: Cameras,
+        *,
+        neural_size: int | None = None,
+        generator: torch.Generator | None = None,
+        density_noise: float = 0.0,
+    ) -> Render:
+        """Images of heads, one camera each. A head without background features is rendered alone (use its mask)."""
+        config = self.config
+        features, opacity, depth = render_features(
+            lambda xyz: self.point_values(head, xyz),
+            config.march,
+            cameras,
+            neural_size or config.neural_size,
+            generator,
+            density_noise,
+        )
+        if config.decoder.activation == "sigmoid":
+            features = 2 * features - 1
+        if head.background is not None:
+            behind = resized(head.background, features.shape[-1], antialias=config.superres.antialias)
+            features = features + (1 - opacity) * behind
+        raw = self.torgb(features, head.w_last) if config.raw_colours else features[:, :3]
+        parsing = self.toparsing(features, head.w_last).softmax(dim=1) if config.parsing_classes else None
+        image = self.superresolution(raw, features.to(self.precision), head.w_last)
+        return Render(image.float(), raw, opacity * (1 + 2 * MASK_MARGIN) - MASK_MARGIN, depth, parsing)
+
+    def density(self, head: Head, xyz: Tensor) -> Tensor:
+        """sigma [B, N, 1] of points xyz [B, N, 3]; 0 in the cropped space, as in renders."""
+        sigma = density_activation(self.point_values(head, xyz)[0])
+        if self.config.march.crop is not None:
+            sigma = sigma * inside_crop(xyz, self.box_size, self.config.march.crop)
+        return sigma[..., None]
+
+    def colour(self, head: Head, xyz: Tensor) -> Tensor:
+        """RGB [B, N, 3] in [-1, 1] of points xyz [B, N, 3], before super-resolution."""
+        features = self.point_values(head, xyz)[1]
+        if self.config.decoder.activation == "sigmoid":
+            features = 2 * features - 1
+        if self.config.raw_colours:
+            return self.torgb(features.transpose(1, 2)[..., None], head.w_last)[..., 0].transpose(1, 2).clamp(-1, 1)
+        return features[..., :3].clamp(-1, 1)
+
+    # -- cameras
+
+    def camera_shift(self, z: Tensor, cameras: Cameras, truncation: float = 1.0) -> Tensor:
+        """Self-adapted correction of each camera's position in world space, [B, 3] [pano §3.4]."""
+        return self.t_mapping.truncated(self.t_mapping(z, labels_from_cameras(cameras)), truncation)
+
+    def adapted(self, z: Tensor, cameras: Cameras, truncation: float = 1.0) -> tuple[Cameras, Tensor]:
+        """Cameras moved (not turned) by their correction, and the correction [B, 3]."""
+        shift = self.camera_shift(z, cameras, truncation)
+        c2w = cameras.c2w.clone()
+        c2w[:, :3, 3] = c2w[:, :3, 3] + shift
+        return replace(cameras, c2w=c2w), shift
+
+

@@ -1,0 +1,113 @@
+"""The discriminator of a rendered head: image, raw image and mask together, conditioned on the camera [eg3d §3] [pano §3.2].
+
+With 7 input channels it is PanoHead's tri-discriminator, with 6 EG3D's dual-discriminator, with 27 (20 parsing classes more)
+SphereHead's.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fullhead.nn.layers import SQRT_HALF, Conv, FullyConnected
+from fullhead.nn.stylegan2 import Mapping, channels_at
+from fullhead.nn.superres import resized
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Size and inputs of a discriminator."""
+
+    image_size: int = 512  # pixels
+    mask: bool = True  # judge the mask too (the tri-discriminator); without it the dual-discriminator
+    parsing_classes: int = 0  # judge class probabilities too
+    channel_base: int = 32768  # channels at size r: min(channel_base / r, channel_max)
+    channel_max: int = 512
+    clamp: float | None = 256.0  # of every layer's output
+    group: int = 4  # images whose spread is judged together
+
+
+class Block(nn.Module):
+    """Residual block that halves the image."""
+
+    def __init__(self, image_channels: int, inputs: int, outputs: int, clamp: float | None) -> None:
+        super().__init__()
+        if image_channels:
+            self.fromrgb = Conv(image_channels, inputs, 1, clamp=clamp)
+        self.conv0 = Conv(inputs, inputs, 3, clamp=clamp)
+        self.conv1 = Conv(inputs, outputs, 3, down=True, clamp=clamp)
+        self.skip = Conv(inputs, outputs, 1, bias=False, leaky=False, down=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if hasattr(self, "fromrgb"):
+            x = self.fromrgb(x)
+        return self.conv1(self.conv0(x), gain=SQRT_HALF) + self.skip(x, gain=SQRT_HALF)
+
+
+def batch_deviation(x: Tensor, group: int) -> Tensor:
+    """x [B, C, H, W] with one more channel: how much the images of a group differ [progressive GAN §3].
+
+    Image i stands with those at i + B / group, i + 2 B / group and so on.
+    """
+    B, C, H, W = x.shape
+    group = min(group, B)
+    y = x.reshape(group, B // group, C, H, W)
+    y = (y.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))  # [B / group]
+    return torch.cat([x, y.repeat(group)[:, None, None, None].expand(-1, -1, H, W)], dim=1)
+
+
+class Epilogue(nn.Module):
+    """4 x 4 features to one vector per image."""
+
+    def __init__(self, channels: int, outputs: int, group: int, clamp: float | None) -> None:
+        super().__init__()
+        self.group = group
+        self.conv = Conv(channels + 1, channels, 3, clamp=clamp)
+        self.fc = FullyConnected(channels * 16, channels, leaky=True)
+        self.out = FullyConnected(channels, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.fc(self.conv(batch_deviation(x, self.group)).flatten(1)))
+
+
+class Discriminator(nn.Module):
+    """Realness of an image together with its raw version, mask and camera."""
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.sizes = [config.image_size >> i for i in range(int(math.log2(config.image_size)) - 2)]
+        image_channels = 6 + int(config.mask) + config.parsing_classes
+
+        def width(size: int) -> int:
+            return channels_at(size, config.channel_base, config.channel_max)
+
+        for size in self.sizes:
+            setattr(self, f"b{size}", Block(image_channels, width(size), width(size // 2), config.clamp))
+            image_channels = 0
+        self.b4 = Epilogue(width(4), width(4), config.group, config.clamp)
+        self.mapping = Mapping(0, 25, width(4), layers=8)
+        del self.mapping.w_avg  # a discriminator does not truncate
+
+    def forward(
+        self, image: Tensor, image_raw: Tensor, label: Tensor, mask: Tensor | None = None, parsing: Tensor | None = None
+    ) -> Tensor:
+        """Logits [B, 1]; positive is real.
+
+        image [B, 3, H, H] and image_raw [B, 3, R, R] about [-1, 1], label [B, 25], mask [B, 1, R, R] and parsing
+        [B, classes, R, R] in [0, 1].
+        """
+        size = self.config.image_size
+        parts = [image, resized(image_raw, size)]
+        parts += [2 * resized(x, size) - 1 for x in (mask, parsing) if x is not None]
+        x = torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)
+        for block_size in self.sizes:
+            x = getattr(self, f"b{block_size}")(x)
+        x = self.b4(x)
+        condition = self.mapping(None, label)
+        return (x * condition).sum(dim=1, keepdim=True) / math.sqrt(condition.shape[1])
+
+

@@ -1,0 +1,169 @@
+"""The layers of StyleGAN2, with equalised learning rates [stylegan2 §B].
+
+Weights are stored at unit variance and scaled at run time by 1 / sqrt(fan_in); a `lr_multiplier` below one stores
+them larger, so that one optimiser step moves them less. The resampling filter of all layers is the binomial
+[1, 3, 3, 1] / 8 in each axis.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAKY_SLOPE = 0.2
+LEAKY_GAIN = math.sqrt(2)  # keeps the variance of a leaky ReLU's output near that of its input
+SQRT_HALF = math.sqrt(0.5)
+
+
+def normalised(x: Tensor) -> Tensor:
+    """x [B, C] scaled to a mean square of one along C."""
+    return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+
+
+def leaky_relu(x: Tensor, gain: float = LEAKY_GAIN, clamp: float | None = None) -> Tensor:
+    """Leaky ReLU times `gain`, then cut to +-`clamp`."""
+    x = F.leaky_relu(x, LEAKY_SLOPE) * gain
+    return x if clamp is None else x.clamp(-clamp, clamp)
+
+
+def blur(x: Tensor, padding: int) -> Tensor:
+    """x [B, C, H, W], zero-padded on all sides and smoothed by the 4 x 4 binomial filter: [B, C, H + 2p - 3, ...].
+
+    [1, 3, 3, 1] is [1, 1] convolved with itself three times: three 2 x 2 averages.
+    """
+    x = F.pad(x, (padding,) * 4)
+    for _ in range(3):
+        x = F.avg_pool2d(x, 2, stride=1)
+    return x
+
+
+def upsample(x: Tensor) -> Tensor:
+    """x [B, C, H, W] -> [B, C, 2H, 2W] by zero insertion and the binomial filter.
+
+    Its taps (1/4, 3/4) are those of bilinear interpolation; only outside the image it sees zeros.
+    """
+    x = F.interpolate(F.pad(x, (1, 1, 1, 1)), scale_factor=2, mode="bilinear", align_corners=False)
+    return x[:, :, 2:-2, 2:-2]
+
+
+def downsample(x: Tensor) -> Tensor:
+    """x [B, C, H, W] -> [B, C, H/2, W/2] by the binomial filter."""
+    return blur(x, 1)[:, :, ::2, ::2]
+
+
+class FullyConnected(nn.Module):
+    """y = x (weight lr / sqrt(in))^T + bias lr, optionally with a leaky ReLU."""
+
+    def __init__(
+        self, inputs: int, outputs: int, *, lr_multiplier: float = 1.0, bias_init: float = 0.0, leaky: bool = False
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((outputs,), float(bias_init)))
+        self.lr_multiplier, self.leaky = lr_multiplier, leaky
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight * (self.lr_multiplier / math.sqrt(self.weight.shape[1]))
+        y = F.linear(x, weight.to(x.dtype), (self.bias * self.lr_multiplier).to(x.dtype))
+        return leaky_relu(y) if self.leaky else y
+
+
+def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, *, up: bool = False, demodulate: bool = True) -> Tensor:
+    """Convolution whose input channels are scaled per image [stylegan2 §2.2].
+
+    x [B, I, H, W], weight [O, I, k, k], style [B, I]. Returns [B, O, H, W], or [B, O, 2H, 2W] with `up`. One image:
+    the style scales the weights. Several: it scales the input, and the demodulation scales the output.
+    """
+    factor = torch.ones((), device=x.device)
+    if demodulate:
+        factor = ((weight.square().sum(dim=(2, 3))[None] * style[:, None].square()).sum(dim=2) + 1e-8).rsqrt()  # [B, O]
+    if len(x) == 1:
+        weight = weight * style[0, None, :, None, None]
+        weight = weight * factor[0, :, None, None, None] if demodulate else weight
+    else:
+        x = x * style[:, :, None, None].to(x.dtype)
+    weight = weight.to(x.dtype)
+    if up:
+        x = blur(F.conv_transpose2d(x, 4 * weight.transpose(0, 1), stride=2), 1)
+    else:
+        x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+    return x * factor[:, :, None, None].to(x.dtype) if demodulate and len(style) > 1 else x
+
+
+class SynthesisLayer(nn.Module):
+    """Modulated 3 x 3 convolution, noise, bias, leaky ReLU."""
+
+    noise_const: Tensor
+
+    def __init__(
+        self, inputs: int, outputs: int, w_dim: int, size: int, *, up: bool = False, clamp: float | None = None
+    ) -> None:
+        super().__init__()
+        self.affine = FullyConnected(w_dim, inputs, bias_init=1)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.register_buffer("noise_const", torch.randn(size, size))
+        self.up, self.clamp = up, clamp
+
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+        """x [B, I, h, h], w [B, w_dim], noise [H, H] or [B, 1, H, H] or None. Returns [B, O, H, H]."""
+        x = modulated_conv(x, self.weight, self.affine(w), up=self.up)
+        if noise is not None:
+            x = x + (noise * self.noise_strength).to(x.dtype)
+        return leaky_relu(x + self.bias[None, :, None, None].to(x.dtype), clamp=self.clamp)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1 x 1 convolution without demodulation: features to colours (or to planes)."""
+
+    def __init__(self, inputs: int, outputs: int, w_dim: int, *, clamp: float | None = None) -> None:
+        super().__init__()
+        self.affine = FullyConnected(w_dim, inputs, bias_init=1)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.clamp = clamp
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """x [B, I, H, W], w [B, w_dim]. Returns [B, O, H, W]."""
+        style = self.affine(w) / math.sqrt(self.weight.shape[1])
+        x = modulated_conv(x, self.weight, style, demodulate=False) + self.bias[None, :, None, None].to(x.dtype)
+        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
+
+
+class Conv(nn.Module):
+    """k x k convolution of the discriminators, optionally halving the image."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        bias: bool = True,
+        leaky: bool = True,
+        down: bool = False,
+        clamp: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.leaky, self.down, self.clamp = leaky, down, clamp
+
+    def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
+        """x [B, I, H, W]; `gain` scales the output and its clamp. Returns [B, O, H, W] or [B, O, H/2, W/2]."""
+        outputs, inputs, kernel, _ = self.weight.shape
+        weight = (self.weight / math.sqrt(inputs * kernel * kernel)).to(x.dtype)
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        if self.down and kernel == 1:
+            x = F.conv2d(downsample(x), weight, bias)
+        elif self.down:
+            x = F.conv2d(blur(x, 2), weight, bias, stride=2)
+        else:
+            x = F.conv2d(x, weight, bias, padding=kernel // 2)
+        if not self.leaky:
+            return x * gain
+        return leaky_relu(x, LEAKY_GAIN * gain, None if self.clamp is None else self.clamp * gain)

@@ -1,0 +1,163 @@
+"""StyleGAN2's mapping and synthesis networks, conditioned on a camera label [stylegan2] [eg3d §3] [pano §3.1].
+
+`w` [B, w_dim] is one style; `ws` [B, L, w_dim] one per layer. Rendering is deterministic (the stored noise images)
+unless a generator is given.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from fullhead.nn.layers import FullyConnected, SynthesisLayer, ToRGB, normalised, upsample
+
+
+class Mapping(nn.Module):
+    """z and a camera label to w; keeps the running mean of w for truncation."""
+
+    w_avg: Tensor
+
+    def __init__(
+        self,
+        z_dim: int,
+        label_dim: int,
+        w_dim: int,
+        *,
+        layers: int = 2,
+        lr_multiplier: float = 0.01,
+        last_leaky: bool = True,
+    ) -> None:
+        super().__init__()
+        self.z_dim, self.layers = z_dim, layers
+        self.embed = FullyConnected(label_dim, w_dim)
+        for i in range(layers):
+            inputs = z_dim + w_dim if i == 0 else w_dim
+            leaky = last_leaky or i < layers - 1
+            setattr(self, f"fc{i}", FullyConnected(inputs, w_dim, lr_multiplier=lr_multiplier, leaky=leaky))
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+
+    def forward(self, z: Tensor | None, label: Tensor) -> Tensor:
+        """z [B, z_dim] (None where z_dim is 0), label [B, label_dim] -> w [B, w_dim]."""
+        x = normalised(self.embed(label))
+        if z is not None:
+            x = torch.cat([normalised(z), x], dim=1)
+        for i in range(self.layers):
+            x = getattr(self, f"fc{i}")(x)
+        return x
+
+    def truncated(self, w: Tensor, truncation: float) -> Tensor:
+        """w moved towards the mean: truncation 1 leaves it, 0 gives the mean [stylegan §B]."""
+        return self.w_avg + truncation * (w - self.w_avg)
+
+    @torch.no_grad()
+    def track_average(self, w: Tensor, beta: float = 0.998) -> None:
+        """Move the running mean towards the batch's."""
+        self.w_avg.copy_(w.detach().mean(dim=0).lerp(self.w_avg, beta))
+
+
+def channels_at(size: int, base: int, most: int) -> int:
+    """Channels of a block at `size` pixels."""
+    return min(base // size, most)
+
+
+class SynthesisBlock(nn.Module):
+    """Two modulated convolutions and a layer that adds to the running image, all at one size."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        w_dim: int,
+        size: int,
+        image_channels: int,
+        *,
+        up: bool = True,
+        clamp: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.up, self.first = up, inputs == 0
+        if self.first:
+            self.const = nn.Parameter(torch.randn(outputs, size, size))
+        else:
+            self.conv0 = SynthesisLayer(inputs, outputs, w_dim, size, up=up, clamp=clamp)
+        self.conv1 = SynthesisLayer(outputs, outputs, w_dim, size, clamp=clamp)
+        self.torgb = ToRGB(outputs, image_channels, w_dim, clamp=clamp)
+
+    @property
+    def convolutions(self) -> int:
+        return 1 if self.first else 2
+
+    def forward(
+        self, x: Tensor, image: Tensor | None, ws: Tensor, noise: bool, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """x [B, I, h, h] (the constant in the first block), image [B, C, h, h] or None, ws [B, convolutions + 1, w_dim].
+
+        Returns features and image at this block's size; the image is summed in float32.
+        """
+        if not self.first:
+            x = self.conv0(x, ws[:, 0], layer_noise(self.conv0, len(ws), noise, generator))
+        x = self.conv1(x, ws[:, -2], layer_noise(self.conv1, len(ws), noise, generator))
+        rgb = self.torgb(x, ws[:, -1]).float()
+        if image is None:
+            return x, rgb
+        return x, (upsample(image) if self.up else image) + rgb
+
+
+def layer_noise(layer: SynthesisLayer, batch: int, noise: bool, generator: torch.Generator | None) -> Tensor | None:
+    """None without noise; the layer's stored image without a generator; else fresh N(0, 1) [B, 1, H, W]."""
+    if not noise:
+        return None
+    if generator is None:
+        return layer.noise_const
+    size, device = layer.noise_const.shape, layer.noise_const.device
+    return torch.randn((batch, 1, *size), generator=generator, device=device)
+
+
+class Synthesis(nn.Module):
+    """Styles to an image of `image_channels` at `size` pixels, by a skip pyramid from 4 x 4 on."""
+
+    def __init__(
+        self, w_dim: int, size: int, image_channels: int, *, channel_base: int = 32768, channel_max: int = 512
+    ) -> None:
+        super().__init__()
+        self.sizes = [4 << i for i in range(int(math.log2(size)) - 1)]
+        inputs = 0
+        for block_size in self.sizes:
+            outputs = channels_at(block_size, channel_base, channel_max)
+            setattr(self, f"b{block_size}", SynthesisBlock(inputs, outputs, w_dim, block_size, image_channels))
+            inputs = outputs
+        self.num_ws = 2 * len(self.sizes)
+
+    def forward(
+        self,
+        ws: Tensor,
+        noise: bool = True,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """ws [B, num_ws, w_dim] -> [B, image_channels, size, size] float32; convolutions run in `dtype`.
+
+        A block's last style is also the next block's first.
+        """
+        const: Tensor = self.b4.const
+        x = const.to(dtype).expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        image = None
+        start = 0
+        for size in self.sizes:
+            block: SynthesisBlock = getattr(self, f"b{size}")
+            x, image = block(x, image, ws[:, start : start + block.convolutions + 1], noise, generator)
+            start += block.convolutions
+        assert image is not None
+        return image
+
+
+class Backbone(nn.Module):
+    """The mapping and the synthesis network of the planes, under the names of the field's checkpoints."""
+
+    def __init__(self, mapping: Mapping, synthesis: Synthesis) -> None:
+        super().__init__()
+        self.synthesis = synthesis
+        self.mapping = mapping
+
