@@ -162,7 +162,7 @@ def _check_start(path: Path, start: bytes) -> None:
         found = "a safetensors file (one of fullhead's needs no conversion)"
     elif start.startswith((b"\x89PNG", b"\xff\xd8\xff")):
         found = "an image"
-    elif start.isascii():
+    elif all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in start):
         found = "text (the error page of a download, perhaps)"
     raise FullheadError(f"{path} is not a snapshot pickle but {found}: give the .pkl file of an original release")
 
