@@ -64,8 +64,7 @@ def save_image(picture: Bytes, path: str | Path) -> Path:
     if picture.shape[-1] == 4 and suffix in (".jpg", ".jpeg"):
         raise FullheadError(f"{path.name}: a JPEG cannot be transparent; write a .png or .webp")
     with written_whole(path) as temporary:
-        options = {".png": {"compress_level": 4}, ".webp": {"quality": 92}}.get(suffix, {"quality": 95})
-        Image.fromarray(picture).save(temporary, **options)
+        Image.fromarray(picture).save(temporary, compress_level=4, quality=95)  # each format takes its own of the two
     return path
 
 
@@ -129,9 +128,10 @@ def contact_sheet(
     if len(sizes) != 1:
         raise FullheadError(f"a sheet needs pictures of one size, not {sorted(sizes) or 'none at all'}")
     height, width = sizes.pop()[:2]
-    font = ImageFont.load_default(max(10, width // 18))
+    type_size = max(10, width // 18)
+    font = ImageFont.load_default(type_size)
     left = gap + (round(max(font.getlength(label) for label in row_labels)) + gap if row_labels else 0)
-    top = gap + (round(font.size * 1.4) if column_labels else 0)
+    top = gap + (round(type_size * 1.4) if column_labels else 0)
     columns = max(map(len, rows))
     sheet = Image.new("RGB", (left + columns * (width + gap), top + len(rows) * (height + gap)), PAPER)
     for i, row in enumerate(rows):

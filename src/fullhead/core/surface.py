@@ -34,6 +34,14 @@ CORNERS = np.array([[c & 1, c >> 1 & 1, c >> 2] for c in range(8)])
 EDGES = [(c, axis) for axis in range(3) for c in range(8) if not c >> axis & 1]  # (lower corner, axis)
 
 
+class NoSurfaceError(FullheadError):
+    """The field does not cross the level: its values run from `low` to `high`."""
+
+    def __init__(self, level: float, low: float, high: float):
+        super().__init__(f"no surface at level {level:g}: the values run from {low:.3g} to {high:.3g}; choose a level between")
+        self.low, self.high = low, high
+
+
 @dataclass(frozen=True)
 class Surface:
     """`vertices` [V, 3] float32 in world units, `faces` [F, 3] int32 counter-clockwise seen from outside (where the field
@@ -52,7 +60,7 @@ def extract_surface(
     field: xyz [N, 3] float32 in world units, on the CPU, N <= chunk -> values [N].  resolution: cells per side.  It is halved
     while it is even and stays >= coarse; what is left is sampled whole, so powers of two are cheapest.  On the faces of the
     cube the field counts as `outside` (< level): what reaches them is closed there.  Pieces thinner than a coarse cell are
-    found where they hang together with something larger.  Raises FullheadError when there is no surface.
+    found where they hang together with something larger.  Raises NoSurfaceError.
     """
     if not outside < level:
         raise FullheadError(f"the level must be above {outside:g} (the value outside the box), not {level:g}")
@@ -60,10 +68,7 @@ def extract_surface(
     grid.add(np.arange((grid.r + 1) ** 3))
     cells = grid.crossed(_all_cells(grid.r))
     if len(cells) == 0:
-        low, high = grid.values.min(), grid.values.max()
-        raise FullheadError(
-            f"no surface at level {level:g}: the values run from {low:.3g} to {high:.3g}; choose a level between"
-        )
+        raise NoSurfaceError(level, float(grid.values.min()), float(grid.values.max()))
     while grid.r < resolution:
         cells = grid.split(cells)
     return _marching_cubes(grid, cells)
@@ -266,4 +271,5 @@ def vertex_normals(vertices: Floats, faces: NDArray[np.int32]) -> Floats:
     doubled_areas = np.cross(b - a, c - a)  # [F, 3]
     corners = faces.ravel()
     sums = np.stack([np.bincount(corners, np.repeat(doubled_areas[:, i], 3), len(vertices)) for i in range(3)], axis=-1)
-    return (sums / np.linalg.norm(sums, axis=-1, keepdims=True).clip(1e-30)).astype(np.float32)
+    lengths = np.linalg.norm(sums, axis=-1, keepdims=True)
+    return np.where(lengths > 0, sums / np.maximum(lengths, 1e-300), [0.0, 1.0, 0.0]).astype(np.float32)

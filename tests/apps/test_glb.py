@@ -1,0 +1,95 @@
+"""Binary glTF: the official validator where it is installed (`npm i gltf-validator`), and the bytes themselves."""
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fullhead.apps.glb import VERTICES, Gltf, linear_from_srgb, save_glb, vertex_colours
+
+VALIDATE = """
+const bytes = new Uint8Array(require("fs").readFileSync(process.argv[1]));
+require("gltf-validator").validateBytes(bytes).then(report => console.log(JSON.stringify(report.issues)));
+"""
+
+OCTAHEDRON = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], np.float32)
+FACES = np.array([[0, 2, 4], [2, 1, 4], [1, 3, 4], [3, 0, 4], [2, 0, 5], [1, 2, 5], [3, 1, 5], [0, 3, 5]], np.int32)
+COLOURS = np.arange(18, dtype=np.uint8).reshape(6, 3) * 15
+
+
+def parts(path: Path) -> tuple[dict, bytes]:
+    data = path.read_bytes()
+    magic, version, length = struct.unpack_from("<4sII", data)
+    assert (magic, version, length) == (b"glTF", 2, len(data))
+    n = struct.unpack_from("<I", data, 12)[0]
+    return json.loads(data[20 : 20 + n]), data[28 + n :]
+
+
+def validate(path: Path) -> dict:
+    modules = os.environ.get("NODE_PATH", "")
+    has_it = shutil.which("node") and any(Path(folder, "gltf-validator").is_dir() for folder in modules.split(os.pathsep))
+    if not has_it:
+        pytest.skip("no gltf-validator: npm i gltf-validator, then point NODE_PATH at node_modules")
+    return json.loads(subprocess.run(["node", "-e", VALIDATE, str(path)], capture_output=True, check=True, text=True).stdout)
+
+
+@pytest.mark.parametrize("unlit", [False, True])
+def test_the_validator_finds_nothing(tmp_path, unlit):
+    path = save_glb(tmp_path / "head.glb", OCTAHEDRON * 0.1, FACES, OCTAHEDRON, COLOURS, unlit=unlit)
+    issues = validate(path)
+    assert [issues[f"num{kind}"] for kind in ("Errors", "Warnings", "Infos", "Hints")] == [0, 0, 0, 0], issues["messages"]
+
+
+def test_a_real_mesh_passes_the_validator(model, head, tmp_path):
+    from fullhead.apps.mesh import extract_mesh, save_mesh
+
+    issues = validate(save_mesh(extract_mesh(model, head, resolution=64), tmp_path / "head.glb"))
+    assert issues["numErrors"] == issues["numWarnings"] == 0, issues["messages"]
+
+
+def test_the_builder_takes_what_skins_and_morph_targets_need(tmp_path):
+    """A second node with a skin, joints, weights and a morph target, put together from plain dictionaries."""
+    gltf = Gltf()
+    position = gltf.add(OCTAHEDRON, VERTICES, bounds=True)
+    attributes = {
+        "POSITION": position,
+        "JOINTS_0": gltf.add(np.zeros((6, 4), np.uint8), VERTICES),
+        "WEIGHTS_0": gltf.add(np.tile(np.float32([1, 0, 0, 0]), (6, 1)), VERTICES),
+    }
+    target = {"POSITION": gltf.add(OCTAHEDRON * 0.1, VERTICES, bounds=True)}
+    primitive = {"attributes": attributes, "indices": gltf.add(FACES.astype(np.uint32).ravel(), 34963), "targets": [target]}
+    mesh = gltf.append("meshes", {"primitives": [primitive], "weights": [0.0]})
+    joint = gltf.append("nodes", {"name": "head"})
+    skin = gltf.append("skins", {"joints": [joint], "inverseBindMatrices": gltf.add(np.eye(4, dtype=np.float32)[None])})
+    issues = validate(gltf.save(tmp_path / "rig.glb", [joint, gltf.append("nodes", {"mesh": mesh, "skin": skin})]))
+    assert issues["numErrors"] == issues["numWarnings"] == 0, issues["messages"]
+
+
+def test_positions_carry_bounds_and_every_view_is_aligned(tmp_path):
+    document, binary = parts(save_glb(tmp_path / "head.glb", OCTAHEDRON, FACES, OCTAHEDRON, COLOURS))
+    position = document["accessors"][document["meshes"][0]["primitives"][0]["attributes"]["POSITION"]]
+    assert (position["min"], position["max"]) == ([-1, -1, -1], [1, 1, 1])
+    assert all(view["byteOffset"] % 4 == 0 for view in document["bufferViews"])
+    assert document["buffers"][0]["byteLength"] == len(binary)
+    assert document["asset"]["generator"] == "fullhead"
+
+
+def test_colours_are_linear_light(tmp_path):
+    document, binary = parts(save_glb(tmp_path / "head.glb", OCTAHEDRON, FACES, OCTAHEDRON, COLOURS))
+    accessor = document["accessors"][document["meshes"][0]["primitives"][0]["attributes"]["COLOR_0"]]
+    view = document["bufferViews"][accessor["bufferView"]]
+    stored = np.frombuffer(binary, np.uint16, view["byteLength"] // 2, view["byteOffset"]).reshape(-1, 4) / 65535
+    np.testing.assert_allclose(stored[:, :3], linear_from_srgb(COLOURS), atol=1e-5)
+    assert accessor["normalized"]
+    assert linear_from_srgb(np.array([0, 188, 255], np.uint8)) == pytest.approx([0, 0.5029, 1], abs=1e-3)
+    assert len(np.unique(vertex_colours(np.arange(256, dtype=np.uint8)[:, None].repeat(3, 1))[:, 0])) == 256
+
+
+def test_attributes_that_would_not_be_aligned_are_refused():
+    with pytest.raises(ValueError, match="4 bytes, not 3"):
+        Gltf().add(np.zeros((5, 3), np.uint8), VERTICES)
