@@ -1,0 +1,79 @@
+"""The rasteriser of `core.raster` for CPUs, in numba: some 100 times faster, not differentiable, same rules."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fullhead.core.raster import SMALLEST_AREA, Raster
+
+
+def rasterize(xy_px: Tensor, z: Tensor, triangles: Tensor, height: int, width: int) -> Raster:
+    """`core.raster.rasterize` for CPU tensors, without gradients."""
+    xy = np.ascontiguousarray(xy_px.detach().numpy())
+    inverse_z = 1.0 / z.detach().numpy()
+    triangle, b, c, nearest = rasterize_arrays(xy[:, 0], xy[:, 1], inverse_z, triangles.int().numpy(), height, width)
+    seen = triangle >= 0
+    weights = np.stack([np.where(seen, 1 - b - c, 0), b, c], axis=-1)
+    depth = np.where(seen, 1 / np.where(seen, nearest, 1), 0)
+    return Raster(torch.from_numpy(triangle), torch.from_numpy(weights).to(xy_px), torch.from_numpy(depth).to(z))
+
+
+def rasterize_arrays(
+    x: NDArray, y: NDArray, inverse_z: NDArray, triangles: NDArray, height: int, width: int, keep: NDArray | None = None
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Triangle id [H, W] int32, weights of corners b and c [H, W], inverse depth [H, W] (0 where nothing is).
+
+    x, y [V] in pixels, inverse_z [V] positive in front of the camera, triangles [F, 3] int32. keep [F] in [0, 1] thins
+    a triangle to that share of its pixels by a fixed pattern (lashes); all are kept without it.
+    """
+    share = np.ones(len(triangles), np.float32) if keep is None else keep.astype(np.float32)
+    single = [np.ascontiguousarray(a, np.float32) for a in (x, y, inverse_z)]
+    triangle = np.full((height, width), -1, np.int32)
+    nearest, b, c = (np.zeros((height, width), np.float32) for _ in range(3))
+    _fill_triangles(*single, np.ascontiguousarray(triangles, np.int32), share, nearest, triangle, b, c)
+    return triangle, b, c, nearest
+
+
+@njit(cache=True, nogil=True)
+def hash_below(x: int, y: int, item: int, share: float) -> bool:
+    """Whether a fixed pseudo-random number in [0, 1) of (pixel, item) is below `share`."""
+    h = np.uint32(x) * np.uint32(73856093) ^ np.uint32(y) * np.uint32(19349663) ^ np.uint32(item) * np.uint32(83492791)
+    h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(1274126177))
+    return ((h ^ (h >> np.uint32(16))) & np.uint32(0xFFFF)) < share * 65536
+
+
+@njit(cache=True, nogil=True)
+def _fill_triangles(sx, sy, w, triangles, keep, nearest, winner, weight_b, weight_c):
+    """Write the nearest triangle of each pixel into the four [H, W] buffers. Reference: core.raster.rasterize."""
+    height, width = nearest.shape
+    for t in range(triangles.shape[0]):
+        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        if w[i] <= 0 or w[j] <= 0 or w[k] <= 0:
+            continue
+        ax, ay, bx, by, cx, cy = sx[i], sy[i], sx[j], sy[j], sx[k], sy[k]
+        top = max(0, int(np.ceil(min(ay, by, cy) - 0.5)))
+        bottom = min(height - 1, int(np.floor(max(ay, by, cy) - 0.5)))
+        left = max(0, int(np.ceil(min(ax, bx, cx) - 0.5)))
+        right = min(width - 1, int(np.floor(max(ax, bx, cx) - 0.5)))
+        if top > bottom or left > right:
+            continue
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if abs(area) < SMALLEST_AREA:
+            continue
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
+                px, py = x + 0.5, y + 0.5
+                u = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) / area
+                v = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) / area
+                if u < 0 or v < 0 or u + v > 1:
+                    continue
+                inverse_depth = w[i] * (1 - u - v) + w[j] * u + w[k] * v
+                if inverse_depth > nearest[y, x]:
+                    if keep[t] < 1 and not hash_below(x, y, t, keep[t]):
+                        continue
+                    nearest[y, x], winner[y, x] = inverse_depth, t
+                    weight_b[y, x], weight_c[y, x] = u * w[j] / inverse_depth, v * w[k] / inverse_depth

@@ -1,0 +1,203 @@
+"""What all subjects share: the subdivided skin, its texture atlas, and where on the template things lie.
+
+`rest` is the average adult; regions (scalp, beard, lips, collar) are drawn in its coordinates, so they follow any identity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, sparse
+from scipy.sparse.csgraph import connected_components, dijkstra
+
+from fullhead.kernels.raster import rasterize_arrays
+from fullhead.rig.identity import Phenotype, identity_vertices
+from fullhead.rig.subdivision import bilinear, catmull_clark, triangles_from_quads, vertex_normals
+from fullhead.rig.template import Template, load_template
+
+HEAD, TORSO, MOUTH, SOCKET = range(4)  # islands of the atlas
+
+
+@dataclass(frozen=True)
+class Part:
+    """A subdivided part of the template: `operator` maps template vertices [N, 3] to its own [V, 3]."""
+
+    operator: sparse.csr_matrix
+    triangles: NDArray  # [F, 3]
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """The skin's texture: what lies under each of M covered texels, and which of them fills each texel."""
+
+    texel: NDArray  # [R, R], index in the M covered texels; holes take the nearest
+    covered: NDArray  # [R, R] bool
+    position: NDArray  # [M, 3], on `rest`, dm
+    island: NDArray  # [M]
+    lip_distance: NDArray  # [M], along the skin from the mouth's opening, dm
+    eye_distance: NDArray  # [M], from the lids' edge
+
+    @property
+    def size(self) -> int:
+        return self.texel.shape[0]
+
+
+@dataclass(frozen=True)
+class Studio:
+    """Everything that is the same for all subjects, built once (about a second) and passed around."""
+
+    template: Template
+    skin: Part
+    teeth: Part
+    tongue: Part
+    lashes: Part
+    eye_vertices: tuple[NDArray, NDArray]  # of the template: left, right
+    rest: NDArray  # [V, 3] skin of the average adult, dm
+    rest_normals: NDArray  # [V, 3]
+    island: NDArray  # [F], of each skin triangle
+    in_head: NDArray  # [V] bool
+    in_mouth: NDArray
+    in_socket: NDArray
+    lip_distance: NDArray  # [V]
+    eye_distance: NDArray  # [V]
+    seam_vertex: NDArray  # [U], skin vertex of each textured vertex (seams double them)
+    seam_uv: NDArray  # [U, 2], v up
+    seam_triangles: NDArray  # [F, 3]
+    atlas: Atlas
+
+
+def open_studio(texture_size: int) -> Studio:
+    """Load the template and prepare everything that does not depend on the subject."""
+    template = load_template()
+    operator, quads, used = _subdivided(template, "skin")
+    quad_uv, uv = _subdivided_uv(template)
+    triangles, uv_triangles = triangles_from_quads(quads), triangles_from_quads(quad_uv)
+    island = _islands(uv, quad_uv)
+    island = np.concatenate([island, island])  # both halves of the quads
+    uv = _packed(uv, uv_triangles, island)
+    rest = (operator @ identity_vertices(template, Phenotype(), {})).astype(np.float32)
+    members = [np.isin(np.arange(len(used)), triangles[island == k]) for k in (HEAD, TORSO, MOUTH, SOCKET)]
+    graph = _edge_graph(rest, triangles[island == HEAD])
+    lip, eye = (_distance(graph, members[HEAD] & members[k]) for k in (MOUTH, SOCKET))
+    seam_vertex, seam_uv_row, seam_triangles = _seams(triangles, uv_triangles)
+    eye_vertices = np.unique(template.part("eyes")[0])
+    on_left = template.vertices[eye_vertices, 0] > 0
+    return Studio(
+        template=template,
+        skin=Part(operator, triangles),
+        teeth=_part(template, "teeth"),
+        tongue=_part(template, "tongue"),
+        lashes=_part(template, "lashes"),
+        eye_vertices=(eye_vertices[on_left], eye_vertices[~on_left]),
+        rest=rest,
+        rest_normals=vertex_normals(rest, triangles),
+        island=island,
+        in_head=members[HEAD],
+        in_mouth=members[MOUTH],
+        in_socket=members[SOCKET],
+        lip_distance=lip,
+        eye_distance=eye,
+        seam_vertex=seam_vertex,
+        seam_uv=uv[seam_uv_row].astype(np.float32),
+        seam_triangles=seam_triangles,
+        atlas=_atlas(texture_size, rest[seam_vertex], uv[seam_uv_row], seam_triangles, island, lip[seam_vertex], eye[seam_vertex]),
+    )
+
+
+def _subdivided(template: Template, name: str, levels: int = 1) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
+    """Operator [V, N], quads [F, 4] and the rows kept of one part after Catmull-Clark subdivision."""
+    quads, count = template.part(name)[0], len(template.vertices)
+    operator = sparse.identity(count, format="csr", dtype=np.float32)
+    for _ in range(levels):
+        step, quads = catmull_clark(operator.shape[0], quads)
+        operator = step @ operator
+    used, inverse = np.unique(quads, return_inverse=True)
+    return sparse.csr_matrix(operator[used]), inverse.reshape(-1, 4), used
+
+
+def _subdivided_uv(template: Template) -> tuple[NDArray, NDArray]:
+    """Texture quads [F, 4] and coordinates [T, 2] of the skin, subdivided in step with it."""
+    operator, quads = bilinear(len(template.uv), template.part("skin")[1])
+    used, inverse = np.unique(quads, return_inverse=True)
+    return inverse.reshape(-1, 4), (operator @ template.uv)[used]
+
+
+def _part(template: Template, name: str) -> Part:
+    operator, quads, _ = _subdivided(template, name, levels=0 if name == "lashes" else 1)
+    return Part(operator, triangles_from_quads(quads))
+
+
+def _islands(uv: NDArray, quads: NDArray) -> NDArray:
+    """HEAD, TORSO, MOUTH or SOCKET of each quad, by where its connected piece lies in the template's own texture."""
+    links = sparse.coo_matrix((np.ones(3 * len(quads)), (np.repeat(quads[:, 0], 3), quads[:, 1:].ravel())), (len(uv),) * 2)
+    piece = connected_components(links, directed=False)[1][quads[:, 0]]
+    result = np.full(len(quads), TORSO)
+    for k in np.unique(piece):
+        u, v = uv[quads[piece == k]].mean((0, 1))
+        if u > 0.7 and 0.2 < v < 0.8:
+            result[piece == k] = HEAD
+        elif u > 0.7 and v < 0.2:
+            result[piece == k] = MOUTH
+        elif u < 0.17 and 0.5 < v < 0.7:
+            result[piece == k] = SOCKET
+    return result
+
+
+def _packed(uv: NDArray, triangles: NDArray, island: NDArray) -> NDArray:
+    """Texture coordinates with the head's island grown to most of the square."""
+    packed = np.zeros_like(uv)
+    grow = 1 / 0.675
+    for k in (HEAD, TORSO, MOUTH, SOCKET):
+        rows = np.unique(triangles[island == k])
+        old = uv[rows]
+        if k == HEAD:  # turned by a quarter
+            packed[rows] = np.stack([(old[:, 1] - 0.147) * grow, 1 - (1 - old[:, 0]) * grow], axis=1)
+        elif k == MOUTH:
+            packed[rows] = np.array([0.60, 0.02]) + (old - np.array([0.755, 0.01])) * 1.9
+        elif k == SOCKET:
+            packed[rows] = np.array([0.60, 0.28]) + (old - np.array([0.0, 0.54])) * 1.2
+        else:
+            low, high = old.min(0), old.max(0)
+            packed[rows] = 0.01 + (old - low) * min(0.56 / (high[0] - low[0]), 0.42 / (high[1] - low[1]))
+    return packed
+
+
+def _edge_graph(vertices: NDArray, triangles: NDArray) -> sparse.csr_matrix:
+    pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+    lengths = np.linalg.norm(vertices[pairs[:, 0]] - vertices[pairs[:, 1]], axis=1)
+    return sparse.csr_matrix((lengths, (pairs[:, 0], pairs[:, 1])), (len(vertices),) * 2)
+
+
+def _distance(graph: sparse.csr_matrix, start: NDArray, far: float = 9.0) -> NDArray:
+    """Distance along the edges from the nearest vertex of the mask `start`."""
+    return np.minimum(dijkstra(graph, directed=False, indices=np.flatnonzero(start), min_only=True), far)
+
+
+def _seams(triangles: NDArray, uv_triangles: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Unique (vertex, texture row) pairs, and triangles over them."""
+    pairs = np.stack([triangles.ravel(), uv_triangles.ravel()], axis=1)
+    unique, inverse = np.unique(pairs, axis=0, return_inverse=True)
+    return unique[:, 0], unique[:, 1], inverse.reshape(-1, 3).astype(np.int32)
+
+
+def _atlas(
+    size: int, rest: NDArray, uv: NDArray, triangles: NDArray, island: NDArray, lip: NDArray, eye: NDArray
+) -> Atlas:
+    """Rasterise the skin into its texture."""
+    found, b, c, _ = rasterize_arrays(uv[:, 0] * size, (1 - uv[:, 1]) * size, np.ones(len(uv)), triangles, size, size)
+    covered = found >= 0
+    corners, weights = triangles[found[covered]], np.stack([1 - b - c, b, c], axis=-1)[covered]  # [M, 3]
+    numbers = np.full((size, size), -1)
+    numbers[covered] = np.arange(len(corners))
+    rows, columns = ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True)
+    return Atlas(
+        texel=numbers[rows, columns],
+        covered=covered,
+        position=np.einsum("mk,mkd->md", weights, rest[corners]),
+        island=island[found[covered]],
+        lip_distance=np.einsum("mk,mk->m", weights, lip[corners]),
+        eye_distance=np.einsum("mk,mk->m", weights, eye[corners]),
+    )

@@ -1,0 +1,91 @@
+"""Brows and beards: short strands rooted on the face as it is, so they follow expressions. Frame: the subject's, dm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import NDArray
+
+from fullhead.synth import regions
+from fullhead.synth.fields import normalised, smoothstep, stream
+from fullhead.synth.hair import Ground, Roots, Strands, hair_colours, sample_roots
+from fullhead.synth.subject import HAIR_COLOURS, Subject
+
+BEARD_LENGTH = {"stubble": 0.016, "moustache": 0.08, "short": 0.075, "full": 0.26}
+BEARD_STRANDS = {"stubble": 5000, "moustache": 3000, "short": 8000, "full": 11000}
+
+
+def brows(place: Ground, subject: Subject) -> list[Strands]:
+    """Left and right brow."""
+    hair = subject.face_hair
+    rest = place.studio.rest
+    density = regions.brow(rest, hair.brow_shift) * place.studio.in_head
+    count = int((330 if subject.male else 260) * hair.brow_density)
+
+    def direction(at: NDArray) -> NDArray:
+        side, x = np.sign(at[:, 0]), np.abs(at[:, 0])
+        to_middle = -3.0 * (at[:, 1] - regions.brow_line(x) - hair.brow_shift)
+        up = 0.8 * (1 - smoothstep(0.12, 0.36, x)) - 0.35 * smoothstep(0.4, 0.55, x)
+        return np.stack([side * (0.45 + 1.2 * smoothstep(0.1, 0.3, x)), up + to_middle, 0 * x], axis=-1)
+
+    found = []
+    for side, name in ((1, "l_brow"), (-1, "r_brow")):
+        random = stream(subject.seed, name)
+        roots = sample_roots(random, place, density * (rest[:, 0] * side > 0), count)
+        points = _short_hairs(random, roots, direction(roots.rest), np.full(count, 0.062 * place.size), 4, rise=0.07)
+        spread = np.exp(0.15 * random.normal(size=(count, 1)))
+        colour = (np.array(HAIR_COLOURS[hair.brow_colour]) * 0.85 * spread).astype(np.float32)
+        radius = np.full(count, 0.0024 * place.size, np.float32)
+        found.append(Strands(points, colour, radius, regions.LABELS[name]))
+    return found
+
+
+def beard(place: Ground, subject: Subject, detail: float = 1.0) -> Strands | None:
+    """The subject's beard, if any."""
+    kind = subject.face_hair.beard
+    if kind == "none":
+        return None
+    random, studio = stream(subject.seed, "beard"), place.studio
+    density = regions.beard(studio.rest, studio.lip_distance) * studio.in_head
+    if kind == "moustache":
+        density = density * regions.moustache(studio.rest)
+    count = max(int(BEARD_STRANDS[kind] * detail), 150)
+    roots = sample_roots(random, place, density, count)
+    if not len(roots.points):
+        return None
+    length = np.full(count, BEARD_LENGTH[kind] * place.size) * random.uniform(0.7, 1.3, count)
+    if kind == "full":
+        length *= 1 + 0.8 * smoothstep(6.5, 6.1, roots.rest[:, 1])
+        length *= np.where((roots.rest[:, 1] > 6.62) & (np.abs(roots.rest[:, 0]) < 0.34), 0.45, 1.0)
+    length *= 0.4 + 0.6 * smoothstep(0.3, 0.8, _density_at(density, roots, place))  # shorter towards the edge
+    down = np.stack([0.8 * roots.rest[:, 0], np.full(count, -1.0), np.full(count, 0.15)], axis=-1)
+    points = _short_hairs(random, roots, down, length, 6 if kind == "full" else 3, rise=0.45)
+    if kind == "full":
+        t = np.linspace(0, 1, points.shape[1])[:, None]
+        points = points + (0.025 * random.normal(size=(count, 1, 3)) + 0.006 * random.normal(size=points.shape)) * t
+    colour_of = {"platinum": "lightbrown"}.get(subject.hair.colour, subject.hair.colour)
+    coloured = replace(subject, hair=replace(subject.hair, colour=colour_of))
+    radius = np.full(count, (0.0038 if kind in ("stubble", "short") else 0.0048) * place.size * (1 / detail) ** 0.85, np.float32)
+    return Strands(points.astype(np.float32), hair_colours(random, coloured, count), radius, regions.LABELS["beard"])
+
+
+def _density_at(density: NDArray, roots: Roots, place: Ground) -> NDArray:
+    """`density` [V] at the vertex nearest to each root."""
+    return density[place.tree.query(roots.points)[1]]
+
+
+def _short_hairs(
+    random: RandomState, roots: Roots, direction: NDArray, length: NDArray, points: int, rise: float
+) -> NDArray:
+    """Strands [n, K, 3] laid along `direction` [n, 3], rising from the skin by `rise` and bending back."""
+    normal = roots.normals
+    along = direction - (direction * normal).sum(-1, keepdims=True) * normal * 0.95
+    along = normalised(along) + normal * rise + 0.10 * random.normal(size=normal.shape)
+    along = normalised(along)
+    t = np.linspace(0, 1, points)[None, :, None]
+    shape = along[:, None] * t - normal[:, None] * (0.45 * rise * t**2)
+    return (roots.points[:, None] + shape * length[:, None, None] + 0.004 * normal[:, None]).astype(np.float32)
+
+

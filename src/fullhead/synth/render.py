@@ -1,0 +1,97 @@
+"""Photos of a lit scene: project, rasterise at twice the size, shade, average down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fullhead.core.cameras import Cameras
+from fullhead.kernels.raster import rasterize_arrays
+from fullhead.synth.fields import srgb_from_linear
+from fullhead.synth.lights import Lit
+from fullhead.synth.shading import draw_segments, shade_strands, shade_surfaces
+
+OVERSAMPLING = 2  # per axis
+LEAST_RADIUS = 0.45  # of a strand, in pixels of the oversampled image
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One view. Size n."""
+
+    colour: NDArray  # [n, n, 3] float32 linear light over black, multiplied by alpha
+    alpha: NDArray  # [n, n] in [0, 1]
+    depth: NDArray  # [n, n] camera z of the nearest thing in the pixel, world units; 0 where alpha is 0
+    normal: NDArray  # [n, n, 3] unit, world; of the same thing
+    label: NDArray  # [n, n] uint8, regions.LABELS
+
+
+def take_photo(lit: Lit, cameras: Cameras, size: int) -> Photo:
+    """What the first of `cameras` sees, size x size pixels."""
+    scene, n = lit.scene, size * OVERSAMPLING
+    c2w = cameras.c2w[0].double().numpy()
+    K_px = cameras.K[0].double().numpy() * np.array([[n], [n], [1]])
+    x, y, inverse_z = _projected(scene.vertices, c2w, K_px)
+    winner, b, c, nearest = rasterize_arrays(x, y, inverse_z, scene.triangles, n, n, scene.triangle_keep)
+    first_code = len(scene.triangles)
+    if len(scene.segments):
+        x, y, inverse_z = _projected(scene.strand_points, c2w, K_px)
+        radius = (scene.strand_radius * inverse_z * np.float32(K_px[0, 0])).astype(np.float32)
+        draw_segments(x, y, inverse_z, radius, scene.segments, np.float32(LEAST_RADIUS), first_code, nearest, winner)
+    colour, normal, label = np.zeros((n, n, 3), np.float32), np.zeros((n, n, 3), np.float32), np.zeros((n, n), np.uint8)
+    eye, key, key_colour = (a.astype(np.float32) for a in (c2w[:3, 3], lit.lights.key, lit.lights.key_colour))
+    shadow = (lit.key_shadow.nearest, lit.key_shadow.basis, np.float32(lit.key_shadow.scale))
+    shade_surfaces(
+        winner, b, c, scene.vertices, scene.normals, scene.uv, scene.triangles, scene.triangle_texture, scene.triangle_label,
+        scene.triangle_material, scene.triangle_roughness, scene.texels, scene.texture_place, lit.surface_ambient, eye, key,
+        key_colour, np.float32(lit.lights.ambient), lit.lights.rim.astype(np.float32), lit.lights.fill.astype(np.float32),
+        *shadow, colour, label, normal,
+    )  # fmt: skip
+    shade_strands(
+        winner, first_code, scene.segments, scene.strand_points, scene.strand_tangents, scene.strand_colour,
+        scene.segment_label, lit.strand_ambient, eye, key, key_colour, *shadow, colour, label, normal,
+    )  # fmt: skip
+    return _averaged(_tone_mapped(colour), winner >= 0, nearest, normal, label)
+
+
+def composite(photo: Photo, background: NDArray) -> NDArray:
+    """uint8 sRGB [n, n, 3] over a linear background [n, n, 3] (or [3])."""
+    colour = photo.colour + (1 - photo.alpha)[..., None] * background
+    return (srgb_from_linear(colour) * 255 + 0.5).astype(np.uint8)
+
+
+def _projected(points: NDArray, c2w: NDArray, K_px: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Pixel x, y and inverse depth, float32 [V] each, of world points [V, 3]."""
+    in_camera = (points - c2w[:3, 3]) @ c2w[:3, :3]
+    inverse_z = 1 / in_camera[:, 2]
+    x = in_camera[:, 0] * inverse_z * K_px[0, 0] + K_px[0, 2]
+    y = in_camera[:, 1] * inverse_z * K_px[1, 1] + K_px[1, 2]
+    return x.astype(np.float32), y.astype(np.float32), inverse_z.astype(np.float32)
+
+
+def _tone_mapped(colour: NDArray) -> NDArray:
+    """Roll off highlights (extended Reinhard with white at 2.2), brightened by a quarter."""
+    return 1.25 * colour * (1 + colour / 2.2**2) / (1 + colour)
+
+
+def _averaged(colour: NDArray, covered: NDArray, inverse_depth: NDArray, normal: NDArray, label: NDArray) -> Photo:
+    """Mean of colour and cover over the samples of a pixel; depth, normal and label of its nearest sample."""
+    size = len(covered) // OVERSAMPLING
+
+    def samples(values: NDArray) -> NDArray:
+        """[n, n, samples, ...]"""
+        shape = values.shape[2:]
+        split = values.reshape(size, OVERSAMPLING, size, OVERSAMPLING, *shape).swapaxes(1, 2)
+        return split.reshape(size, size, OVERSAMPLING**2, *shape)
+
+    nearest = samples(inverse_depth).argmax(-1)[..., None]
+    w = np.take_along_axis(samples(inverse_depth), nearest, 2)[..., 0]
+    return Photo(
+        colour=samples(colour).mean(2),
+        alpha=samples(covered).mean(2).astype(np.float32),
+        depth=np.where(w > 0, 1 / np.where(w > 0, w, 1), 0).astype(np.float32),
+        normal=np.take_along_axis(samples(normal), nearest[..., None], 2)[:, :, 0],
+        label=np.take_along_axis(samples(label), nearest, 2)[..., 0],
+    )

@@ -1,0 +1,262 @@
+"""A subject built in world units: textured surfaces and strands, packed into flat arrays for the renderer.
+
+World: +y up, the face looks along +z, unit as in `core.cameras` (cameras stand 2.7 away). The eyes' midpoint of every
+subject lies at EYES and heads have nearly the same height, as aligned photo sets have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fullhead.rig.identity import expression_offsets, identity_vertices
+from fullhead.rig.pose import joint_transforms, joints, rotation, skinned
+from fullhead.rig.subdivision import vertex_normals
+from fullhead.synth import regions
+from fullhead.synth.body import Studio
+from fullhead.synth.eyes import eye_texture, eyeball
+from fullhead.synth.face_hair import beard, brows
+from fullhead.synth.hair import Ground, Strands, ground, grow_hair
+from fullhead.synth.skin import skin_texture
+from fullhead.synth.subject import Subject
+from fullhead.synth.wardrobe import cloth, cloth_texture, glasses
+
+EYES = np.array([0.0, 0.0, 0.115])  # world place of the eyes' midpoint
+SCALE = 0.148  # world units per dm of a head of average height
+HEAD_HEIGHT = 2.32  # dm, chin to crown of the average head
+
+SKIN, EYE, PLAIN, CLOTH = range(4)  # materials
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A textured mesh. `texture` [h, w, 3] is linear, row 0 at v = 1; labels are per triangle."""
+
+    vertices: NDArray  # [V, 3] world
+    normals: NDArray  # [V, 3]
+    uv: NDArray  # [V, 2]
+    triangles: NDArray  # [F, 3]
+    texture: NDArray
+    labels: NDArray  # [F] uint8
+    material: int
+    roughness: float
+    keep: float = 1.0  # share of its pixels that are drawn
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Surfaces and strands of one head in flat float32 arrays, world units."""
+
+    vertices: NDArray  # [V, 3]
+    normals: NDArray  # [V, 3]
+    uv: NDArray  # [V, 2]
+    triangles: NDArray  # [F, 3] int32
+    triangle_texture: NDArray  # [F] int32, row of texture_place
+    triangle_label: NDArray  # [F] uint8
+    triangle_material: NDArray  # [F] int32
+    triangle_roughness: NDArray  # [F]
+    triangle_keep: NDArray  # [F]
+    texels: NDArray  # [T, 3], all textures after each other
+    texture_place: NDArray  # [n, 3] int64: height, width, first texel
+    strand_points: NDArray  # [P, 3]
+    strand_tangents: NDArray  # [P, 3]
+    strand_radius: NDArray  # [P]
+    strand_colour: NDArray  # [P, 3]
+    segments: NDArray  # [S, 2] int32, rows of strand_points
+    segment_label: NDArray  # [S] uint8
+
+
+@dataclass(frozen=True)
+class Person:
+    """A subject's parts that do not depend on the expression, in its own dm frame."""
+
+    studio: Studio
+    subject: Subject
+    neutral: NDArray  # [N, 3] template vertices
+    joints: NDArray  # [6, 3]
+    place: Ground
+    hair: Strands
+    skin_texture: NDArray
+    cloth_texture: NDArray
+    eye_texture: NDArray
+    scale: float  # world units per dm
+    detail: float
+
+    def to_world(self, points: NDArray) -> NDArray:
+        """World coordinates [..., 3] of points in the subject's frame."""
+        return ((points - self.joints[4:6].mean(0)) * self.scale + EYES).astype(np.float32)
+
+
+def build_person(studio: Studio, subject: Subject, detail: float = 1.0) -> Person:
+    """Grow and paint a subject; `detail` in (0, 1] is the share of hairs."""
+    neutral = identity_vertices(studio.template, subject.phenotype, subject.shape)
+    skin = (studio.skin.operator @ neutral).astype(np.float32)
+    place = ground(studio, skin)
+    return Person(
+        studio=studio,
+        subject=subject,
+        neutral=neutral,
+        joints=joints(studio.template, neutral),
+        place=place,
+        hair=grow_hair(place, subject, detail),
+        skin_texture=skin_texture(studio, subject),
+        cloth_texture=cloth_texture(studio, subject),
+        eye_texture=eye_texture(subject),
+        scale=SCALE * (HEAD_HEIGHT / _head_height(studio, skin)) ** 0.85,
+        detail=detail,
+    )
+
+
+def _head_height(studio: Studio, skin: NDArray) -> float:
+    """Chin to crown, dm."""
+    rest = studio.rest
+    chin = studio.in_head & (np.abs(rest[:, 0]) < 0.1) & (rest[:, 2] > 0.9) & (rest[:, 1] < 6.3)
+    return float(skin[regions.scalp(rest) > 0.5, 1].max() - skin[chin, 1].min())
+
+
+def build_scene(person: Person, expression: Mapping[str, float] | None = None, joint_pose: NDArray | None = None) -> Scene:
+    """The person with ARKit weights in [0, 1] and joint rotations [6, 3] (axis-angle, radians)."""
+    expression = expression or {}
+    pose = np.zeros((6, 3)) if joint_pose is None else joint_pose
+    transforms = joint_transforms(person.joints, pose)
+    moved = person.neutral + expression_offsets(person.studio.template, expression)
+    vertices = skinned(person.studio.template, moved, transforms)
+    surfaces = [*_body_surfaces(person, vertices), *_eye_surfaces(person, expression, transforms), *_worn(person, vertices, transforms)]
+    return _packed(surfaces, _strands(person, vertices, transforms[2]))
+
+
+def _plain(colour: tuple[float, float, float]) -> NDArray:
+    return np.array(colour, np.float32).reshape(1, 1, 3)
+
+
+def _surface(
+    person: Person, points: NDArray, triangles: NDArray, texture: NDArray, label: str, material: int, roughness: float,
+    uv: NDArray | None = None, keep: float = 1.0,
+) -> Surface:  # fmt: skip
+    return Surface(
+        vertices=person.to_world(points),
+        normals=vertex_normals(points, triangles),
+        uv=np.zeros((len(points), 2), np.float32) if uv is None else uv,
+        triangles=triangles,
+        texture=texture,
+        labels=np.full(len(triangles), regions.LABELS[label], np.uint8),
+        material=material,
+        roughness=roughness,
+        keep=keep,
+    )
+
+
+def _body_surfaces(person: Person, vertices: NDArray) -> list[Surface]:
+    """Skin, teeth, tongue and lashes."""
+    studio = person.studio
+    skin = (studio.skin.operator @ vertices).astype(np.float32)
+    normals = vertex_normals(skin, studio.skin.triangles)
+    body = Surface(
+        vertices=person.to_world(skin)[studio.seam_vertex],
+        normals=normals[studio.seam_vertex],
+        uv=studio.seam_uv,
+        triangles=studio.seam_triangles,
+        texture=person.skin_texture,
+        labels=regions.skin_labels(studio),
+        material=SKIN,
+        roughness=0.42,
+    )
+    teeth, tongue, lashes = ((part.operator @ vertices, part.triangles) for part in (studio.teeth, studio.tongue, studio.lashes))
+    return [
+        body,
+        _surface(person, *teeth, _plain((0.62, 0.57, 0.48)), "teeth", PLAIN, 0.2),
+        _surface(person, *tongue, _plain((0.38, 0.10, 0.09)), "tongue", PLAIN, 0.3),
+        _surface(person, *lashes, _plain((0.012, 0.01, 0.009)), "lash", PLAIN, 0.6, keep=0.35 if person.subject.male else 0.7),
+    ]
+
+
+def _eye_surfaces(person: Person, expression: Mapping[str, float], transforms: NDArray) -> list[Surface]:
+    """Both eyeballs, turned by the ARKit eyeLook weights and the eye joints, carried by the head."""
+    found = []
+    for joint, label, side, own in ((4, "l_eye", "Left", 0), (5, "r_eye", "Right", 1)):
+        centre = person.joints[joint]
+        helper = person.neutral[person.studio.eye_vertices[own]]
+        radius = float(np.percentile(np.linalg.norm(helper - centre, axis=1), 60))
+        points, triangles, uv = eyeball(radius)
+        outward = expression.get(f"eyeLookOut{side}", 0.0) - expression.get(f"eyeLookIn{side}", 0.0)
+        down = expression.get(f"eyeLookDown{side}", 0.0) - expression.get(f"eyeLookUp{side}", 0.0)
+        yaw = np.radians(30) * outward * (1 if side == "Left" else -1)
+        gaze = rotation(np.array([0, yaw, 0])) @ rotation(np.array([np.radians(22) * down, 0, 0]))
+        placed = points @ gaze.T + centre
+        placed = placed @ transforms[joint, :3, :3].T + transforms[joint, :3, 3]
+        found.append(_surface(person, placed.astype(np.float32), triangles, person.eye_texture, label, EYE, 0.08, uv))
+    return found
+
+
+def _worn(person: Person, vertices: NDArray, transforms: NDArray) -> list[Surface]:
+    """Garment and glasses."""
+    studio, outfit = person.studio, person.subject.outfit
+    skin = (studio.skin.operator @ vertices).astype(np.float32)
+    points, triangles, uv = cloth(studio, outfit, skin, vertex_normals(skin, studio.skin.triangles))
+    found = [_surface(person, points, triangles, person.cloth_texture, "cloth", CLOTH, 0.85, uv)]
+    if outfit.glasses:
+        neutral_skin = (studio.skin.operator @ person.neutral).astype(np.float32)
+        points, triangles = glasses(studio, outfit, neutral_skin, person.joints[4:6])
+        points = (points @ transforms[2, :3, :3].T + transforms[2, :3, 3]).astype(np.float32)
+        found.append(_surface(person, points, triangles, _plain(outfit.glasses_colour), "glasses", PLAIN, 0.25))
+    return found
+
+
+def _strands(person: Person, vertices: NDArray, head: NDArray) -> list[tuple[Strands, NDArray]]:
+    """All strands with their points [S, K, 3] in world units; hair moves with the head, face hair with the skin."""
+    skin = (person.studio.skin.operator @ vertices).astype(np.float32)
+    face = ground(person.studio, skin)
+    found = [(person.hair, person.hair.points @ head[:3, :3].T + head[:3, 3])]
+    growths = [*brows(face, person.subject), beard(face, person.subject, person.detail)]
+    found += [(growth, growth.points) for growth in growths if growth is not None]
+    return [(strands, person.to_world(points)) for strands, points in found if len(points)]
+
+
+def _packed(surfaces: list[Surface], strands: list[tuple[Strands, NDArray]]) -> Scene:
+    counts = np.cumsum([0, *(len(s.vertices) for s in surfaces)])
+    sizes = [s.texture.shape[0] * s.texture.shape[1] for s in surfaces]
+    first_texel = np.cumsum([0, *sizes])
+
+    def joined(parts: list[NDArray], dtype: type) -> NDArray:
+        return np.ascontiguousarray(np.concatenate(parts), dtype=dtype)
+
+    def per_triangle(values: list[float], dtype: type) -> NDArray:
+        return joined([np.full(len(s.triangles), value) for s, value in zip(surfaces, values, strict=True)], dtype)
+
+    points, tangents, radius, colour, segments, labels = [], [], [], [], [], []
+    start = 0
+    for hair, placed in strands:
+        n, k = placed.shape[:2]
+        t = np.linspace(0, 1, k)
+        tangent = np.gradient(placed, axis=1)
+        points.append(placed.reshape(-1, 3))
+        tangents.append((tangent / np.maximum(np.linalg.norm(tangent, axis=2, keepdims=True), 1e-9)).reshape(-1, 3))
+        radius.append((hair.radius[:, None] * (1 - 0.5 * t**2)).ravel())
+        colour.append((hair.colour[:, None] * (0.78 + 0.35 * t)[:, None]).reshape(-1, 3))
+        first = (start + np.arange(n)[:, None] * k + np.arange(k - 1)).ravel()
+        segments.append(np.stack([first, first + 1], axis=1))
+        labels.append(np.full(len(first), hair.label))
+        start += n * k
+    world_per_dm = SCALE
+    return Scene(
+        vertices=joined([s.vertices for s in surfaces], np.float32),
+        normals=joined([s.normals for s in surfaces], np.float32),
+        uv=joined([s.uv for s in surfaces], np.float32),
+        triangles=joined([s.triangles + c for s, c in zip(surfaces, counts[:-1], strict=True)], np.int32),
+        triangle_texture=per_triangle(list(range(len(surfaces))), np.int32),
+        triangle_label=joined([s.labels for s in surfaces], np.uint8),
+        triangle_material=per_triangle([s.material for s in surfaces], np.int32),
+        triangle_roughness=per_triangle([s.roughness for s in surfaces], np.float32),
+        triangle_keep=per_triangle([s.keep for s in surfaces], np.float32),
+        texels=joined([s.texture.reshape(-1, 3) for s in surfaces], np.float32),
+        texture_place=np.array([[*s.texture.shape[:2], f] for s, f in zip(surfaces, first_texel[:-1], strict=True)], np.int64),
+        strand_points=joined(points or [np.zeros((0, 3))], np.float32),
+        strand_tangents=joined(tangents or [np.zeros((0, 3))], np.float32),
+        strand_radius=joined(radius or [np.zeros(0)], np.float32) * np.float32(world_per_dm),
+        strand_colour=joined(colour or [np.zeros((0, 3))], np.float32),
+        segments=joined(segments or [np.zeros((0, 2))], np.int32),
+        segment_label=joined(labels or [np.zeros(0)], np.uint8),
+    )

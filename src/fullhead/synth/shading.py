@@ -1,0 +1,193 @@
+"""What a pixel looks like: kernels that draw strands and shade what the z-buffer found. Linear light, float32 buffers.
+
+Codes in the id buffer: a triangle's number, or `triangles + segment` for a strand's segment, or -1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from fullhead.kernels.raster import hash_below
+from fullhead.synth.lights import shadow_gap
+
+SKIN, EYE, PLAIN, CLOTH = 0, 1, 2, 3  # as in scene
+
+
+@njit(cache=True, nogil=True)
+def draw_segments(x, y, inverse_z, radius, segments, least, first_code, nearest, winner):
+    """Draw strands [S] as lines `radius` pixels to each side into the z-buffer.
+
+    Thinner ones than `least` are drawn `least` wide in a share of their pixels, by a fixed pattern.
+    """
+    height, width = nearest.shape
+    for s in range(segments.shape[0]):
+        a, b = segments[s, 0], segments[s, 1]
+        if inverse_z[a] <= 0 or inverse_z[b] <= 0:
+            continue
+        x0, y0, x1, y1, wa, wb = x[a], y[a], x[b], y[b], inverse_z[a], inverse_z[b]
+        half = max(0.5 * (radius[a] + radius[b]), least)
+        share = 0.5 * (radius[a] + radius[b]) / half
+        flat = abs(x1 - x0) >= abs(y1 - y0)
+        if not flat:
+            x0, y0, x1, y1 = y0, x0, y1, x1
+        if abs(x1 - x0) < 1e-5:
+            continue
+        if x1 < x0:
+            x0, y0, x1, y1, wa, wb = x1, y1, x0, y0, wb, wa
+        slope, slope_w = (y1 - y0) / (x1 - x0), (wb - wa) / (x1 - x0)
+        reach = half * np.sqrt(1 + slope * slope)
+        long_size, short_size = (width, height) if flat else (height, width)
+        for i in range(max(0, int(np.ceil(x0 - 0.5))), min(long_size - 1, int(np.floor(x1))) + 1):
+            t = min(max(i + 0.5 - x0, 0.0), x1 - x0)
+            middle, w = y0 + slope * t, wa + slope_w * t
+            low = max(0, int(np.ceil(middle - reach - 0.5)))
+            for j in range(low, min(short_size - 1, int(np.floor(middle + reach - 0.5))) + 1):
+                column, row = (i, j) if flat else (j, i)
+                if w > nearest[row, column] and (share >= 1 or hash_below(column, row, s, share)):
+                    nearest[row, column], winner[row, column] = w, first_code + s
+
+
+@njit(cache=True, nogil=True)
+def _unit(x, y, z):
+    scale = 1 / np.sqrt(x * x + y * y + z * z + 1e-12)
+    return x * scale, y * scale, z * scale
+
+
+@njit(cache=True, nogil=True)
+def _texture(texels, place, texture, u, v):
+    """Bilinear colour of one of the textures, clamped at its border."""
+    height, width, first = place[texture, 0], place[texture, 1], place[texture, 2]
+    x, y = u * width - 0.5, (1 - v) * height - 0.5
+    x0, y0 = int(np.floor(x)), int(np.floor(y))
+    fx, fy = x - x0, y - y0
+    left, right = min(max(x0, 0), width - 1), min(max(x0 + 1, 0), width - 1)
+    top, bottom = first + min(max(y0, 0), height - 1) * width, first + min(max(y0 + 1, 0), height - 1) * width
+    r = g = b = 0.0
+    for row, wy in ((top, 1 - fy), (bottom, fy)):
+        for column, wx in ((left, 1 - fx), (right, fx)):
+            w = wx * wy
+            r += w * texels[row + column, 0]
+            g += w * texels[row + column, 1]
+            b += w * texels[row + column, 2]
+    return r, g, b
+
+
+@njit(cache=True, nogil=True)
+def _open_to_key(nearest, basis, scale, x, y, z):
+    """Share of a 5x5 neighbourhood of the shadow map that leaves the point in the key light."""
+    size = nearest.shape[0]
+    column = (basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + size * 0.5
+    row = (basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + size * 0.5
+    depth = basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z
+    seen = 0
+    for dy in range(-2, 3):
+        for dx in range(-2, 3):
+            c, r = int(column + 1.3 * dx), int(row + 1.3 * dy)
+            if not (0 <= c < size and 0 <= r < size) or nearest[r, c] <= 0 or depth - (4.0 - nearest[r, c]) < 0.006:
+                seen += 1
+    return seen / 25
+
+
+@njit(cache=True, nogil=True)
+def _highlight(roughness, nx, ny, nz, vx, vy, vz, key):
+    """Microfacet reflection of the key light, and the cosine to it."""
+    hx, hy, hz = _unit(vx + key[0], vy + key[1], vz + key[2])
+    n_h = max(0.0, nx * hx + ny * hy + nz * hz)
+    v_h = max(0.0, vx * hx + vy * hy + vz * hz)
+    n_l = nx * key[0] + ny * key[1] + nz * key[2]
+    n_v = nx * vx + ny * vy + nz * vz
+    alpha2 = roughness**4
+    spread = n_h * n_h * (alpha2 - 1) + 1
+    fresnel = 0.04 + 0.96 * (1 - v_h) ** 5
+    value = fresnel * alpha2 / (np.pi * spread * spread) * 0.25 / max(0.15, max(n_l, n_v)) * max(0.0, n_l)
+    return min(value, 6.0), n_l
+
+
+@njit(cache=True, nogil=True)
+def _reflected_surroundings(roughness, rx, ry, rz, rim, fill):
+    """Radiance of sky, rim and fill towards a reflected direction, blurred by the roughness."""
+    sharpness = 1 / (0.6 * roughness * roughness + 0.03)
+    towards_rim, towards_fill = rx * rim[0] + ry * rim[1] + rz * rim[2], rx * fill[0] + ry * fill[1] + rz * fill[2]
+    sky = 0.30 + 0.25 * max(0.0, ry)
+    return sky + 1.6 * np.exp(min(14.0, sharpness) * (towards_rim - 1)) + 0.55 * np.exp(min(4.0, sharpness) * (towards_fill - 1))
+
+
+@njit(cache=True, nogil=True)
+def shade_surfaces(
+    winner, weight_b, weight_c, vertices, normals, uv, triangles, texture, labels, material, roughness, texels, place, ambient,
+    eye, key, key_colour, ambient_level, rim, fill, key_nearest, key_basis, key_scale, colour, label_out, normal_out,
+):  # fmt: skip
+    """Shade the pixels of `winner` that show triangles into colour [H, W, 3], labels [H, W] and normals [H, W, 3]."""
+    height, width = winner.shape
+    for y in range(height):
+        for x in range(width):
+            t = winner[y, x]
+            if t < 0 or t >= triangles.shape[0]:
+                continue
+            i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            b, c = weight_b[y, x], weight_c[y, x]
+            a = 1 - b - c
+            px = vertices[i, 0] * a + vertices[j, 0] * b + vertices[k, 0] * c
+            py = vertices[i, 1] * a + vertices[j, 1] * b + vertices[k, 1] * c
+            pz = vertices[i, 2] * a + vertices[j, 2] * b + vertices[k, 2] * c
+            nx, ny, nz = _unit(
+                normals[i, 0] * a + normals[j, 0] * b + normals[k, 0] * c,
+                normals[i, 1] * a + normals[j, 1] * b + normals[k, 1] * c,
+                normals[i, 2] * a + normals[j, 2] * b + normals[k, 2] * c,
+            )
+            vx, vy, vz = _unit(eye[0] - px, eye[1] - py, eye[2] - pz)
+            n_v = nx * vx + ny * vy + nz * vz
+            if n_v < 0:
+                nx, ny, nz, n_v = -nx, -ny, -nz, -n_v
+            u, v = uv[i, 0] * a + uv[j, 0] * b + uv[k, 0] * c, uv[i, 1] * a + uv[j, 1] * b + uv[k, 1] * c
+            albedo = _texture(texels, place, texture[t], u, v)
+            kind, rough = material[t], roughness[t]
+            shadow = _open_to_key(key_nearest, key_basis, key_scale, px + nx * 0.004, py + ny * 0.004, pz + nz * 0.004)
+            highlight, n_l = _highlight(rough, nx, ny, nz, vx, vy, vz, key)
+            reflected = _reflected_surroundings(rough, 2 * n_v * nx - vx, 2 * n_v * ny - vy, 2 * n_v * nz - vz, rim, fill)
+            grazing = 0.028 + 0.5 * (1 - n_v) ** 5
+            if kind == CLOTH:
+                highlight, grazing = 0.15 * highlight, 0.2 * grazing
+            light = (ambient[i, 0] * a + ambient[j, 0] * b + ambient[k, 0] * c)
+            seen = min(1.0, light / (0.9 * ambient_level))
+            mirror = ambient_level * reflected * min(grazing, 0.35) * seen * (1 - 0.55 * rough) * (1.0 if kind == EYE else 0.6)
+            for channel in range(3):
+                # Light wraps around skin, red the most.
+                wrap = (0.28, 0.12, 0.07)[channel] if kind == SKIN else 0.0
+                diffuse = max(0.0, (n_l + wrap) / (1 + wrap)) * shadow
+                incoming = light + key_colour[channel] * diffuse
+                colour[y, x, channel] = albedo[channel] * incoming + highlight * shadow * key_colour[channel] + mirror
+            label_out[y, x] = labels[t]
+            normal_out[y, x, 0], normal_out[y, x, 1], normal_out[y, x, 2] = nx, ny, nz
+
+
+@njit(cache=True, nogil=True)
+def shade_strands(
+    winner, first_code, segments, points, tangents, hair_colour, labels, ambient, eye, key, key_colour, key_nearest, key_basis,
+    key_scale, colour, label_out, normal_out,
+):  # fmt: skip
+    """Shade the pixels of `winner` that show strands: two tilted highlights, one white, one tinted, and light through hair."""
+    height, width = winner.shape
+    for y in range(height):
+        for x in range(width):
+            s = winner[y, x] - first_code
+            if s < 0:
+                continue
+            i, j = segments[s, 0], segments[s, 1]
+            px, py, pz = 0.5 * (points[i, 0] + points[j, 0]), 0.5 * (points[i, 1] + points[j, 1]), 0.5 * (points[i, 2] + points[j, 2])
+            tx, ty, tz = _unit(tangents[i, 0] + tangents[j, 0], tangents[i, 1] + tangents[j, 1], tangents[i, 2] + tangents[j, 2])
+            vx, vy, vz = _unit(eye[0] - px, eye[1] - py, eye[2] - pz)
+            gap = shadow_gap(key_nearest, key_basis, key_scale, px, py, pz) - 0.002
+            shadow = np.exp(-30 * max(0.0, gap))
+            t_l, t_v = tx * key[0] + ty * key[1] + tz * key[2], tx * vx + ty * vy + tz * vz
+            s_l, s_v = np.sqrt(max(0.0, 1 - t_l * t_l)), np.sqrt(max(0.0, 1 - t_v * t_v))
+            white = 0.035 * min(1.0, max(0.0, s_l * s_v - (t_l + 0.10) * t_v)) ** 60
+            tinted = 0.35 * min(1.0, max(0.0, s_l * s_v - (t_l - 0.16) * t_v)) ** 16
+            for channel in range(3):
+                own, around = 0.5 * (hair_colour[i, channel] + hair_colour[j, channel]), ambient[i, channel]
+                lit = own * (1.15 * around + 0.55 * s_l * shadow * key_colour[channel])
+                colour[y, x, channel] = lit + key_colour[channel] * shadow * (white + tinted * own) + 0.012 * around
+            label_out[y, x] = labels[s]
+            nx, ny, nz = _unit(vx - t_v * tx, vy - t_v * ty, vz - t_v * tz)
+            normal_out[y, x, 0], normal_out[y, x, 1], normal_out[y, x, 2] = nx, ny, nz

@@ -1,0 +1,154 @@
+"""Clothes as a shell around the shoulders and glasses as tubes. Frame: the subject's, dm."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fullhead.rig.subdivision import triangles_from_quads
+from fullhead.synth.body import Studio
+from fullhead.synth.fields import Noise, normalised, smoothstep, stream
+from fullhead.synth.subject import Outfit, Subject
+
+CLEARANCE = 0.055  # of the cloth from the skin, dm
+COLLAR_AZIMUTH = (0, 25, 75, 120, 180)  # degrees, 0 front
+COLLAR_HEIGHT = {
+    "crew": (5.66, 5.73, 5.95, 6.05, 6.06),
+    "vneck": (5.22, 5.52, 5.92, 6.04, 6.05),
+    "turtle": (6.02, 6.05, 6.15, 6.22, 6.25),
+    "none": (4.72, 4.80, 5.05, 5.05, 5.00),
+}
+
+
+def collar_signed(studio: Studio, outfit: Outfit) -> NDArray:
+    """Height [U] of the collar above each textured vertex, dm; positive under the cloth."""
+    rest = studio.rest[studio.seam_vertex]
+    azimuth = np.degrees(np.arctan2(np.abs(rest[:, 0]), rest[:, 2] - 0.25))
+    inside = (studio.in_mouth | studio.in_socket)[studio.seam_vertex]
+    return np.where(inside, -1.0, np.interp(azimuth, COLLAR_AZIMUTH, COLLAR_HEIGHT[outfit.collar]) - rest[:, 1])
+
+
+def cloth(studio: Studio, outfit: Outfit, skin: NDArray, normals: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Vertices [V', 3], triangles [F', 3] and uv [V', 2] of the garment over a skin [V, 3]."""
+    signed = collar_signed(studio, outfit)
+    rest = studio.rest[studio.seam_vertex]
+    folds = np.sin(9 * rest[:, 0] + 5 * rest[:, 1]) * np.sin(8 * rest[:, 2] - 3 * rest[:, 1]) * smoothstep(0, 0.4, signed)
+    lifted = skin[studio.seam_vertex] + normals[studio.seam_vertex] * (0.010 * folds)[:, None]
+    attributes = np.concatenate([lifted, normals[studio.seam_vertex], studio.seam_uv], axis=1)  # [U, 8]
+    attributes, triangles, rim = clipped(attributes, studio.seam_triangles, signed)
+    points, normal, uv = attributes[:, :3], normalised(attributes[:, 3:6]), attributes[:, 6:]
+    outer = points + normal * CLEARANCE
+    rim_vertices, rim = np.unique(rim, return_inverse=True)
+    rim = rim.reshape(-1, 2)
+    lip = outer[rim_vertices]
+    inner = points[rim_vertices] - normal[rim_vertices] * 0.01
+    first, n = len(outer), len(rim_vertices)
+    band = np.stack([first + rim[:, 0], first + rim[:, 1], first + n + rim[:, 1], first + n + rim[:, 0]], axis=1)
+    vertices = np.concatenate([outer, lip, inner])
+    uv = np.concatenate([uv, uv[rim_vertices], uv[rim_vertices]])
+    return vertices.astype(np.float32), np.concatenate([triangles, triangles_from_quads(band)]), uv.astype(np.float32)
+
+
+def clipped(attributes: NDArray, triangles: NDArray, signed: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """The part of a mesh where `signed` [U] > 0: attributes [U', A], triangles [F', 3], border edges [E, 2].
+
+    Triangles across the border are cut; attributes are interpolated linearly.
+    """
+    inside = signed[triangles] > 0  # [F, 3]
+    number = inside.sum(1)
+    made: list[NDArray] = []
+    cut_edges: dict[tuple[int, int], int] = {}
+
+    def cut(i: int, j: int) -> int:
+        key = (min(i, j), max(i, j))
+        if key not in cut_edges:
+            part = signed[i] / (signed[i] - signed[j])
+            cut_edges[key] = len(attributes) + len(made)
+            made.append(attributes[i] * (1 - part) + attributes[j] * part)
+        return cut_edges[key]
+
+    extra: list[tuple[int, int, int]] = []
+    border: list[tuple[int, int]] = []
+    for corner_ids, corner_inside in zip(triangles[(number == 1) | (number == 2)], inside[(number == 1) | (number == 2)], strict=True):
+        alone = int(np.argmax(corner_inside)) if corner_inside.sum() == 1 else int(np.argmin(corner_inside))
+        a, b, c = (int(corner_ids[(alone + k) % 3]) for k in range(3))
+        on_ab, on_ac = cut(a, b), cut(a, c)
+        if corner_inside.sum() == 1:
+            extra.append((a, on_ab, on_ac))
+            border.append((on_ab, on_ac))
+        else:
+            extra += [(on_ab, b, c), (on_ab, c, on_ac)]
+            border.append((on_ac, on_ab))
+    everything = np.concatenate([triangles[number == 3], np.array(extra, int).reshape(-1, 3)])
+    values = np.concatenate([attributes, np.array(made).reshape(-1, attributes.shape[1])])
+    used, inverse = np.unique(everything, return_inverse=True)
+    renumbered = np.full(len(values), -1)
+    renumbered[used] = np.arange(len(used))
+    return values[used], inverse.reshape(-1, 3).astype(np.int32), renumbered[np.array(border, int).reshape(-1, 2)]
+
+
+def cloth_texture(studio: Studio, subject: Subject) -> NDArray:
+    """Linear albedo [R, R, 3] of the garment in the skin's atlas."""
+    outfit, noise, atlas = subject.outfit, Noise(stream(subject.seed, "cloth")), studio.atlas
+    points = atlas.position
+    x, y, z = points.T
+    if outfit.pattern == "stripe":
+        share = smoothstep(0.44, 0.56, np.abs((y * 2.2) % 1 - 0.5) * 2)
+    elif outfit.pattern == "check":
+        lines = [smoothstep(0.44, 0.56, np.abs((v * 2.0) % 1 - 0.5) * 2) for v in (x, y)]
+        share = 0.5 * (lines[0] + lines[1])
+    else:
+        share = np.zeros(len(points))
+    colour = np.array(outfit.colour) + share[:, None] * (np.array(outfit.second) - np.array(outfit.colour))
+    weave = 1 + 0.05 * noise(points, 30, 1) + 0.05 * noise(points, 3, 2)
+    if outfit.pattern == "knit":
+        weave = weave * (1 + 0.16 * np.sin(60 * np.arctan2(x, z) + 2 * noise(points, 4, 3)))
+    return np.clip(colour * weave[:, None], 0, 1).astype(np.float32)[atlas.texel]
+
+
+def glasses(studio: Studio, outfit: Outfit, skin: NDArray, eyes: NDArray) -> tuple[NDArray, NDArray]:
+    """Frame as tubes, vertices [V', 3] and triangles, on a neutral skin [V, 3] with eye centres [2, 3] (left, right)."""
+    half_width, half_height = outfit.glasses_half
+
+    def skin_at(rest_point: tuple[float, float, float]) -> NDArray:
+        return skin[np.argmin(np.linalg.norm(studio.rest - np.array(rest_point), axis=1))]
+
+    front = max(float(eyes[:, 2].max()) + 0.30, float(skin_at((0, 7.28, 1.45))[2]) + 0.04)
+    angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    corner = np.stack([np.cos(angle), np.sin(angle)])
+    outline = np.sign(corner) * np.abs(corner) ** (2 / outfit.glasses_power)  # [2, 40], a superellipse
+    pieces = []
+    bridge = []
+    for eye, side in zip(eyes, (1, -1), strict=True):
+        centre_x = eye[0] + side * 0.02
+        x = centre_x + half_width * outline[0]
+        ring = np.stack([x, eye[1] - 0.03 + half_height * outline[1], front - 0.06 * (x / 0.6) ** 2], axis=1)
+        pieces.append(_tube(ring, 0.016, closed=True))
+        ear = skin_at((side * 0.74, 7.33, 0.60)) + np.array([side * 0.035, 0.03, 0])
+        hinge = np.array([centre_x + side * half_width, eye[1] + 0.05, front - 0.06 * ((centre_x + side * half_width) / 0.6) ** 2])
+        middle = 0.5 * (hinge + ear) + np.array([side * 0.05, 0.02, 0])
+        pieces.append(_tube(np.stack([hinge, middle, ear, ear + np.array([0, -0.12, -0.16])]), 0.014))
+        bridge.append(np.array([centre_x - side * half_width, eye[1] + 0.02, front - 0.01]))
+    arch = 0.5 * (bridge[0] + bridge[1]) + np.array([0, 0.03, 0.02])
+    pieces.append(_tube(np.stack([bridge[0], arch, bridge[1]]), 0.016))
+    starts = np.cumsum([0, *(len(v) for v, _ in pieces[:-1])])
+    triangles = np.concatenate([t + start for (_, t), start in zip(pieces, starts, strict=True)])
+    return np.concatenate([v for v, _ in pieces]).astype(np.float32), triangles.astype(np.int32)
+
+
+def _tube(line: NDArray, radius: float, closed: bool = False, around: int = 6) -> tuple[NDArray, NDArray]:
+    """Vertices and triangles of a tube along a polyline [n, 3]."""
+    along = np.roll(line, -1, 0) - np.roll(line, 1, 0) if closed else np.gradient(line, axis=0)
+    along = normalised(along)
+    u = normalised(np.cross(along, np.array([0.1, 0.2, 1.0])) + 1e-6)
+    v = np.cross(along, u)
+    angle = np.linspace(0, 2 * np.pi, around, endpoint=False)[None, :, None]
+    vertices = line[:, None] + radius * (np.cos(angle) * u[:, None] + np.sin(angle) * v[:, None])
+    n = len(line)
+    i, j = np.arange(n if closed else n - 1)[:, None], np.arange(around)
+    i_next, j_next = (i + 1) % n, (j + 1) % around
+    corners = (i * around + j, i * around + j_next, i_next * around + j_next, i_next * around + j)
+    quads = np.stack(np.broadcast_arrays(*corners), axis=-1)
+    return vertices.reshape(-1, 3), triangles_from_quads(quads.reshape(-1, 4))
+
+
