@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fullhead.apps.mesh import Mesh, extract_mesh
 from fullhead.core.cameras import Cameras
 from fullhead.models.head import Head, Latents, Render
 
@@ -12,7 +13,7 @@ class AnalyticHead:
     """w [B, 2, 3]: its first row is the colour of the hair in [-1, 1], the second one the background's. Counts its calls."""
 
     box_size = 1.0
-    size, raw, steps = 96, 48, 64
+    size, raw, steps = 64, 32, 48
 
     def __init__(self) -> None:
         self.decoded = self.rendered = 0
@@ -54,7 +55,7 @@ class AnalyticHead:
             @ cameras.c2w[:, :3, :3].mT
         )
         rays = torch.nn.functional.normalize(rays, dim=-1)  # [B, R R, 3]
-        t = torch.linspace(2.0, 3.4, S)
+        t = torch.linspace(2.2, 3.3, S)
         xyz = (cameras.origins[:, None, None] + t[:, None] * rays[:, :, None]).flatten(1, 2)  # [B, R R S, 3]
         alpha = 1 - torch.exp(-self.density(head, xyz).unflatten(1, (R * R, S))[..., 0] * (t[1] - t[0]))
         weights = alpha * torch.cumprod(torch.cat([torch.ones_like(alpha[..., :1]), 1 - alpha[..., :-1]], -1), -1)
@@ -83,3 +84,12 @@ def latents(model: AnalyticHead) -> Latents:
 @pytest.fixture
 def head(model: AnalyticHead, latents: Latents) -> Head:
     return model.decode(latents[0])
+
+
+@pytest.fixture(scope="session")
+def mesh() -> Mesh:
+    """The mesh of `head`, made once."""
+    model = AnalyticHead()
+    return extract_mesh(
+        model, model.decode(model.sample_latents(3, torch.Generator().manual_seed(4))[0]), resolution=64, coarse=32
+    )

@@ -19,11 +19,6 @@ from fullhead.core import cameras as cams
 from fullhead.core.errors import FullheadError
 
 
-@pytest.fixture
-def mesh(model, head):
-    return extract_mesh(model, head, resolution=64, coarse=32)
-
-
 def test_mesh_is_a_watertight_head_with_its_nose_in_front(mesh):
     shape = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     assert shape.is_watertight

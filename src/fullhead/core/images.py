@@ -31,7 +31,7 @@ def to_uint8(image: Tensor) -> Bytes:
 
 def from_uint8(pictures: Bytes) -> Tensor:
     """uint8 [B, H, W, C] -> float32 [B, C, H, W] in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def read_image(path: str | Path) -> Bytes:
@@ -142,4 +142,4 @@ def contact_sheet(
         draw.text((left - gap, top + i * (height + gap) + height / 2), label, INK, font, anchor="rm")
     for j, label in enumerate(column_labels[:columns]):
         draw.text((left + j * (width + gap) + width / 2, top / 2), label, INK, font, anchor="mm")
-    return np.asarray(sheet)
+    return np.array(sheet)
