@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 import torch
 from assembler import encode, persistent, tensor, whole
+from safetensors import safe_open
 from snapshots import FIR, PLANE_AXES, Persistent, dumps, generator, network, ordered, recipe, snapshot
 
 from fullhead.commands.convert import convert as command
 from fullhead.convert.panohead import Converted, Which, build, config_from_original, convert, discriminator_config, extract
 from fullhead.convert.reader import read_snapshot
-from fullhead.core.cameras import orbit
+from fullhead.core.cameras import cameras_from_labels, orbit
 from fullhead.core.errors import FullheadError
 from fullhead.heads.fields import PlanesConfig
 from fullhead.heads.volume import MarchConfig
@@ -249,6 +250,25 @@ def test_a_snapshot_becomes_a_model_file_with_the_same_config_weights_and_image(
         assert torch.equal(model.state_dict()[name], value), name
     images = [m.render(m.decode(m.seed_latents([7])), orbit(0.4)).image for m in (model, expected)]
     assert torch.equal(images[0], images[1]) and bool(images[0].isfinite().all()) and images[0].std() > 0
+
+
+@pytest.mark.parametrize("family", ["panohead", "eg3d", "spherehead"])
+def test_a_converted_original_draws_the_original_s_image(tmp_path, family):
+    with safe_open(Path(__file__).parent / "golden" / "micro.safetensors", framework="pt") as golden:
+        z, c_cond, c_cam, image_raw, image = (
+            golden.get_tensor(f"{family}.{name}") for name in ("z", "c_cond", "c_cam", "image_raw", "image_stride16")
+        )
+        kwargs, shapes = (json.loads(golden.metadata()[f"{family}.{name}"]) for name in ("G_kwargs", "state_keys"))
+    G = generator(family, kwargs, {name: recipe(name, shape) for name, shape in shapes.items()}, nrr=16)
+    G._modules["superresolution"].__dict__["class_name_"] = "SuperresolutionHybrid8XDC"
+    (tmp_path / "original.pkl").write_bytes(dumps(snapshot(G)))
+    convert(tmp_path / "original.pkl", tmp_path / "model.safetensors")
+    model = load_file(tmp_path / "model.safetensors")
+    assert isinstance(model, PanoHead)
+    latents = model.latents(z, truncation=0.8, cutoff=3, cameras=cameras_from_labels(c_cond))
+    render = model.render(model.decode(latents), cameras_from_labels(c_cam))
+    torch.testing.assert_close(render.image_raw, image_raw, atol=1e-3, rtol=0)
+    torch.testing.assert_close(render.image[:, :, ::16, ::16], image, atol=1e-3, rtol=0)
 
 
 def test_each_network_of_a_snapshot_can_be_taken(pickled, tmp_path):
