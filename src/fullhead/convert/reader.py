@@ -21,7 +21,7 @@ from fullhead.convert.pickles import MAX_NAME, Global, Refused, Source, Vocabula
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import existing_file
 
-MAX_OPERATIONS = 1_000_000
+MAX_OPERATIONS = 400_000  # G, D and G_ema of the published size have 61,000
 MAX_STORAGE_OPERATIONS = 256  # of each of the five small pickles before a storage's numbers
 MAX_NDIM = 8
 MAX_DEPTH = 32  # of modules in modules
