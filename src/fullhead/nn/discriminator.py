@@ -79,6 +79,7 @@ class Discriminator(nn.Module):
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.config = config
+        self.precision = torch.float32  # of the convolutions
         self.sizes = [config.image_size >> i for i in range(int(math.log2(config.image_size)) - 2)]
         image_channels = 6 + int(config.mask) + config.parsing_classes
 
@@ -103,10 +104,10 @@ class Discriminator(nn.Module):
         size = self.config.image_size
         parts = [image, resized(image_raw, size)]
         parts += [2 * resized(x, size) - 1 for x in (mask, parsing) if x is not None]
-        x = torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)
+        x = torch.cat(parts, dim=1).to(self.precision, memory_format=torch.channels_last)
         for block_size in self.sizes:
             x = getattr(self, f"b{block_size}")(x)
-        x = self.b4(x)
+        x = self.b4(x.float())
         condition = self.mapping(None, label)
         return (x * condition).sum(dim=1, keepdim=True) / math.sqrt(condition.shape[1])
 

@@ -25,19 +25,19 @@ def normalised(x: Tensor) -> Tensor:
 
 def leaky_relu(x: Tensor, gain: float = LEAKY_GAIN, clamp: float | None = None) -> Tensor:
     """Leaky ReLU times `gain`, then cut to +-`clamp`."""
-    x = F.leaky_relu(x, LEAKY_SLOPE) * gain
+    return clamped(F.leaky_relu(x, LEAKY_SLOPE) * gain, clamp)
+
+
+def clamped(x: Tensor, clamp: float | None) -> Tensor:
+    """x cut to +-`clamp`, or as it is."""
     return x if clamp is None else x.clamp(-clamp, clamp)
 
 
-def blur(x: Tensor, padding: int) -> Tensor:
-    """x [B, C, H, W], zero-padded on all sides and smoothed by the 4 x 4 binomial filter: [B, C, H + 2p - 3, ...].
-
-    [1, 3, 3, 1] is [1, 1] convolved with itself three times: three 2 x 2 averages.
-    """
-    x = F.pad(x, (padding,) * 4)
-    for _ in range(3):
-        x = F.avg_pool2d(x, 2, stride=1)
-    return x
+def blur(x: Tensor, padding: int, stride: int = 1) -> Tensor:
+    """x [B, C, H, W], zero-padded on all sides, smoothed by the 4 x 4 binomial filter, every stride-th pixel kept."""
+    taps = torch.tensor([0.125, 0.375, 0.375, 0.125], dtype=x.dtype, device=x.device)
+    kernel = (taps[:, None] * taps).expand(x.shape[1], 1, 4, 4)
+    return F.conv2d(x, kernel, padding=padding, stride=stride, groups=x.shape[1])
 
 
 def upsample(x: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ def upsample(x: Tensor) -> Tensor:
 
 def downsample(x: Tensor) -> Tensor:
     """x [B, C, H, W] -> [B, C, H/2, W/2] by the binomial filter."""
-    return blur(x, 1)[:, :, ::2, ::2]
+    return blur(x, 1, stride=2)
 
 
 class FullyConnected(nn.Module):
@@ -71,26 +71,27 @@ class FullyConnected(nn.Module):
         return leaky_relu(y) if self.leaky else y
 
 
-def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, *, up: bool = False, demodulate: bool = True) -> Tensor:
-    """Convolution whose input channels are scaled per image [stylegan2 §2.2].
+def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, *, up: bool = False, out_scale: Tensor | None = None) -> Tensor:
+    """Convolution whose input and output channels are scaled per image [stylegan2 §2.2].
 
-    x [B, I, H, W], weight [O, I, k, k], style [B, I]. Returns [B, O, H, W], or [B, O, 2H, 2W] with `up`. One image:
-    the style scales the weights. Several: it scales the input, and the demodulation scales the output.
+    x [B, I, H, W], weight [O, I, k, k], style [B, I], out_scale [B, O]. Returns [B, O, H, W], or [B, O, 2H, 2W] with `up`.
+    One image: the scales go into the weights. Several: the style into the input; the output is left unscaled, for the
+    caller to scale while adding the bias.
     """
-    factor = torch.ones((), device=x.device)
-    if demodulate:
-        factor = ((weight.square().sum(dim=(2, 3))[None] * style[:, None].square()).sum(dim=2) + 1e-8).rsqrt()  # [B, O]
     if len(x) == 1:
         weight = weight * style[0, None, :, None, None]
-        weight = weight * factor[0, :, None, None, None] if demodulate else weight
+        weight = weight if out_scale is None else weight * out_scale[0, :, None, None, None]
     else:
         x = x * style[:, :, None, None].to(x.dtype)
     weight = weight.to(x.dtype)
     if up:
-        x = blur(F.conv_transpose2d(x, 4 * weight.transpose(0, 1), stride=2), 1)
-    else:
-        x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
-    return x * factor[:, :, None, None].to(x.dtype) if demodulate and len(style) > 1 else x
+        return blur(F.conv_transpose2d(x, 4 * weight.transpose(0, 1), stride=2), 1)
+    return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+
+
+def demodulation(weight: Tensor, style: Tensor) -> Tensor:
+    """What keeps the output of a modulated convolution at unit variance: weight [O, I, k, k], style [B, I] -> [B, O]."""
+    return ((weight.square().sum(dim=(2, 3))[None] * style[:, None].square()).sum(dim=2) + 1e-8).rsqrt()
 
 
 class SynthesisLayer(nn.Module):
@@ -111,10 +112,14 @@ class SynthesisLayer(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
         """x [B, I, h, h], w [B, w_dim], noise [H, H] or [B, 1, H, H] or None. Returns [B, O, H, H]."""
-        x = modulated_conv(x, self.weight, self.affine(w), up=self.up)
+        style = self.affine(w)
+        scale = demodulation(self.weight, style) * LEAKY_GAIN  # a gain before a leaky ReLU is one after it
+        bias = (self.bias * LEAKY_GAIN)[None, :, None, None].to(x.dtype)
+        x = modulated_conv(x, self.weight, style, up=self.up, out_scale=scale)
         if noise is not None:
-            x = x + (noise * self.noise_strength).to(x.dtype)
-        return leaky_relu(x + self.bias[None, :, None, None].to(x.dtype), clamp=self.clamp)
+            bias = bias + (noise * (self.noise_strength * LEAKY_GAIN)).to(x.dtype)
+        x = x + bias if len(x) == 1 else torch.addcmul(bias, x, scale[:, :, None, None].to(x.dtype))
+        return clamped(F.leaky_relu(x, LEAKY_SLOPE), self.clamp)
 
 
 class ToRGB(nn.Module):
@@ -130,8 +135,7 @@ class ToRGB(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """x [B, I, H, W], w [B, w_dim]. Returns [B, O, H, W]."""
         style = self.affine(w) / math.sqrt(self.weight.shape[1])
-        x = modulated_conv(x, self.weight, style, demodulate=False) + self.bias[None, :, None, None].to(x.dtype)
-        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
+        return clamped(modulated_conv(x, self.weight, style) + self.bias[None, :, None, None].to(x.dtype), self.clamp)
 
 
 class Conv(nn.Module):
@@ -155,9 +159,10 @@ class Conv(nn.Module):
 
     def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
         """x [B, I, H, W]; `gain` scales the output and its clamp. Returns [B, O, H, W] or [B, O, H/2, W/2]."""
-        outputs, inputs, kernel, _ = self.weight.shape
-        weight = (self.weight / math.sqrt(inputs * kernel * kernel)).to(x.dtype)
-        bias = None if self.bias is None else self.bias.to(x.dtype)
+        _, inputs, kernel, _ = self.weight.shape
+        gain = gain * LEAKY_GAIN if self.leaky else gain  # a gain before a leaky ReLU is one after it
+        weight = (self.weight * (gain / math.sqrt(inputs * kernel * kernel))).to(x.dtype)
+        bias = None if self.bias is None else (self.bias * gain).to(x.dtype)
         if self.down and kernel == 1:
             x = F.conv2d(downsample(x), weight, bias)
         elif self.down:
@@ -165,5 +170,5 @@ class Conv(nn.Module):
         else:
             x = F.conv2d(x, weight, bias, padding=kernel // 2)
         if not self.leaky:
-            return x * gain
-        return leaky_relu(x, LEAKY_GAIN * gain, None if self.clamp is None else self.clamp * gain)
+            return x
+        return clamped(F.leaky_relu(x, LEAKY_SLOPE), None if self.clamp is None else self.clamp * gain / LEAKY_GAIN)

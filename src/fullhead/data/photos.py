@@ -1,0 +1,141 @@
+"""Photos with masks and cameras, in the layout of EG3D and PanoHead.
+
+    folder/img/00000/img00000000.png   folder/img/dataset.json: {"labels": [[name, [25 numbers]], ...]}
+    folder/seg/00000/img00000000.png   one channel, 255 where the head is
+
+`img` and `seg` may also be zip files (img.zip, seg.zip). Masks are matched by path without extension.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fullhead.core.cameras import cameras_from_labels, labels_from_cameras, mirrored, yaw_pitch
+from fullhead.core.errors import FullheadError
+
+CACHE_BYTES = 4 << 30  # decoded images are kept up to this size
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`image` [B, 3, H, W] in [-1, 1], `mask` [B, 1, H, W] in [0, 1], `label` [B, 25]."""
+
+    image: Tensor
+    mask: Tensor
+    label: Tensor
+
+
+class Store:
+    """A folder or a zip of files, read by relative name."""
+
+    def __init__(self, path: Path) -> None:
+        if path.is_dir():
+            self.folder, self.zip = path, None
+        elif path.with_suffix(".zip").is_file():
+            self.folder, self.zip = None, zipfile.ZipFile(path.with_suffix(".zip"))
+        else:
+            raise FullheadError(f"no folder {path} and no {path.with_suffix('.zip')}: make a set with `fullhead synth`")
+
+    def names(self) -> list[str]:
+        if self.zip:
+            return [n for n in self.zip.namelist() if not n.endswith("/")]
+        assert self.folder
+        return [str(p.relative_to(self.folder)) for p in self.folder.rglob("*") if p.is_file()]
+
+    def read(self, name: str) -> bytes:
+        if self.zip:
+            return self.zip.read(name)
+        assert self.folder
+        return (self.folder / name).read_bytes()
+
+
+class PhotoSet:
+    """Images, masks and labels by index, decoded when first asked for.
+
+    root: the folder above. yaw_range: keep |yaw| within, degrees. back_repeat: images seen from behind (|yaw| >= 90 degrees)
+    come this often [pano §4]. mirror: every image also mirrored, with its camera.
+    """
+
+    def __init__(
+        self, root: Path, *, yaw_range: tuple[float, float] = (0, 180), back_repeat: int = 1, mirror: bool = False
+    ) -> None:
+        self.images, self.masks = Store(root / "img"), Store(root / "seg")
+        try:
+            entries = json.loads(self.images.read("dataset.json"))["labels"]
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise FullheadError(f"{root}/img has no readable dataset.json with labels: {error}") from None
+        masks = {str(Path(n).with_suffix("")): n for n in self.masks.names()}
+        entries = [(n, label) for n, label in entries if str(Path(n).with_suffix("")) in masks]
+        if not entries:
+            raise FullheadError(f"{root} has no image with both a camera label and a mask")
+        self.names = [name for name, _ in entries]
+        self.mask_names = [masks[str(Path(n).with_suffix(""))] for n in self.names]
+        self.labels = torch.tensor([[float(x) for x in label] for _, label in entries])
+        yaw = torch.rad2deg(yaw_pitch(cameras_from_labels(self.labels))[0]).abs()
+        kept = torch.nonzero((yaw >= yaw_range[0]) & (yaw <= yaw_range[1]))[:, 0]
+        if not len(kept):
+            raise FullheadError(f"no image of {root} has |yaw| in {yaw_range[0]} to {yaw_range[1]} degrees")
+        behind = kept[yaw[kept] >= 90]
+        self.index = torch.cat([kept[yaw[kept] < 90], behind.repeat(back_repeat)])
+        if mirror:  # a negative entry -i - 1 is the mirrored image i
+            self.index = torch.cat([self.index, -self.index - 1])
+        self._decoded: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._room = CACHE_BYTES
+        image, _ = self._photo(0)
+        self.size = image.shape[-1]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def _photo(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image uint8 [3, H, W] and mask uint8 [1, H, W] of a file."""
+        if i in self._decoded:
+            return self._decoded[i]
+        try:
+            image = np.asarray(Image.open(io.BytesIO(self.images.read(self.names[i]))).convert("RGB")).transpose(2, 0, 1)
+            mask = np.asarray(Image.open(io.BytesIO(self.masks.read(self.mask_names[i]))).convert("L"))[None]
+        except OSError as error:
+            raise FullheadError(f"cannot read the image or mask of {self.names[i]}: {error}") from None
+        if image.shape[1] != image.shape[2] or mask.shape[1:] != image.shape[1:]:
+            raise FullheadError(f"{self.names[i]} is {image.shape[2]} x {image.shape[1]}, its mask {mask.shape[2]} x "
+                                f"{mask.shape[1]}: both must be square and of one size")  # fmt: skip
+        if self._room > 0:
+            self._decoded[i] = (image, mask)
+            self._room -= image.nbytes + mask.nbytes
+        return image, mask
+
+    def batch(self, positions: Tensor) -> Batch:
+        """The photos at `positions` [B] of the balanced list."""
+        images, masks, labels = [], [], []
+        for entry in self.index[positions].tolist():
+            flip = entry < 0
+            i = -entry - 1 if flip else entry
+            image, mask = self._photo(i)
+            label = self.labels[i]
+            if flip:
+                image, mask = image[..., ::-1], mask[..., ::-1]
+                label = labels_from_cameras(mirrored(cameras_from_labels(label[None])))[0]
+            images.append(image)
+            masks.append(mask)
+            labels.append(label)
+        return Batch(
+            torch.from_numpy(np.stack(images)).float() / 127.5 - 1,
+            torch.from_numpy(np.stack(masks)).float() / 255,
+            torch.stack(labels),
+        )
+
+    def random_labels(self, n: int, generator: torch.Generator) -> Tensor:
+        """n labels [n, 25] drawn from the balanced list; mirrored entries give mirrored cameras."""
+        entries = self.index[torch.randint(len(self.index), (n,), generator=generator)]
+        labels = self.labels[torch.where(entries < 0, -entries - 1, entries)]
+        flipped = labels_from_cameras(mirrored(cameras_from_labels(labels)))
+        return torch.where((entries < 0)[:, None], flipped, labels)

@@ -1,0 +1,116 @@
+"""A model is one safetensors file with its config in the header: reading it builds the model and loads it strictly."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from fullhead.core.config import from_dict, to_dict
+from fullhead.core.errors import FullheadError
+from fullhead.core.files import existing_file, written_whole
+from fullhead.models.panohead import PanoHead, PanoHeadConfig
+from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
+
+KEY = "fullhead"  # of the header entry
+FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
+    "panohead": (PanoHeadConfig, PanoHead),
+    "panohead-discriminator": (DiscriminatorConfig, Discriminator),
+}
+
+
+def save(
+    module: nn.Module, path: str | Path, *, dtype: torch.dtype | None = None, about: dict[str, Any] | None = None
+) -> None:
+    """Write a model whole. `dtype` float16 halves the file; `about` is kept in the header (how it was made)."""
+    family = next(name for name, (_, cls) in FAMILIES.items() if type(module) is cls)
+    header = {"family": family, "config": to_dict(module.config), "about": about or {}}
+    tensors = {}
+    for name, tensor in module.state_dict().items():
+        tensor = tensor.detach().cpu().contiguous()
+        tensors[name] = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+    with written_whole(path) as temporary:
+        save_file(tensors, temporary, metadata={"format": "pt", KEY: json.dumps(header)})
+
+
+def read_header(path: str | Path) -> dict[str, Any]:
+    """The header of one of our files: family, config, about. Anything else is a FullheadError."""
+    path = existing_file(path, "a model file (.safetensors)")
+    try:
+        with safe_open(path, framework="pt") as handle:
+            metadata = handle.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise FullheadError(
+            f"{path} is not a safetensors file ({error}); an original .pkl is turned into one by: fullhead convert {path} out.safetensors"
+        ) from None
+    if KEY not in metadata:
+        raise FullheadError(f"{path} is a safetensors file, but not a fullhead model (its header has no '{KEY}' entry)")
+    return json.loads(metadata[KEY])
+
+
+def load_file(path: str | Path, family: str | None = "panohead") -> nn.Module:
+    """The model of a file, in float32 and evaluation mode. `family`: refuse others (None: take any)."""
+    header = read_header(path)
+    if header.get("family") not in FAMILIES:
+        raise FullheadError(f"{path} holds a '{header.get('family')}': this version knows {', '.join(FAMILIES)}")
+    if family and header["family"] != family:
+        raise FullheadError(f"{path} holds a '{header['family']}', where a '{family}' is due")
+    config_class, cls = FAMILIES[header["family"]]
+    module = cls(from_dict(config_class, header["config"]))
+    with safe_open(Path(path), framework="pt") as handle:
+        tensors: dict[str, Tensor] = {key: handle.get_tensor(key).float() for key in handle.keys()}  # noqa: SIM118
+    try:
+        module.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        raise FullheadError(f"{path} does not fit its own config: {error}") from None
+    return module.eval().requires_grad_(False)
+
+
+def load(model: str, *, precision: str = "fp32") -> PanoHead:
+    """A generator by name ("panohead-demo"), file, or Hugging Face hub id ("owner/name"), ready to render.
+
+    `precision` "bf16" runs the convolutions in bfloat16. Raises FullheadError in one line if there is no such model.
+    """
+    if precision not in ("fp32", "bf16"):
+        raise FullheadError(f"precision must be fp32 or bf16, not {precision}")
+    shipped = files("fullhead.models") / "weights" / f"{model}.safetensors"
+    if shipped.is_file():
+        path = Path(str(shipped))
+    elif Path(model).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", model) or model.endswith((".safetensors", ".pkl")):
+        if "/" not in model and "." not in model and not Path(model).exists():
+            raise FullheadError(f"no model called {model}: there is {', '.join(shipped_names())}; or give a file or hub id")
+        path = Path(model)
+    else:
+        path = from_hub(model)
+    module = load_file(path)
+    assert isinstance(module, PanoHead)
+    module.precision = torch.bfloat16 if precision == "bf16" else torch.float32
+    return module
+
+
+def shipped_names() -> list[str]:
+    """Names of the generators inside the package."""
+    folder = files("fullhead.models") / "weights"
+    return sorted(
+        f.name.removesuffix(".safetensors") for f in folder.iterdir() if f.name.endswith(".safetensors") and "-d." not in f.name
+    )
+
+
+def from_hub(repo_id: str) -> Path:
+    """The file model.safetensors of a Hugging Face repository, downloaded into the hub's cache."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(repo_id, "model.safetensors"))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise FullheadError(
+            f"no file or folder {repo_id}, and the hub gave no {repo_id}/model.safetensors ({type(error).__name__})"
+        ) from None

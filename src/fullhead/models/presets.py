@@ -1,0 +1,41 @@
+"""Configs by name. A preset is a Python value; `fullhead train` and `overridden` change single keys."""
+
+from fullhead.heads.fields import DecoderConfig, PlanesConfig
+from fullhead.heads.volume import MarchConfig
+from fullhead.models.panohead import PanoHeadConfig
+from fullhead.nn.superres import SuperresConfig
+
+PANOHEAD_FFHQ512 = PanoHeadConfig()
+
+# The published EG3D: flat planes in their released order, no background, no mask, colours read from the features.
+EG3D_FFHQ512 = PanoHeadConfig(
+    planes=PlanesConfig(kind="eg3d", depth=1),
+    decoder=DecoderConfig(activation="sigmoid"),
+    march=MarchConfig(crop=None),
+    background=False,
+    raw_colours=False,
+    camera_adaptation=False,
+)
+
+SPHEREHEAD512 = PanoHeadConfig(planes=PlanesConfig(kind="two-balls", depth=1))
+
+# Small enough to train on a laptop's CPU; the shipped panohead-demo.
+PANOHEAD_SYNTH64 = PanoHeadConfig(
+    z_dim=128,
+    w_dim=128,
+    image_size=64,
+    neural_size=32,
+    channel_base=2048,
+    channel_max=96,
+    planes=PlanesConfig(size=64, depth=3, channels=16),
+    decoder=DecoderConfig(hidden=32),
+    march=MarchConfig(near=2.2, far=3.2, coarse=14, fine=14, crop=0.05),
+    superres=SuperresConfig(input_size=32, channels=(32, 32), upsample_first=False, clamp=None),
+)
+
+MODELS: dict[str, PanoHeadConfig] = {
+    "panohead-ffhq512": PANOHEAD_FFHQ512,
+    "eg3d-ffhq512": EG3D_FFHQ512,
+    "spherehead512": SPHEREHEAD512,
+    "panohead-synth64": PANOHEAD_SYNTH64,
+}

@@ -1,0 +1,257 @@
+"""The one training loop. A task says which modules learn, by which phases; the loop does the rest.
+
+    batch -> for each phase that is due: loss, gradients averaged over processes, step -> averaged weights -> log, save
+
+A run is a folder: config.json, log.jsonl, previews/, and state.safetensors, which holds all that resuming needs (weights,
+averages, optimisers, counters, random states): a resumed run continues the same curve.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from fullhead.core.errors import FullheadError
+from fullhead.core.files import written_whole
+
+Terms = dict[str, Tensor]
+
+NON_FINITE_IN_A_ROW = 10  # steps after which a run gives up
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Length and bookkeeping of a run; counts are of real images shown."""
+
+    batch: int = 32  # images a step, over all processes
+    images: int = 25_000_000
+    seed: int = 0
+    log_every: int = 1_000
+    preview_every: int = 10_000
+    save_minutes: float = 5.0
+
+
+@dataclass
+class Clock:
+    """What time it is in a run, and its randomness: `generator` is the same in all processes, `rank_generator` each one's own."""
+
+    images_seen: int
+    batch: int
+    generator: torch.Generator
+    rank_generator: torch.Generator
+
+    def mine(self, x: Tensor) -> Tensor:
+        """This process's part of a value drawn for the whole batch: every world-size-th, so that the groups in which a
+        discriminator compares images are those of a single process."""
+        return x[rank() :: world()]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One loss with its own step: `loss(batch, clock)` gives named terms whose sum is minimised every `every` steps."""
+
+    name: str
+    module: nn.Module
+    optimiser: torch.optim.Optimizer
+    every: int
+    loss: Callable[[Any, Clock], Terms]
+
+
+class Task(Protocol):
+    """What the loop asks of a family's training."""
+
+    @property
+    def modules(self) -> dict[str, nn.Module]: ...
+
+    @property
+    def phases(self) -> list[Phase]: ...
+
+    def __len__(self) -> int:
+        """Number of training examples."""
+        ...
+
+    def batch(self, positions: Tensor) -> Any: ...
+
+    def average(self, clock: Clock) -> None: ...
+
+    def preview(self) -> np.ndarray:
+        """A picture uint8 [H, W, 3] of the present state, always of the same things."""
+        ...
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def average_gradients(module: nn.Module) -> None:
+    """Mean of each gradient over the processes."""
+    if world() == 1:
+        return
+    grads = [p.grad for p in module.parameters() if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in grads])
+    dist.all_reduce(flat)
+    flat /= world()
+    for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+        grad.copy_(part.view_as(grad))
+
+
+class Log:
+    """Means of the terms since the last line, to log.jsonl and, where it is installed, TensorBoard."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "log.jsonl"
+        self.sums: dict[str, list[float]] = defaultdict(list)
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board: Any = SummaryWriter(str(folder / "tensorboard"))
+        except ImportError:
+            self.board = None
+
+    def add(self, terms: Terms) -> None:
+        for name, value in terms.items():
+            self.sums[name].append(float(value.detach()))
+
+    def write(self, images_seen: int, extra: dict[str, float]) -> dict[str, float]:
+        line = {"images_seen": images_seen, **extra, **{k: sum(v) / len(v) for k, v in self.sums.items()}}
+        with self.path.open("a") as handle:
+            handle.write(json.dumps(line) + "\n")
+        if self.board:
+            for name, value in line.items():
+                self.board.add_scalar(name, value, images_seen)
+        self.sums.clear()
+        return line
+
+
+def step(phase: Phase, batch: Any, clock: Clock) -> tuple[Terms, bool]:
+    """One optimiser step of a phase. Returns its terms, and whether the gradients were finite (if not, no step is made)."""
+    phase.module.requires_grad_(True)
+    phase.optimiser.zero_grad(set_to_none=True)
+    terms = phase.loss(batch, clock)
+    torch.stack(list(terms.values())).sum().backward()
+    phase.module.requires_grad_(False)
+    average_gradients(phase.module)
+    grads = [p.grad for p in phase.module.parameters() if p.grad is not None]
+    finite = bool(torch.isfinite(torch.stack([g.sum() for g in grads]).sum()))
+    if finite:
+        phase.optimiser.step()
+    return terms, finite
+
+
+def train(task: Task, run: Path, config: LoopConfig, report: Callable[[dict[str, float]], None] = lambda line: None) -> None:
+    """Train until `config.images`, from the state in `run` if there is one. Ctrl-C saves and returns by KeyboardInterrupt."""
+    clock = Clock(0, config.batch, torch.Generator().manual_seed(config.seed), torch.Generator())
+    clock.rank_generator.manual_seed(config.seed * 1_000_003 + rank() + 1)
+    for module in task.modules.values():
+        module.requires_grad_(False)
+    if (run / "state.safetensors").is_file():
+        load_state(task, clock, run / "state.safetensors")
+    if config.batch % world():
+        raise FullheadError(f"a batch of {config.batch} cannot be shared by {world()} processes")
+    log = Log(run) if rank() == 0 else None
+    saved_at = logged_at = time.monotonic()
+    logged_images, bad_in_a_row, bad = clock.images_seen, 0, 0
+    try:
+        while clock.images_seen < config.images:
+            positions = torch.randint(len(task), (config.batch,), generator=clock.generator)
+            batch = task.batch(clock.mine(positions))
+            step_index = clock.images_seen // config.batch
+            for phase in task.phases:
+                if step_index % phase.every:
+                    continue
+                terms, finite = step(phase, batch, clock)
+                bad_in_a_row, bad = (0, bad) if finite else (bad_in_a_row + 1, bad + 1)
+                if bad_in_a_row >= NON_FINITE_IN_A_ROW:
+                    raise FullheadError(
+                        f"{bad_in_a_row} steps in a row had non-finite gradients ({phase.name} last, {math.nan}): lower a "
+                        f"learning rate; {run} still holds its last good state"
+                    )
+                if log:
+                    log.add(terms)
+            clock.images_seen += config.batch
+            task.average(clock)
+            if log and crossed(clock, config.log_every):
+                now = time.monotonic()
+                rate = (clock.images_seen - logged_images) / (now - logged_at)
+                report(log.write(clock.images_seen, {"images_per_second": rate, "non_finite": float(bad)}))
+                logged_at, logged_images = now, clock.images_seen
+            if log and crossed(clock, config.preview_every):
+                save_preview(task, run, clock.images_seen)
+            if log and time.monotonic() - saved_at > 60 * config.save_minutes:
+                save_state(task, clock, run / "state.safetensors")
+                saved_at = time.monotonic()
+    except KeyboardInterrupt:
+        if log:
+            save_state(task, clock, run / "state.safetensors")
+        raise
+    if log:
+        save_preview(task, run, clock.images_seen)
+        save_state(task, clock, run / "state.safetensors")
+
+
+def crossed(clock: Clock, every: int) -> bool:
+    """Whether the last step took the count over a multiple of `every`."""
+    return clock.images_seen // every > (clock.images_seen - clock.batch) // every
+
+
+def save_preview(task: Task, run: Path, images_seen: int) -> None:
+    with written_whole(run / "previews" / f"{images_seen:09d}.png") as path:
+        Image.fromarray(task.preview()).save(path)
+
+
+def optimisers(task: Task) -> dict[str, torch.optim.Optimizer]:
+    """Each distinct optimiser under the name of its first phase."""
+    found: dict[int, tuple[str, torch.optim.Optimizer]] = {}
+    for phase in task.phases:
+        found.setdefault(id(phase.optimiser), (phase.name, phase.optimiser))
+    return dict(found.values())
+
+
+def save_state(task: Task, clock: Clock, path: Path) -> None:
+    """Everything resuming needs, in one file."""
+    tensors: dict[str, Tensor] = {"random": clock.generator.get_state(), "random_rank": clock.rank_generator.get_state()}
+    for name, module in task.modules.items():
+        tensors |= {f"{name}/{key}": value.contiguous() for key, value in module.state_dict().items()}
+    for name, optimiser in optimisers(task).items():
+        for index, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser/{name}/{index}/{key}": value.contiguous() for key, value in state.items()}
+    with written_whole(path) as temporary:
+        save_file(tensors, temporary, metadata={"images_seen": str(clock.images_seen)})
+
+
+def load_state(task: Task, clock: Clock, path: Path) -> None:
+    """Put a saved state back, strictly."""
+    with safe_open(path, framework="pt") as handle:
+        tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
+        clock.images_seen = int(handle.metadata()["images_seen"])
+    clock.generator.set_state(tensors["random"])
+    clock.rank_generator.set_state(tensors["random_rank"])
+    if rank():  # the file is the first process's; the others go on with a stream of their own
+        clock.rank_generator.manual_seed(clock.images_seen * 1_000_003 + rank())
+    for name, module in task.modules.items():
+        module.load_state_dict({k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
+    for name, optimiser in optimisers(task).items():
+        state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+        for key, value in tensors.items():
+            if key.startswith(f"optimiser/{name}/"):
+                index, entry = key.removeprefix(f"optimiser/{name}/").split("/")
+                state[int(index)][entry] = value
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": dict(state)})

@@ -1,0 +1,245 @@
+"""How PanoHead learns: the losses of its two players and what fades in and out [pano §3, supp. B]."""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fullhead.core.cameras import Cameras, cameras_from_labels, orbit
+from fullhead.data.photos import Batch, PhotoSet
+from fullhead.models.head import Latents, Render
+from fullhead.models.panohead import PanoHead, PanoHeadConfig
+from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
+from fullhead.nn.superres import resized
+from fullhead.training.loop import Clock, Phase, Terms
+
+PREVIEW_HEADS, PREVIEW_VIEWS = 8, 8
+
+
+@dataclass(frozen=True)
+class PanoHeadTaskConfig:
+    """Losses and schedules. `..._images` are counts of real images shown."""
+
+    generator: PanoHeadConfig = field(default_factory=PanoHeadConfig)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    generator_lr: float = 0.0025
+    discriminator_lr: float = 0.002
+    r1_gamma: float = 1.0  # weight of R1 on the image and the raw image [stylegan2]
+    r1_gamma_mask: float = 1.0  # and on the mask [pano §3.2]
+    r1_every: int = 16  # steps
+    camera_weight: float = 10.0  # of the camera self-adaptation [pano Eq.3]
+    camera_mean_first: bool = False  # penalise the batch's mean correction, as the published weights were trained
+    density_weight: float = 0.0  # of the smoothness of density at random points (EG3D: 0.25, PanoHead: none)
+    density_every: int = 4  # steps
+    density_distance: float = 0.004  # deviation between the two points compared, in box sides
+    swap_end: float = 0.7  # chance that the mapping sees another image's camera, after the fade
+    swap_fade_images: int = 1_000_000  # it starts at 1
+    background_swap: float = 0.2  # chance that the background takes another image's style
+    blur_start: float = 10.0  # deviation of the blur on both players' images at first, in pixels of the final image
+    blur_fade_images: int = 200_000
+    density_noise_fade_images: int = 200_000  # noise of deviation 1 on densities fades to 0; 0: never any
+    neural_size_start: int = 64  # pixels of the raw image at first; it grows to the model's own
+    neural_size_fade_images: int = 1_000_000
+    ema_images: int = 10_000  # half-life of the averaged weights
+    ema_rampup: float = 0.05  # but at most this part of the images seen
+    noise: bool = True  # random noise and ray jitter; off to compare runs
+    bf16: bool = False  # convolutions of both players in bfloat16
+
+
+def blurred(image: Tensor, sigma: float) -> Tensor:
+    """image [B, C, H, W] under a Gaussian of deviation `sigma` whose taps are 2^-(x / sigma)^2; zeros outside."""
+    half = int(3 * sigma)
+    if half < 1:
+        return image
+    x = torch.arange(-half, half + 1, device=image.device)
+    taps = torch.exp2(-((x / sigma) ** 2))
+    taps = (taps / taps.sum()).to(image.dtype)
+    C = image.shape[1]
+    image = F.conv2d(image, taps[None, None, None].expand(C, 1, 1, -1), padding=(0, half), groups=C)
+    return F.conv2d(image, taps[None, None, :, None].expand(C, 1, -1, 1), padding=(half, 0), groups=C)
+
+
+def camera_penalty(shift: Tensor, mean_first: bool = False) -> Tensor:
+    """Squared camera correction [pano Eq.3]: shift [B, 3] -> scalar. The published code squares the batch's mean."""
+    return (shift.mean(dim=0) if mean_first else shift).square().sum(dim=-1).mean()
+
+
+def faded(images_seen: int, over: int) -> float:
+    """1 at the start, 0 after `over` images (and always when `over` is 0)."""
+    return max(1 - images_seen / over, 0.0) if over else 0.0
+
+
+class PanoHeadTask:
+    """Two players, their phases and their averaged copy."""
+
+    def __init__(self, config: PanoHeadTaskConfig, photos: PhotoSet) -> None:
+        self.config, self.photos = config, photos
+        self.G = PanoHead(config.generator)
+        self.D = Discriminator(config.discriminator)
+        self.G_ema = deepcopy(self.G).eval().requires_grad_(False)
+        if config.bf16:
+            self.G.precision = self.D.precision = torch.bfloat16
+        c = config
+        # A rare phase is one step more: shorter steps and memory keep the pace as if it came every time [stylegan2 §B].
+        lazy = c.density_every / (c.density_every + 1) if c.density_weight else 1.0
+        self.adam_G = torch.optim.Adam(self.G.parameters(), lr=c.generator_lr * lazy, betas=(0.0, 0.99**lazy))
+        lazy = c.r1_every / (c.r1_every + 1)
+        self.adam_D = torch.optim.Adam(self.D.parameters(), lr=c.discriminator_lr * lazy, betas=(0.0, 0.99**lazy))
+
+    # -- what the loop asks for
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        return {"G": self.G, "D": self.D, "G_ema": self.G_ema}
+
+    @property
+    def phases(self) -> list[Phase]:
+        phases = [
+            Phase("G", self.G, self.adam_G, 1, self.generator_loss),
+            Phase("D", self.D, self.adam_D, 1, self.discriminator_loss),
+            Phase("D_r1", self.D, self.adam_D, self.config.r1_every, self.r1_loss),
+        ]
+        if self.config.density_weight:
+            phases.insert(1, Phase("G_density", self.G, self.adam_G, self.config.density_every, self.density_loss))
+        return phases
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def batch(self, positions: Tensor) -> Batch:
+        return self.photos.batch(positions)
+
+    @torch.no_grad()
+    def average(self, clock: Clock) -> None:
+        """Move the averaged generator towards the generator; buffers are copied."""
+        half_life = max(min(self.config.ema_images, self.config.ema_rampup * clock.images_seen), 1e-8)
+        beta = 0.5 ** (clock.batch / half_life)
+        for mean, now in zip(self.G_ema.parameters(), self.G.parameters(), strict=True):
+            mean.lerp_(now, 1 - beta)
+        for mean, now in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
+            mean.copy_(now)
+
+    # -- schedules
+
+    def neural_size(self, clock: Clock) -> int:
+        start, end = self.config.neural_size_start, self.config.generator.neural_size
+        left = faded(clock.images_seen, self.config.neural_size_fade_images)
+        return round(start * left + end * (1 - left))
+
+    def blur_sigma(self, clock: Clock) -> float:
+        return self.config.blur_start * faded(clock.images_seen, self.config.blur_fade_images)
+
+    def swap_chance(self, clock: Clock) -> float:
+        left = faded(clock.images_seen, self.config.swap_fade_images)
+        return left + (1 - left) * self.config.swap_end
+
+    # -- the players
+
+    def draw(self, clock: Clock) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """z [B, z_dim], labels [B, 25] to render, labels for the mapping, and which backgrounds to swap [B, 1, 1].
+
+        Drawn for the whole batch of all processes, of which each takes its part: so the number of processes does not matter.
+        """
+        n, rng = clock.batch, clock.generator
+        z = torch.randn(n, self.config.generator.z_dim, generator=rng)
+        label = self.photos.random_labels(n, rng)
+        swap = torch.rand(n, 1, generator=rng) < self.swap_chance(clock)
+        seen = torch.where(swap, label.roll(1, dims=0), label)
+        behind = torch.rand(n, 1, 1, generator=rng) < self.config.background_swap
+        z, label, seen, behind = (clock.mine(x) for x in (z, label, seen, behind))
+        return z, label, seen, behind
+
+    def fake(self, clock: Clock, track: bool = False) -> tuple[Render, Tensor, Tensor]:
+        """Rendered heads, the labels that they were asked for, and their camera corrections [B, 3]."""
+        z, label, seen, swap_background = self.draw(clock)
+        noise = clock.rank_generator if self.config.noise else None
+        w = self.G.style(z, cameras_from_labels(seen))
+        if track:
+            self.G.backbone.mapping.track_average(w)
+        ws = w[:, None].expand(-1, self.G.num_ws, -1)
+        behind = torch.where(swap_background, ws.roll(1, dims=0), ws)
+        cameras: Cameras = cameras_from_labels(label)
+        shift = torch.zeros(len(z), 3)
+        if self.config.generator.camera_adaptation:
+            cameras, shift = self.G.adapted(z, cameras)
+            if track:
+                self.G.t_mapping.track_average(shift)
+        render = self.G.render(
+            self.G.decode(Latents(ws, behind), noise),
+            cameras,
+            neural_size=self.neural_size(clock),
+            generator=noise,
+            density_noise=faded(clock.images_seen, self.config.density_noise_fade_images),
+        )
+        return render, label, shift
+
+    def judge(self, clock: Clock, image: Tensor, raw: Tensor, mask: Tensor, label: Tensor) -> Tensor:
+        mask_or_none = mask if self.config.discriminator.mask else None
+        return self.D(blurred(image, self.blur_sigma(clock)), raw, label, mask_or_none)
+
+    def real(self, clock: Clock, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """The real image, its raw version (blurred like the image) and its mask at the neural size."""
+        size = self.neural_size(clock)
+        return batch.image, blurred(resized(batch.image, size), self.blur_sigma(clock)), resized(batch.mask, size)
+
+    # -- losses: named terms, summed by the loop
+
+    def generator_loss(self, batch: Batch, clock: Clock) -> Terms:
+        """Non-saturating: the discriminator should call fakes real; and cameras should not wander."""
+        render, label, shift = self.fake(clock)
+        logits = self.judge(clock, render.image, render.image_raw, render.mask, label)
+        terms = {"G/adversarial": F.softplus(-logits).mean()}
+        if self.config.generator.camera_adaptation and self.config.camera_weight:
+            terms["G/camera"] = self.config.camera_weight * camera_penalty(shift, self.config.camera_mean_first)
+        return terms
+
+    def discriminator_loss(self, batch: Batch, clock: Clock) -> Terms:
+        with torch.no_grad():
+            render, label, _ = self.fake(clock, track=True)
+        fake = self.judge(clock, render.image, render.image_raw, render.mask, label)
+        real = self.judge(clock, *self.real(clock, batch), batch.label)
+        return {"D/fake": F.softplus(fake).mean(), "D/real": F.softplus(-real).mean()}
+
+    def r1_loss(self, batch: Batch, clock: Clock) -> Terms:
+        """Squared gradient of the discriminator at real images and masks [pano §3.2], weighted for its rarity."""
+        c = self.config
+        image, raw, mask = self.real(clock, batch)
+        image = blurred(image, self.blur_sigma(clock))  # the gradient is taken at what the discriminator sees
+        image, raw, mask = (x.detach().requires_grad_() for x in (image, raw, mask))
+        logits = self.D(image, raw, batch.label, mask if c.discriminator.mask else None)
+        inputs = [image, raw, mask] if c.discriminator.mask else [image, raw]
+        grads = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
+        squared = [g.square().sum(dim=(1, 2, 3)).mean() for g in grads]
+        terms = {"D/r1_image": c.r1_gamma / 2 * c.r1_every * (squared[0] + squared[1])}
+        if c.discriminator.mask:
+            terms["D/r1_mask"] = c.r1_gamma_mask / 2 * c.r1_every * squared[2]
+        return terms
+
+    def density_loss(self, batch: Batch, clock: Clock) -> Terms:
+        """Nearby points should have near densities [eg3d supp.]."""
+        c = self.config
+        z, _, seen, _ = self.draw(clock)
+        w = self.G.style(z, cameras_from_labels(seen))
+        head = self.G.decode(Latents(w[:, None].expand(-1, self.G.num_ws, -1)))
+        xyz = (torch.rand(len(z), 1000, 3, generator=clock.rank_generator) - 0.5) * self.G.box_size
+        near = xyz + torch.randn(xyz.shape, generator=clock.rank_generator) * c.density_distance
+        raw, _ = self.G.point_values(head, torch.cat([xyz, near], dim=1))
+        a, b = raw.chunk(2, dim=1)
+        return {"G/density": c.density_weight * c.density_every * (a - b).abs().mean()}
+
+    @torch.no_grad()
+    def preview(self) -> np.ndarray:
+        """Fixed heads by the averaged generator, a row each, turned once around."""
+        yaws = torch.arange(PREVIEW_VIEWS) * (2 * math.pi / PREVIEW_VIEWS)
+        rows = []
+        for seed in range(PREVIEW_HEADS):
+            head = self.G_ema.decode(self.G_ema.seed_latents([seed], truncation=0.8)).expand(PREVIEW_VIEWS)
+            rows.append(torch.cat(list(self.G_ema.render(head, orbit(yaws)).image), dim=2))
+        sheet = torch.cat(rows, dim=1)
+        return ((sheet + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
