@@ -124,7 +124,7 @@ def blended_colours(
         distance = to_camera.norm(dim=-1)
         cosine = (to_camera * normals).sum(-1) / distance
         uv, ahead = project(camera, points)
-        depth, mask = _at(render.depth, uv)[:, 0], _at(render.mask, uv)[:, 0]
+        depth, mask = _at(render.depth, uv)[:, 0], _at(render.mask, uv)[:, 0].clamp(0, 1)
         inside = ahead & ((uv - 0.5).abs() < 0.5).all(dim=-1)
         seen = inside & (mask > 0.5) & (distance < depth + HIDDEN_DEPTH * model.box_size)
         weight = (seen * mask * cosine.clamp_min(0) ** FACING_POWER)[:, None]

@@ -91,11 +91,10 @@ def interpolate(
     model: HeadModel, keys: Latents, cameras: Cameras, *, show: Callable[[Render], Bytes] = picture
 ) -> Iterator[Bytes]:
     """A looping film through the heads `keys`: one frame uint8 [H, W, C] per camera, each with its own head decoded."""
-    for latents, view in zip(between(keys, len(cameras)), (cameras[i] for i in range(len(cameras))), strict=True):
+    for i, latents in enumerate(between(keys, len(cameras))):
         with torch.no_grad():
             head = model.decode(latents)
-            frame = show(model.render(head, view.to(head.planes.device)))[0]
-        yield frame
+        yield from orbit(model, head, cameras[i], show=show)
 
 
 def check_video_path(path: str | Path) -> Path:

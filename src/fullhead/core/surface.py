@@ -6,15 +6,14 @@ exactly as if the whole fine grid had been sampled. Marching cubes [Lorensen & C
 triangles.
 
 Notation: a grid of r cells a side has (r + 1)^3 samples; sample (i, j, k) has the key (i (r + 1) + j) (r + 1) + k, and a cell
-has the key of its lowest corner. `keys` are sorted int64 and `values` [S] float32 stand beside them. Corner c of a cell lies
-at (c & 1, c >> 1 & 1, c >> 2); inside means value > level.
+has the key of its lowest corner. `keys` are sorted int64 and `values` [S] float32 stand beside them. Inside means
+value > level.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from fullhead.core.cubes import CORNERS, EDGES, triangle_table
 from fullhead.core.errors import FullheadError
 
 Field = Callable[[Tensor], Tensor]
@@ -30,8 +30,6 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 CLEARANCE = 1e-3  # of a cell: how far a vertex keeps from a sample, so that distinct vertices never coincide
-CORNERS = np.array([[c & 1, c >> 1 & 1, c >> 2] for c in range(8)])
-EDGES = [(c, axis) for axis in range(3) for c in range(8) if not c >> axis & 1]  # (lower corner, axis)
 
 
 class NoSurfaceError(FullheadError):
@@ -185,69 +183,6 @@ def _marching_cubes(grid: _Samples, cells: Ints) -> Surface:
     vertices[np.arange(len(axis)), axis] += ((grid.level - low) / (high - low)).clip(CLEARANCE, 1 - CLEARANCE)
     xyz = (vertices / grid.r - 0.5) * grid.side
     return Surface(xyz.astype(np.float32), faces.reshape(-1, 3).astype(np.int32), grid.queries)
-
-
-@cache
-def triangle_table() -> NDArray[np.int64]:
-    """Triangles of the 256 cases as triples of indices into EDGES, [256, T, 3], padded with -1.
-
-    On each face of the cell every run of inside corners is cut off by one segment. The rule sees that face alone, so both
-    cells that share it agree and the surface has no holes. The segments join to loops, and the loops are cut into triangles.
-    """
-    cases = [[t for loop in _loops(case) for t in _triangles(loop)] for case in range(256)]
-    table = np.full((256, max(map(len, cases)), 3), -1)
-    for case, triangles in enumerate(cases):
-        table[case, : len(triangles)] = np.reshape(triangles, (-1, 3))
-    return table
-
-
-def _face_corners(axis: int, end: int) -> list[int]:
-    """The corners of one face of the cell, counter-clockwise seen from outside the cell."""
-    u, v = 1 << (axis + 1) % 3, 1 << (axis + 2) % 3
-    ring = [end << axis, (end << axis) + u, (end << axis) + u + v, (end << axis) + v]
-    return ring if end else ring[::-1]
-
-
-def _loops(case: int) -> list[list[int]]:
-    """The closed loops of edges in a cell whose corner c is inside when bit c of `case` is set."""
-    follows: dict[int, int] = {}
-    for axis in range(3):
-        for end in (0, 1):
-            ring = _face_corners(axis, end)
-            inside = [case >> c & 1 for c in ring]
-            for i in range(4):
-                if inside[i] and not inside[i - 1]:  # a run of inside corners begins: from its first edge to its last
-                    j = next(j for j in range(i, i + 4) if not inside[(j + 1) % 4])
-                    follows[_edge(ring[i - 1], ring[i])] = _edge(ring[j % 4], ring[(j + 1) % 4])
-    loops: list[list[int]] = []
-    while follows:
-        loop = [next(iter(follows))]
-        while (after := follows.pop(loop[-1])) != loop[0]:
-            loop.append(after)
-        loops.append(loop)
-    return loops
-
-
-def _edge(a: int, b: int) -> int:
-    return EDGES.index((min(a, b), (a ^ b).bit_length() - 1))
-
-
-def _triangles(loop: list[int]) -> list[list[int]]:
-    """Cut a loop of edges into triangles by diagonals that lie in no face of the cell (the neighbour might use them too)."""
-    if len(loop) == 3:
-        return [loop]
-    for k in range(1, len(loop) - 1):
-        if any(_share_a_face(a, b) for a, b, n in ((loop[0], loop[k], k), (loop[k], loop[-1], len(loop) - 1 - k)) if n > 1):
-            continue
-        parts = [_triangles(part) for part in (loop[: k + 1], loop[k:]) if len(part) > 2]
-        if all(parts):
-            return [[loop[0], loop[k], loop[-1]], *[t for part in parts for t in part]]
-    return []
-
-
-def _share_a_face(a: int, b: int) -> bool:
-    ends = [EDGES[e][0] for e in (a, b)] + [EDGES[e][0] | 1 << EDGES[e][1] for e in (a, b)]
-    return any(len({end >> axis & 1 for end in ends}) == 1 for axis in range(3))
 
 
 def face_components(faces: NDArray[np.int32], n_vertices: int) -> Ints:
