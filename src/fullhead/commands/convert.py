@@ -9,6 +9,7 @@ from typing import Literal
 def convert(
     original: Path,
     out: Path,
+    /,
     which: Literal["G_ema", "G", "D"] = "G_ema",
     overwrite: bool = False,
 ) -> None:

@@ -211,9 +211,9 @@ def config_from_original(converted: Converted) -> PanoHeadConfig:
         march=MarchConfig(
             near=0.0 if auto else _number(rendering, "ray_start"),
             far=0.0 if auto else _number(rendering, "ray_end"),
-            coarse=_integer(rendering, "depth_resolution"),
+            coarse=_integer(rendering, "depth_resolution", least=4),
             fine=_integer(rendering, "depth_resolution_importance"),
-            box_size=_number(rendering, "box_warp"),
+            box_size=_number(rendering, "box_warp", least=1e-6),
             crop=None if family == "eg3d" else CROP,
             in_disparity=bool(rendering.get("disparity_space_sampling", False)),
             white_background=bool(rendering.get("white_back", False)),
@@ -323,7 +323,7 @@ def _check_only(kwargs: dict[str, Any], allowed: dict[str, Any]) -> None:
 def _sizes(tensors: dict[str, Tensor], prefix: str) -> Iterator[int]:
     """The resolutions r of names `<prefix><r>.…`."""
     found = {name.removeprefix(prefix).partition(".")[0] for name in tensors if name.startswith(prefix)}
-    if not found or not all(text.isascii() and text.isdigit() and len(text) < 6 for text in found):
+    if not found or not all(text.isascii() and text.isdigit() and 4 <= int(text[:6]) <= 1 << 14 for text in found):
         raise FullheadError(f"the original has no blocks {prefix}4, {prefix}8, ...: it cannot be rebuilt")
     return map(int, found)
 
@@ -334,15 +334,15 @@ def _shape(tensors: dict[str, Tensor], name: str, ndim: int) -> tuple[int, ...]:
     return tuple(tensors[name].shape)
 
 
-def _integer(values: dict[str, Any], name: str, default: int | None = None) -> int:
+def _integer(values: dict[str, Any], name: str, default: int | None = None, least: int = 0) -> int:
     value = values.get(name, default)
-    if type(value) is not int or not 0 <= value <= 1 << 20:
-        raise FullheadError(f"the original's {name} is {show(value)}: a whole number from 0 to {1 << 20} is due")
+    if type(value) is not int or not least <= value <= 1 << 20:
+        raise FullheadError(f"the original's {name} is {show(value)}: a whole number from {least} to {1 << 20} is due")
     return value
 
 
-def _number(values: dict[str, Any], name: str, default: float | None = None) -> float:
+def _number(values: dict[str, Any], name: str, default: float | None = None, least: float = -math.inf) -> float:
     value = values.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise FullheadError(f"the original's {name} is {show(value)}: a number is due")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
+        raise FullheadError(f"the original's {name} is {show(value)}: a number is due, at least {least}")
     return float(value)
