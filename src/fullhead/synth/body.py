@@ -38,6 +38,7 @@ class Atlas:
     island: NDArray  # [M]
     lip_distance: NDArray  # [M], along the skin from the mouth's opening, dm
     eye_distance: NDArray  # [M], from the lids' edge
+    cavity: NDArray  # [M], as in Studio
 
     @property
     def size(self) -> int:
@@ -52,7 +53,7 @@ class Studio:
     skin: Part
     teeth: Part
     tongue: Part
-    lashes: Part
+    lash_columns: NDArray  # [C, 5, 2], template vertices of the rungs of each column of lashes, root first
     eye_vertices: tuple[NDArray, NDArray]  # of the template: left, right
     rest: NDArray  # [V, 3] skin of the average adult, dm
     rest_normals: NDArray  # [V, 3]
@@ -62,6 +63,7 @@ class Studio:
     in_socket: NDArray
     lip_distance: NDArray  # [V]
     eye_distance: NDArray  # [V]
+    cavity: NDArray  # [V], how hollow the skin is there: about -1 on ridges, 1 in folds
     seam_vertex: NDArray  # [U], skin vertex of each textured vertex (seams double them)
     seam_uv: NDArray  # [U, 2], v up
     seam_triangles: NDArray  # [F, 3]
@@ -81,7 +83,9 @@ def open_studio(texture_size: int) -> Studio:
     members = [np.isin(np.arange(len(used)), triangles[island == k]) for k in (HEAD, TORSO, MOUTH, SOCKET)]
     graph = _edge_graph(rest, triangles[island == HEAD])
     lip, eye = (_distance(graph, members[HEAD] & members[k]) for k in (MOUTH, SOCKET))
+    cavity = _cavity(rest, triangles)
     seam_vertex, seam_uv_row, seam_triangles = _seams(triangles, uv_triangles)
+    fields = np.stack([lip, eye, cavity], axis=1)[seam_vertex]  # [U, 3]
     eye_vertices = np.unique(template.part("eyes")[0])
     on_left = template.vertices[eye_vertices, 0] > 0
     return Studio(
@@ -89,7 +93,7 @@ def open_studio(texture_size: int) -> Studio:
         skin=Part(operator, triangles),
         teeth=_part(template, "teeth"),
         tongue=_part(template, "tongue"),
-        lashes=_part(template, "lashes"),
+        lash_columns=_lash_columns(template, eye_vertices),
         eye_vertices=(eye_vertices[on_left], eye_vertices[~on_left]),
         rest=rest,
         rest_normals=vertex_normals(rest, triangles),
@@ -99,20 +103,17 @@ def open_studio(texture_size: int) -> Studio:
         in_socket=members[SOCKET],
         lip_distance=lip,
         eye_distance=eye,
+        cavity=cavity,
         seam_vertex=seam_vertex,
         seam_uv=uv[seam_uv_row].astype(np.float32),
         seam_triangles=seam_triangles,
-        atlas=_atlas(texture_size, rest[seam_vertex], uv[seam_uv_row], seam_triangles, island, lip[seam_vertex], eye[seam_vertex]),
+        atlas=_atlas(texture_size, rest[seam_vertex], uv[seam_uv_row], seam_triangles, island, fields),
     )
 
 
-def _subdivided(template: Template, name: str, levels: int = 1) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
+def _subdivided(template: Template, name: str) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
     """Operator [V, N], quads [F, 4] and the rows kept of one part after Catmull-Clark subdivision."""
-    quads, count = template.part(name)[0], len(template.vertices)
-    operator = sparse.identity(count, format="csr", dtype=np.float32)
-    for _ in range(levels):
-        step, quads = catmull_clark(operator.shape[0], quads)
-        operator = step @ operator
+    operator, quads = catmull_clark(len(template.vertices), template.part(name)[0])
     used, inverse = np.unique(quads, return_inverse=True)
     return sparse.csr_matrix(operator[used]), inverse.reshape(-1, 4), used
 
@@ -125,8 +126,32 @@ def _subdivided_uv(template: Template) -> tuple[NDArray, NDArray]:
 
 
 def _part(template: Template, name: str) -> Part:
-    operator, quads, _ = _subdivided(template, name, levels=0 if name == "lashes" else 1)
+    operator, quads, _ = _subdivided(template, name)
     return Part(operator, triangles_from_quads(quads))
+
+
+def _lash_columns(template: Template, eye_vertices: NDArray) -> NDArray:
+    """The strips of the template's lashes as columns of rungs [C, 5, 2], leading away from the eyes."""
+    points = template.vertices
+    on_left = points[eye_vertices, 0] > 0
+    centres = [points[eye_vertices[side]].mean(0) for side in (on_left, ~on_left)]
+    following: dict[tuple[int, int], tuple[int, int]] = {}
+    for quad in template.part("lashes")[0]:
+        centre = centres[0 if points[quad[0], 0] > 0 else 1]
+        a, b, c, d = (int(v) for v in quad)
+        far = {v: float(np.linalg.norm(points[v] - centre)) for v in (a, b, c, d)}
+        rungs = max((((a, b), (d, c)), ((b, c), (a, d))), key=lambda pair: abs(sum(far[v] for v in pair[0]) - sum(far[v] for v in pair[1])))
+        near, beyond = sorted(rungs, key=lambda rung: far[rung[0]] + far[rung[1]])
+        turned = near[0] > near[1]
+        following[(near[1], near[0]) if turned else near] = (beyond[1], beyond[0]) if turned else beyond
+    ends = {tuple(sorted(rung)) for rung in following.values()}
+    columns = []
+    for start in sorted(rung for rung in following if rung not in ends):
+        column = [start]
+        while (next_rung := following.get((min(column[-1]), max(column[-1])))) is not None:
+            column.append(next_rung if column[-1][0] < column[-1][1] else (next_rung[1], next_rung[0]))
+        columns.append(column)
+    return np.array([column for column in columns if len(column) == 5])
 
 
 def _islands(uv: NDArray, quads: NDArray) -> NDArray:
@@ -183,10 +208,17 @@ def _seams(triangles: NDArray, uv_triangles: NDArray) -> tuple[NDArray, NDArray,
     return unique[:, 0], unique[:, 1], inverse.reshape(-1, 3).astype(np.int32)
 
 
-def _atlas(
-    size: int, rest: NDArray, uv: NDArray, triangles: NDArray, island: NDArray, lip: NDArray, eye: NDArray
-) -> Atlas:
-    """Rasterise the skin into its texture."""
+def _cavity(vertices: NDArray, triangles: NDArray) -> NDArray:
+    """How far the neighbours' mean lies above each vertex along its normal, relative to the fold of an eyelid [V]."""
+    graph = _edge_graph(vertices, triangles)
+    graph = ((graph + graph.T) > 0).astype(float)
+    mean = sparse.diags(1 / np.maximum(np.asarray(graph.sum(1)).ravel(), 1)) @ graph
+    height = ((mean @ vertices - vertices) * vertex_normals(vertices, triangles)).sum(1)
+    return np.clip((mean @ height + height) / 0.02, -1, 1)
+
+
+def _atlas(size: int, rest: NDArray, uv: NDArray, triangles: NDArray, island: NDArray, fields: NDArray) -> Atlas:
+    """Rasterise the skin into its texture; fields [U, 3] are distances from lips and lids, and cavity."""
     found, b, c, _ = rasterize_arrays(uv[:, 0] * size, (1 - uv[:, 1]) * size, np.ones(len(uv)), triangles, size, size)
     covered = found >= 0
     corners, weights = triangles[found[covered]], np.stack([1 - b - c, b, c], axis=-1)[covered]  # [M, 3]
@@ -198,6 +230,7 @@ def _atlas(
         covered=covered,
         position=np.einsum("mk,mkd->md", weights, rest[corners]),
         island=island[found[covered]],
-        lip_distance=np.einsum("mk,mk->m", weights, lip[corners]),
-        eye_distance=np.einsum("mk,mk->m", weights, eye[corners]),
+        lip_distance=np.einsum("mk,mk->m", weights, fields[corners, 0]),
+        eye_distance=np.einsum("mk,mk->m", weights, fields[corners, 1]),
+        cavity=np.einsum("mk,mk->m", weights, fields[corners, 2]),
     )

@@ -30,8 +30,10 @@ def eye_texture(subject: Subject, rows: int = 128) -> NDArray:
     iris = np.array(IRIS_COLOURS[subject.iris]) * (pattern * ring)[..., None]
     pupil = smoothstep(0.42, 0.34, radius)[..., None]
     iris = iris * (1 - pupil) + 0.004 * pupil
+    azimuth = (np.arange(columns) + 0.5) / columns * 2 * np.pi
+    lid_shadow = 1 - 0.45 * smoothstep(0.15, 0.9, np.sin(azimuth) * np.sin(polar) * 1.6)[..., None]
     edge = smoothstep(1.04, 0.96, radius)[..., None]
-    return np.clip(white * (1 - edge) + iris * edge, 0, 1).astype(np.float32)
+    return np.clip((white * (1 - edge) + iris * edge) * lid_shadow, 0, 1).astype(np.float32)
 
 
 def eyeball(radius: float, around: int = 32, rings: int = 20) -> tuple[NDArray, NDArray, NDArray]:

@@ -9,20 +9,22 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 
 from fullhead.synth import regions
+from fullhead.synth.body import Studio
 from fullhead.synth.fields import normalised, smoothstep, stream
 from fullhead.synth.hair import Ground, Roots, Strands, hair_colours, sample_roots
+from fullhead.synth.skin import base_colour
 from fullhead.synth.subject import HAIR_COLOURS, Subject
 
 BEARD_LENGTH = {"stubble": 0.016, "moustache": 0.08, "short": 0.075, "full": 0.26}
-BEARD_STRANDS = {"stubble": 5000, "moustache": 3000, "short": 8000, "full": 11000}
+BEARD_STRANDS = {"stubble": 9000, "moustache": 3500, "short": 13000, "full": 12000}
 
 
 def brows(place: Ground, subject: Subject) -> list[Strands]:
     """Left and right brow."""
     hair = subject.face_hair
     rest = place.studio.rest
-    density = regions.brow(rest, hair.brow_shift) * place.studio.in_head
-    count = int((330 if subject.male else 260) * hair.brow_density)
+    density = regions.brow(rest, hair) * place.studio.in_head
+    count = int(620 * hair.brow_density * hair.brow_thickness)
 
     def direction(at: NDArray) -> NDArray:
         side, x = np.sign(at[:, 0]), np.abs(at[:, 0])
@@ -34,10 +36,10 @@ def brows(place: Ground, subject: Subject) -> list[Strands]:
     for side, name in ((1, "l_brow"), (-1, "r_brow")):
         random = stream(subject.seed, name)
         roots = sample_roots(random, place, density * (rest[:, 0] * side > 0), count)
-        points = _short_hairs(random, roots, direction(roots.rest), np.full(count, 0.062 * place.size), 4, rise=0.07)
+        points = _short_hairs(random, roots, direction(roots.rest), np.full(count, 0.055 * place.size), 4, rise=0.05)
         spread = np.exp(0.15 * random.normal(size=(count, 1)))
         colour = (np.array(HAIR_COLOURS[hair.brow_colour]) * 0.85 * spread).astype(np.float32)
-        radius = np.full(count, 0.0024 * place.size, np.float32)
+        radius = np.full(count, 0.0016 * place.size, np.float32)
         found.append(Strands(points, colour, radius, regions.LABELS[name]))
     return found
 
@@ -65,10 +67,26 @@ def beard(place: Ground, subject: Subject, detail: float = 1.0) -> Strands | Non
     if kind == "full":
         t = np.linspace(0, 1, points.shape[1])[:, None]
         points = points + (0.025 * random.normal(size=(count, 1, 3)) + 0.006 * random.normal(size=points.shape)) * t
+    skin_share = 0.35 if kind == "stubble" else 0.0
     colour_of = {"platinum": "lightbrown"}.get(subject.hair.colour, subject.hair.colour)
     coloured = replace(subject, hair=replace(subject.hair, colour=colour_of))
-    radius = np.full(count, (0.0038 if kind in ("stubble", "short") else 0.0048) * place.size * (1 / detail) ** 0.85, np.float32)
-    return Strands(points.astype(np.float32), hair_colours(random, coloured, count), radius, regions.LABELS["beard"])
+    radius = np.full(count, {"stubble": 0.0020, "short": 0.0028}.get(kind, 0.0042) * place.size * (1 / detail) ** 0.85, np.float32)
+    colour = hair_colours(random, coloured, count) * (1 - skin_share) + np.float32(skin_share) * base_colour(subject).astype(np.float32) * 0.5
+    return Strands(points.astype(np.float32), colour.astype(np.float32), radius, regions.LABELS["beard"])
+
+
+def lashes(studio: Studio, subject: Subject, vertices: NDArray, per_column: int = 5) -> Strands:
+    """Lashes along the template's strips, whose `vertices` [N, 3] follow the lids."""
+    random, columns = stream(subject.seed, "lashes"), studio.lash_columns
+    count = len(columns) * per_column
+    part = random.uniform(size=(len(columns), per_column, 1, 1))
+    left, right = (vertices[columns[:, None, :, side]] for side in (0, 1))  # [C, 1, 5, 3]
+    points = left + (right - left) * part  # [C, per_column, 5, 3]
+    fan = (random.uniform(-0.5, 0.5, (len(columns), per_column, 1, 1)) * (right - left)) * np.linspace(0, 1, 5)[:, None]
+    points = (points + fan).reshape(count, 5, 3)
+    points = points[:, :1] + (points - points[:, :1]) * random.uniform(0.7, 1.0, (count, 1, 1))
+    radius = np.full(count, 0.0009 if subject.male else 0.0017, np.float32)
+    return Strands(points.astype(np.float32), np.full((count, 3), 0.012, np.float32), radius, regions.LABELS["lash"])
 
 
 def _density_at(density: NDArray, roots: Roots, place: Ground) -> NDArray:

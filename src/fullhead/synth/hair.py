@@ -70,6 +70,17 @@ class Ground:
         return distance, ((points - self.vertices[vertex]) * normal).sum(-1), normal
 
 
+    def lifted(self, points: NDArray, height: float, reach: float = 0.4) -> NDArray:
+        """Points [n, 3], those within `reach` of the skin pushed out until they are `height` above it."""
+        distance, vertex = self.tree.query(points, distance_upper_bound=reach)
+        near = np.flatnonzero(np.isfinite(distance))
+        vertex, moved = vertex[near], points.copy()
+        normal = self.normals[vertex]
+        above = ((points[near] - self.vertices[vertex]) * normal).sum(-1)
+        moved[near] += normal * np.clip(height - above, 0, reach)[:, None]
+        return moved
+
+
 @dataclass(frozen=True)
 class Roots:
     """Where hairs start: on the head, the skin's normal there, and the same place on the average head. [n, 3] each."""
@@ -143,7 +154,8 @@ def hair_colours(random: RandomState, subject: Subject, count: int) -> NDArray:
     base, grey = np.array(HAIR_COLOURS[subject.hair.colour]), np.array(HAIR_COLOURS["grey"])
     share = np.clip(subject.hair.grey * (1 + 0.35 * random.normal(size=(count, 1))), 0, 1) * (subject.hair.grey > 0)
     spread = np.exp(0.14 * random.normal(size=(count, 1)) + 0.03 * random.normal(size=(count, 3)))
-    return ((base + share * (grey - base)) * spread).astype(np.float32)
+    mixed = (base**0.4 + share * (grey**0.4 - base**0.4)) ** 2.5  # as the eye mixes
+    return (mixed * spread).astype(np.float32)
 
 
 def _is_fringe(style: HairStyle, rest: NDArray) -> NDArray:
@@ -177,10 +189,12 @@ def _comb(style: HairStyle, place: Ground, points: NDArray, side: NDArray) -> ND
     if style.comb == "gather":
         return place.from_rest(np.array(style.gather)) - points
     top = smoothstep(7.45, 8.0, y)
-    parted = np.stack([side * top, -0.25 - 1.2 * (1 - top), -0.45 * top * smoothstep(1.3, 0.4, z)], axis=-1)
+    beside_face = (1 - top) * smoothstep(0.45, 0.95, z)
+    backwards = -0.45 * top * smoothstep(1.3, 0.4, z) - 0.7 * beside_face
+    parted = np.stack([side * (top + 0.3 * beside_face), -0.25 - 1.2 * (1 - top), backwards], axis=-1)
     if style.length <= 1.5:
         return parted
-    to_neck = np.stack([-0.9 * x, np.full_like(x, -0.6), np.where(z < 0.45, -0.15 - 0.3 * (z + 0.2), 0.25)], axis=-1)
+    to_neck = np.stack([-0.9 * x, np.full_like(x, -0.6), np.where(z < 0.45, -0.15 - 0.3 * (z + 0.2), 0.1 - 0.6 * smoothstep(0.6, 1.0, z))], axis=-1)
     low = smoothstep(7.0, 6.5, y)[:, None]
     return parted * (1 - low) + to_neck * low
 
@@ -294,9 +308,7 @@ def _strands_among_guides(
     wobble = knots[:, first_knot] * (1 - part) + knots[:, first_knot + 1] * part
     strands = strands + wobble * style.frizz * (t**0.7)[:, None] * size
     moving = strands[:, 1:].reshape(-1, 3)
-    distance, height, normal = place.nearest(moving)
-    push = np.clip(0.012 - height, 0, 0.4) * (distance < 0.5)
-    strands[:, 1:] = (moving + normal * push[:, None]).reshape(count, points - 1, 3)
+    strands[:, 1:] = place.lifted(moving, 0.012).reshape(count, points - 1, 3)
     return strands
 
 

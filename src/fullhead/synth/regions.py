@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fullhead.synth.body import HEAD, MOUTH, SOCKET, TORSO, Studio
 from fullhead.synth.fields import smoothstep
+from fullhead.synth.subject import FaceHair
 
 # Semantic labels, CelebAMask-HQ's ids and four of our own.
 LABELS = {
@@ -59,12 +60,13 @@ def brow_line(x: NDArray) -> NDArray:
     return np.interp(np.abs(x), BROW_X, BROW_Y)
 
 
-def brow(points: NDArray, shift: float = 0.0) -> NDArray:
+def brow(points: NDArray, hair: FaceHair) -> NDArray:
     """Density of the brows [...]."""
     x = np.abs(points[..., 0])
     thickness = np.interp(x, [0.10, 0.15, 0.3, 0.45, 0.585], [0.028, 0.042, 0.038, 0.026, 0.008])
+    thickness = thickness * hair.brow_thickness
     inside = smoothstep(0.09, 0.125, x) * smoothstep(0.60, 0.56, x) * (points[..., 2] > 0.7)
-    return np.exp(-(((points[..., 1] - brow_line(x) - shift) / thickness) ** 2)) * inside
+    return np.exp(-(((points[..., 1] - brow_line(x) - hair.brow_shift) / thickness) ** 2)) * inside
 
 
 def lips(points: NDArray, lip_distance: NDArray, corner_height: float) -> NDArray:

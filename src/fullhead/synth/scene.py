@@ -18,7 +18,7 @@ from fullhead.rig.subdivision import vertex_normals
 from fullhead.synth import regions
 from fullhead.synth.body import Studio
 from fullhead.synth.eyes import eye_texture, eyeball
-from fullhead.synth.face_hair import beard, brows
+from fullhead.synth.face_hair import beard, brows, lashes
 from fullhead.synth.hair import Ground, Strands, ground, grow_hair
 from fullhead.synth.skin import skin_texture
 from fullhead.synth.subject import Subject
@@ -103,7 +103,7 @@ def build_person(studio: Studio, subject: Subject, detail: float = 1.0) -> Perso
         place=place,
         hair=grow_hair(place, subject, detail),
         skin_texture=skin_texture(studio, subject),
-        cloth_texture=cloth_texture(studio, subject),
+        cloth_texture=cloth_texture(subject),
         eye_texture=eye_texture(subject),
         scale=SCALE * (HEAD_HEIGHT / _head_height(studio, skin)) ** 0.85,
         detail=detail,
@@ -150,7 +150,7 @@ def _surface(
 
 
 def _body_surfaces(person: Person, vertices: NDArray) -> list[Surface]:
-    """Skin, teeth, tongue and lashes."""
+    """Skin, teeth and tongue."""
     studio = person.studio
     skin = (studio.skin.operator @ vertices).astype(np.float32)
     normals = vertex_normals(skin, studio.skin.triangles)
@@ -164,12 +164,11 @@ def _body_surfaces(person: Person, vertices: NDArray) -> list[Surface]:
         material=SKIN,
         roughness=0.42,
     )
-    teeth, tongue, lashes = ((part.operator @ vertices, part.triangles) for part in (studio.teeth, studio.tongue, studio.lashes))
+    teeth, tongue = ((part.operator @ vertices, part.triangles) for part in (studio.teeth, studio.tongue))
     return [
         body,
         _surface(person, *teeth, _plain((0.62, 0.57, 0.48)), "teeth", PLAIN, 0.2),
         _surface(person, *tongue, _plain((0.38, 0.10, 0.09)), "tongue", PLAIN, 0.3),
-        _surface(person, *lashes, _plain((0.012, 0.01, 0.009)), "lash", PLAIN, 0.6, keep=0.35 if person.subject.male else 0.7),
     ]
 
 
@@ -210,7 +209,8 @@ def _strands(person: Person, vertices: NDArray, head: NDArray) -> list[tuple[Str
     skin = (person.studio.skin.operator @ vertices).astype(np.float32)
     face = ground(person.studio, skin)
     found = [(person.hair, person.hair.points @ head[:3, :3].T + head[:3, 3])]
-    growths = [*brows(face, person.subject), beard(face, person.subject, person.detail)]
+    subject = person.subject
+    growths = [*brows(face, subject), beard(face, subject, person.detail), lashes(person.studio, subject, vertices)]
     found += [(growth, growth.points) for growth in growths if growth is not None]
     return [(strands, person.to_world(points)) for strands, points in found if len(points)]
 

@@ -154,7 +154,7 @@ def shade_surfaces(
             mirror = ambient_level * reflected * min(grazing, 0.35) * seen * (1 - 0.55 * rough) * (1.0 if kind == EYE else 0.6)
             for channel in range(3):
                 # Light wraps around skin, red the most.
-                wrap = (0.28, 0.12, 0.07)[channel] if kind == SKIN else 0.0
+                wrap = (0.17, 0.10, 0.07)[channel] if kind == SKIN else 0.0
                 diffuse = max(0.0, (n_l + wrap) / (1 + wrap)) * shadow
                 incoming = light + key_colour[channel] * diffuse
                 colour[y, x, channel] = albedo[channel] * incoming + highlight * shadow * key_colour[channel] + mirror
@@ -182,7 +182,7 @@ def shade_strands(
             shadow = np.exp(-30 * max(0.0, gap))
             t_l, t_v = tx * key[0] + ty * key[1] + tz * key[2], tx * vx + ty * vy + tz * vz
             s_l, s_v = np.sqrt(max(0.0, 1 - t_l * t_l)), np.sqrt(max(0.0, 1 - t_v * t_v))
-            white = 0.035 * min(1.0, max(0.0, s_l * s_v - (t_l + 0.10) * t_v)) ** 60
+            white = 0.02 * min(1.0, max(0.0, s_l * s_v - (t_l + 0.10) * t_v)) ** 40
             tinted = 0.35 * min(1.0, max(0.0, s_l * s_v - (t_l - 0.16) * t_v)) ** 16
             for channel in range(3):
                 own, around = 0.5 * (hair_colour[i, channel] + hair_colour[j, channel]), ambient[i, channel]

@@ -15,6 +15,7 @@ from fullhead.synth.subject import HAIR_COLOURS, Subject
 TONES = linear_from_srgb(
     np.array([(241, 208, 190), (226, 180, 154), (205, 152, 120), (170, 115, 80), (120, 76, 52), (72, 45, 34)]) / 255
 )
+LIP_PINK = np.array([0.30, 0.075, 0.075])
 STUBBLE = {"none": 0.25, "stubble": 0.8, "moustache": 0.3, "short": 0.9, "full": 1.0}
 
 
@@ -36,9 +37,9 @@ def skin_texture(studio: Studio, subject: Subject) -> NDArray:
     if subject.male:
         shadow = regions.beard(points, atlas.lip_distance) * STUBBLE[subject.face_hair.beard] * (0.75 + 0.25 * noise(points, 40, 7))
         colour = _mixed(colour, 0.5 * shadow, 0.2 * base + 0.5 * hair)
-    colour = _mixed(colour, _scalp_cover(subject, points, noise) * in_head, 0.8 * hair + 0.08 * base)
-    brow_cover = regions.brow(points, subject.face_hair.brow_shift) * 0.55 * subject.face_hair.brow_density * in_head
-    colour = _mixed(colour, brow_cover, 0.9 * brow + 0.1 * base)
+    colour = _mixed(colour, _scalp_cover(subject, points, noise) * in_head, hair + 0.03 * base)
+    brow_cover = regions.brow(points, subject.face_hair) * (0.35 + 0.55 * subject.face_hair.brow_density) * in_head
+    colour = _mixed(colour, np.minimum(brow_cover, 0.85), brow + 0.04 * base)
     colour = _aged(subject, atlas, noise, colour)
     colour[atlas.island == MOUTH] = np.array([0.30, 0.07, 0.06])
     colour[atlas.island == SOCKET] = np.array([0.35, 0.12, 0.09])
@@ -62,20 +63,24 @@ def _complexion(subject: Subject, atlas: Atlas, noise: Noise, base: NDArray) -> 
     mottling = 0.05 * skin.mottle * noise.fractal(points, 3.0, 4, 2) + 0.02 * noise(points, 26, 5) + 0.015 * noise(points, 60, 6)
     colour = base * (1 + mottling[:, None] * np.array([0.8, 1.1, 1.2]))
     blood = 0.55 * blob(mirrored, (0.42, 6.95, 1.25), (0.17, 0.16, 0.3)) + 0.5 * blob(mirrored, (0, 6.98, 1.65), (0.10, 0.10, 0.2))
-    blood += 0.45 * smoothstep(0.70, 0.80, x) * (y < 7.5) * (y > 6.7) * (z < 0.8)
+    blood += 0.25 * smoothstep(0.72, 0.82, x) * (y < 7.5) * (y > 6.7) * (z < 0.8)
     blood += 0.25 * blob(mirrored, (0, 6.3, 1.4), (0.15, 0.12, 0.3)) + 0.2 * np.exp(-atlas.eye_distance / 0.06)
     blood *= skin.redness * (0.8 + 0.4 * noise(points, 2.2, 1)) * (0.25 + 0.35 * (1 - skin.tone))
     colour *= 1 - blood[:, None] * np.array([0.10, 0.55, 0.50])
     bags = blob(mirrored, (0.31, 7.12, 1.38), (0.13, 0.05, 0.3)) * skin.eyebag
     lids = 0.8 * np.exp(-((atlas.eye_distance / 0.05) ** 2))
+    hollow = np.clip(atlas.cavity, 0, 1) ** 1.3 * (atlas.island == HEAD)
+    colour *= 1 - hollow[:, None] * np.array([0.45, 0.62, 0.62])
+    colour *= 1 + 0.05 * np.clip(-atlas.cavity, 0, 1)[:, None]
     return colour * (1 - bags[:, None] * np.array([0.18, 0.26, 0.18])) * (1 - lids[:, None] * np.array([0.12, 0.22, 0.2]))
 
 
 def _lips(studio: Studio, subject: Subject, noise: Noise, colour: NDArray, base: NDArray) -> NDArray:
     atlas = studio.atlas
     cover = regions.lips(atlas.position, atlas.lip_distance, regions.mouth_height(studio)) * (atlas.island == HEAD)
+    shade = 0.6 * base * np.array(subject.skin.lips) + 0.4 * LIP_PINK
     creases = 1 + 0.08 * noise(atlas.position * np.array([6, 1.5, 1]), 6, 3)
-    return colour + cover[:, None] * (base * np.array(subject.skin.lips) * creases[:, None] - colour)
+    return colour + cover[:, None] * (shade * creases[:, None] - colour)
 
 
 def _scalp_cover(subject: Subject, points: NDArray, noise: Noise) -> NDArray:
@@ -87,7 +92,7 @@ def _scalp_cover(subject: Subject, points: NDArray, noise: Noise) -> NDArray:
     cover = cover * (np.abs(points[:, 0]) < 0.80)
     if hair.style == "balding":
         return 0.7 * cover * regions.wreath(points)
-    return (0.75 if hair.style == "buzz" else 0.85) * cover
+    return (0.85 if hair.style == "buzz" else 0.92) * cover
 
 
 def _aged(subject: Subject, atlas: Atlas, noise: Noise, colour: NDArray) -> NDArray:

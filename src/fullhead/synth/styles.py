@@ -50,7 +50,7 @@ def _tail(random: RandomState, **more: float | int | bool) -> HairStyle:
 
 
 STYLE_OF: dict[str, Callable[[RandomState], HairStyle]] = {
-    "buzz": lambda r: HairStyle(strands=16000, length=0.07, lift=1.2, points=4, guides=300, clump=0, width=0.010, offset=0),
+    "buzz": lambda r: HairStyle(strands=24000, length=0.06, lift=1.2, points=4, guides=300, clump=0, width=0.010, offset=0),
     "balding": lambda r: HairStyle(strands=9000, length=0.22, lift=0.3, points=6, clump=0.2),
     "short": lambda r: HairStyle(
         strands=14000, length=r.uniform(0.3, 0.6), lift=r.uniform(0.5, 1.1), combed=0.8, points=10, frizz=0.02, clump=0.4,
@@ -61,7 +61,8 @@ STYLE_OF: dict[str, Callable[[RandomState], HairStyle]] = {
         offset=0.06, points=14, clump=0.45, short_sides=0.35,
     ),
     "slickback": lambda r: HairStyle(
-        strands=14000, length=r.uniform(1.0, 1.6), comb="back", lift=0.35, points=14, clump=0.5, short_sides=0.5, offset=0.05,
+        strands=14000, length=r.uniform(0.9, 1.4), comb="back", lift=0.3, points=14, clump=0.4, short_sides=0.22, offset=0.03,
+        combed=0.9, gravity=0.12,
     ),
     "curly": lambda r: HairStyle(
         strands=12000, length=r.uniform(0.8, 1.3), lift=1.4, combed=0.3, gravity=0.12, curl=0.075, curl_rate=r.uniform(3, 4.5),
@@ -80,8 +81,8 @@ STYLE_OF: dict[str, Callable[[RandomState], HairStyle]] = {
         cut=r.uniform(6.0, 6.5), width=0.012, fringe=True,
     ),
     "long": lambda r: HairStyle(
-        strands=18000, length=r.uniform(3.6, 4.4), comb="part", part=float(r.choice([-0.2, 0, 0.2])), lift=0.35, gravity=0.36,
-        offset=0.09, points=24, clump=0.4, width=0.012, cut=r.uniform(4.9, 5.6),
+        strands=18000, length=r.uniform(3.6, 4.4), comb="part", part=float(r.choice([-0.2, 0, 0.2])), lift=0.3, gravity=0.38,
+        offset=0.06, points=24, clump=0.4, width=0.012, cut=r.uniform(4.9, 5.6),
     ),
     "wavy": lambda r: HairStyle(
         strands=17000, length=r.uniform(3.2, 4.2), comb="part", part=float(r.choice([-0.25, 0, 0.25])), lift=0.55, gravity=0.32,

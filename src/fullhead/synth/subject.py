@@ -78,6 +78,7 @@ class FaceHair:
     brow_colour: str
     brow_density: float
     brow_shift: float  # dm upwards
+    brow_thickness: float  # relative to a strong brow
 
 
 @dataclass(frozen=True)
@@ -162,12 +163,13 @@ def _shape_deviation(name: str) -> float:
     """Standard deviation of a shape parameter: wide for features, narrow for what soon looks wrong."""
     narrow = {
         "asym": 0.14, "head-scale": 0.10, "head-back": 0.10, "head-trans": 0.02, "head-angle": 0.03, "head-age": 0.08,
-        "head-": 0.14, "neck-trans": 0.03, "measure-neck": 0.12, "neck": 0.10, "nose-trans-in": 0.03, "mouth-trans-in": 0.03,
+        "head-fat": 0.08, "head-": 0.12, "neck-trans": 0.03, "measure-neck": 0.12, "neck": 0.10, "nose-trans-in": 0.03, "mouth-trans-in": 0.03,
         "eye-height": 0.10, "eye-push": 0.10, "eye-trans": 0.16, "eye-eyefold": 0.18, "eye-scale": 0.18, "ear-shape": 0.15,
         "ear-wing": 0.18, "nose-scale-depth": 0.20, "chin-prognathism": 0.16, "forehead-scale": 0.15, "forehead-nubian": 0.15,
-        "mouth-scale": 0.20,
+        "mouth-scale": 0.16, "chin-width": 0.14, "chin-jaw": 0.14, "cheek-volume": 0.14, "cheek-inner": 0.14, "nose-scale": 0.18,
+        "nose-point": 0.16, "mouth-angles": 0.14, "mouth-lowerlip": 0.18, "mouth-upperlip": 0.18,
     }  # fmt: skip
-    return next((sd for start, sd in narrow.items() if name.startswith(start)), 0.25)
+    return next((sd for start, sd in narrow.items() if name.startswith(start)), 0.22)
 
 
 def _sample_shape(random: RandomState, names: Iterable[str]) -> dict[str, float]:
@@ -191,7 +193,7 @@ def _sample_skin(random: RandomState, male: bool, age: float, tone: float) -> Sk
         mottle=float(u(0.6, 1.4)),
         eyebag=float(u(0.1, 0.7)),
         wrinkle=float(smoothstep(0.72, 1.0, age) * u(0.5, 1.1)),
-        freckles=float(max(0.0, random.normal(-0.2, 0.5)) * (1 - tone)),
+        freckles=float(max(0.0, random.normal(-0.45, 0.5)) * (1 - tone)),
         moles=int(random.randint(0, 6)),
         lips=lips,
         makeup=makeup,
@@ -202,7 +204,7 @@ def _sample_skin(random: RandomState, male: bool, age: float, tone: float) -> Sk
 def _sample_hair(random: RandomState, male: bool, age: float, dark: float) -> Hair:
     light = {"black": 0.12, "darkbrown": 0.2, "brown": 0.24, "lightbrown": 0.16, "blond": 0.16, "red": 0.06, "auburn": 0.06}
     colour = _choice(random, light if dark < 0.55 else {"black": 0.65, "darkbrown": 0.27, "brown": 0.08})
-    greyness = float(smoothstep(0.74, 1.0, age + 0.07 * random.normal()))
+    greyness = float(smoothstep(0.78, 1.0, age + 0.05 * random.normal()))
     if greyness > 0.85:
         colour = _choice(random, {"grey": 0.6, "white": 0.4})
     if random.uniform() < 0.03:
@@ -221,6 +223,7 @@ def _sample_face_hair(random: RandomState, male: bool, hair: Hair) -> FaceHair:
         brow_colour=brow,
         brow_density=float(random.uniform(0.7, 1.1) if male else random.uniform(0.5, 0.9)),
         brow_shift=float(random.uniform(-0.012, 0.018)),
+        brow_thickness=float(random.uniform(0.8, 1.1) if male else random.uniform(0.5, 0.8)),
     )
 
 

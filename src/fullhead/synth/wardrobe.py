@@ -11,6 +11,7 @@ from fullhead.synth.fields import Noise, normalised, smoothstep, stream
 from fullhead.synth.subject import Outfit, Subject
 
 CLEARANCE = 0.055  # of the cloth from the skin, dm
+PATTERN_LOW, PATTERN_SIDE = np.array([-3.0, 3.0]), 6.0  # what the cloth's texture covers of the average body, dm
 COLLAR_AZIMUTH = (0, 25, 75, 120, 180)  # degrees, 0 front
 COLLAR_HEIGHT = {
     "crew": (5.66, 5.73, 5.95, 6.05, 6.06),
@@ -34,7 +35,8 @@ def cloth(studio: Studio, outfit: Outfit, skin: NDArray, normals: NDArray) -> tu
     rest = studio.rest[studio.seam_vertex]
     folds = np.sin(9 * rest[:, 0] + 5 * rest[:, 1]) * np.sin(8 * rest[:, 2] - 3 * rest[:, 1]) * smoothstep(0, 0.4, signed)
     lifted = skin[studio.seam_vertex] + normals[studio.seam_vertex] * (0.010 * folds)[:, None]
-    attributes = np.concatenate([lifted, normals[studio.seam_vertex], studio.seam_uv], axis=1)  # [U, 8]
+    flat = (rest[:, :2] - PATTERN_LOW) / PATTERN_SIDE  # the cloth is printed from the front
+    attributes = np.concatenate([lifted, normals[studio.seam_vertex], flat], axis=1)  # [U, 8]
     attributes, triangles, rim = clipped(attributes, studio.seam_triangles, signed)
     points, normal, uv = attributes[:, :3], normalised(attributes[:, 3:6]), attributes[:, 6:]
     outer = points + normal * CLEARANCE
@@ -87,23 +89,19 @@ def clipped(attributes: NDArray, triangles: NDArray, signed: NDArray) -> tuple[N
     return values[used], inverse.reshape(-1, 3).astype(np.int32), renumbered[np.array(border, int).reshape(-1, 2)]
 
 
-def cloth_texture(studio: Studio, subject: Subject) -> NDArray:
-    """Linear albedo [R, R, 3] of the garment in the skin's atlas."""
-    outfit, noise, atlas = subject.outfit, Noise(stream(subject.seed, "cloth")), studio.atlas
-    points = atlas.position
-    x, y, z = points.T
-    if outfit.pattern == "stripe":
-        share = smoothstep(0.44, 0.56, np.abs((y * 2.2) % 1 - 0.5) * 2)
-    elif outfit.pattern == "check":
-        lines = [smoothstep(0.44, 0.56, np.abs((v * 2.0) % 1 - 0.5) * 2) for v in (x, y)]
-        share = 0.5 * (lines[0] + lines[1])
-    else:
-        share = np.zeros(len(points))
-    colour = np.array(outfit.colour) + share[:, None] * (np.array(outfit.second) - np.array(outfit.colour))
+def cloth_texture(subject: Subject, size: int = 512) -> NDArray:
+    """Linear albedo [size, size, 3] of the garment, over the average body seen from the front."""
+    outfit, noise = subject.outfit, Noise(stream(subject.seed, "cloth"))
+    across, up = np.meshgrid((np.arange(size) + 0.5) / size, 1 - (np.arange(size) + 0.5) / size)
+    x, y = PATTERN_LOW[0] + PATTERN_SIDE * across, PATTERN_LOW[1] + PATTERN_SIDE * up
+    points = np.stack([x, y, 0 * x], axis=-1)
+    bands = [smoothstep(0.46, 0.54, np.abs((v * rate) % 1 - 0.5) * 2) for v, rate in ((x, 2.0), (y, 2.2))]
+    share = {"stripe": bands[1], "check": 0.5 * (bands[0] + bands[1])}.get(outfit.pattern, 0 * x)
+    colour = np.array(outfit.colour) + share[..., None] * (np.array(outfit.second) - np.array(outfit.colour))
     weave = 1 + 0.05 * noise(points, 30, 1) + 0.05 * noise(points, 3, 2)
     if outfit.pattern == "knit":
-        weave = weave * (1 + 0.16 * np.sin(60 * np.arctan2(x, z) + 2 * noise(points, 4, 3)))
-    return np.clip(colour * weave[:, None], 0, 1).astype(np.float32)[atlas.texel]
+        weave = weave * (1 + 0.12 * np.sin(2 * np.pi * 7 * x + noise(points, 4, 3)))
+    return np.clip(colour * weave[..., None], 0, 1).astype(np.float32)
 
 
 def glasses(studio: Studio, outfit: Outfit, skin: NDArray, eyes: NDArray) -> tuple[NDArray, NDArray]:

@@ -1,0 +1,82 @@
+"""A contact sheet of procedural heads from all sides: `python -m fullhead.synth.sheet sheet.png`.
+
+One head per row: the first subject, counting seeds from the one given, that has the wanted hair style. Nothing else is
+chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fullhead.core.cameras import orbit
+from fullhead.core.files import written_whole
+from fullhead.rig.identity import shape_parameters
+from fullhead.rig.template import load_template
+from fullhead.synth.body import Studio, open_studio
+from fullhead.synth.fields import linear_from_srgb, stream
+from fullhead.synth.lights import lights_of, lit
+from fullhead.synth.photos import detail_for, mild_expression, texture_size_for
+from fullhead.synth.render import composite, take_photo
+from fullhead.synth.scene import build_person, build_scene
+from fullhead.synth.subject import Subject, sample_subject
+
+STYLES_SHOWN = (
+    "short", "long", "afro", "bob", "balding", "ponytail", "buzz", "wavy", "sidepart", "bun", "curly", "bangs",
+)  # fmt: skip
+YAWS = tuple(math.radians(degrees) for degrees in (0, 45, 90, 135, 180))
+BACKGROUNDS = linear_from_srgb(np.array([(0.90, 0.89, 0.87), (0.62, 0.66, 0.71), (0.80, 0.77, 0.71), (0.36, 0.38, 0.41)]))
+
+
+def contact_sheet(subjects: Sequence[Subject], size: int = 256, columns: int = 2) -> NDArray:
+    """uint8 sRGB picture: every subject from the five yaws, subjects running down `columns` columns."""
+    studio = open_studio(texture_size_for(size))
+    rows = [head_row(studio, subject, size, BACKGROUNDS[i % len(BACKGROUNDS)]) for i, subject in enumerate(subjects)]
+    height = -(-len(rows) // columns)
+    rows += [np.full_like(rows[0], 255)] * (height * columns - len(rows))
+    return np.concatenate([np.concatenate(rows[c * height : (c + 1) * height]) for c in range(columns)], axis=1)
+
+
+def head_row(studio: Studio, subject: Subject, size: int, behind: NDArray) -> NDArray:
+    """One subject from the five yaws, uint8 [size, 5 size, 3]."""
+    scene = build_scene(build_person(studio, subject, detail_for(2 * size)), mild_expression(stream(subject.seed, "expression")))
+    light = lit(scene, lights_of(subject.lighting), directions=48, size=192, key_size=1024)
+    return np.concatenate([composite(take_photo(light, orbit(yaw), size), behind) for yaw in YAWS], axis=1)
+
+
+def first_subjects(styles: Sequence[str], seed: int, shape_names: Sequence[str]) -> list[Subject]:
+    """For each style the first subject from `seed` on that has it and was not taken."""
+    found: list[Subject] = []
+    for style in styles:
+        taken = {subject.seed for subject in found}
+        candidate = seed
+        while (subject := sample_subject(candidate, shape_names)).hair.style != style or candidate in taken:
+            candidate += 1
+        found.append(subject)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Contact sheet of procedural heads from all sides.")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--size", type=int, default=256, help="pixels per view")
+    parser.add_argument("--seed", type=int, default=0, help="first seed that is looked at")
+    parser.add_argument("--consecutive", type=int, default=0, help="show this many seeds as they come instead")
+    options = parser.parse_args()
+    names = list(shape_parameters(load_template()))
+    if options.consecutive:
+        subjects = [sample_subject(options.seed + i, names) for i in range(options.consecutive)]
+    else:
+        subjects = first_subjects(STYLES_SHOWN, options.seed, names)
+    with written_whole(options.out) as beside:
+        Image.fromarray(contact_sheet(subjects, options.size)).save(beside)
+
+
+if __name__ == "__main__":
+    main()
