@@ -32,9 +32,13 @@ def rasterize(xy_px: Tensor, z: Tensor, triangles: Tensor, height: int, width: i
     winner = _nearest_triangle(xy_px.detach(), z.detach(), triangles.long(), height, width, chunk)  # [H, W]
     seen = winner >= 0
     corners = triangles.long()[winner.clamp(min=0)]  # [H, W, 3]
-    screen, inverse_z = _screen_weights(xy_px[corners], _pixel_centres(height, width, xy_px)), 1.0 / z[corners]  # [H, W, 3]
-    inverse_depth = (screen * inverse_z).sum(-1)  # [H, W]
-    weights = screen * inverse_z / inverse_depth[..., None]
+    # Where nothing is seen, any sound triangle will do: it keeps NaN out of the gradients.
+    somewhere = xy_px.new_tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    corner_xy = torch.where(seen[..., None, None], xy_px[corners], somewhere)  # [H, W, 3, 2]
+    corner_z = torch.where(seen[..., None], z[corners], torch.ones_like(z[corners]))
+    screen = _screen_weights(corner_xy, _pixel_centres(height, width, xy_px))
+    inverse_depth = (screen / corner_z).sum(-1)  # [H, W]
+    weights = screen / corner_z / inverse_depth[..., None]
     zero = xy_px.new_zeros(())
     return Raster(winner.int(), torch.where(seen[..., None], weights, zero), torch.where(seen, 1.0 / inverse_depth, zero))
 

@@ -189,11 +189,11 @@ def _comb(style: HairStyle, place: Ground, points: NDArray, side: NDArray) -> ND
     if style.comb == "gather":
         return place.from_rest(np.array(style.gather)) - points
     top = smoothstep(7.45, 8.0, y)
-    beside_face = (1 - top) * smoothstep(0.45, 0.95, z)
-    backwards = -0.45 * top * smoothstep(1.3, 0.4, z) - 0.7 * beside_face
-    parted = np.stack([side * (top + 0.3 * beside_face), -0.25 - 1.2 * (1 - top), backwards], axis=-1)
     if style.length <= 1.5:
-        return parted
+        return np.stack([side * top, -0.25 - 1.2 * (1 - top), -0.45 * top * smoothstep(1.3, 0.4, z)], axis=-1)
+    beside_face = (1 - top) * smoothstep(0.4, 0.9, z)  # tucked back, so that the profile shows
+    backwards = -0.75 * top * smoothstep(-0.2, 0.5, z) - 1.1 * beside_face
+    parted = np.stack([side * (top + 0.4 * beside_face), -0.25 - 1.2 * (1 - top), backwards], axis=-1)
     to_neck = np.stack([-0.9 * x, np.full_like(x, -0.6), np.where(z < 0.45, -0.15 - 0.3 * (z + 0.2), 0.1 - 0.6 * smoothstep(0.6, 1.0, z))], axis=-1)
     low = smoothstep(7.0, 6.5, y)[:, None]
     return parted * (1 - low) + to_neck * low

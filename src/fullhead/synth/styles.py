@@ -57,8 +57,8 @@ STYLE_OF: dict[str, Callable[[RandomState], HairStyle]] = {
         comb=str(r.choice(["whorl", "forward"])), short_sides=0.5,
     ),
     "sidepart": lambda r: HairStyle(
-        strands=14000, length=r.uniform(0.8, 1.2), comb="part", part=float(r.choice([-1, 1])) * 0.28, lift=0.45, gravity=0.16,
-        offset=0.06, points=14, clump=0.45, short_sides=0.35,
+        strands=14000, length=r.uniform(0.65, 1.0), comb="part", part=float(r.choice([-1, 1])) * 0.28, lift=0.45, gravity=0.16,
+        offset=0.05, points=14, clump=0.45, short_sides=0.25,
     ),
     "slickback": lambda r: HairStyle(
         strands=14000, length=r.uniform(0.9, 1.4), comb="back", lift=0.3, points=14, clump=0.4, short_sides=0.22, offset=0.03,
@@ -66,7 +66,7 @@ STYLE_OF: dict[str, Callable[[RandomState], HairStyle]] = {
     ),
     "curly": lambda r: HairStyle(
         strands=12000, length=r.uniform(0.8, 1.3), lift=1.4, combed=0.3, gravity=0.12, curl=0.075, curl_rate=r.uniform(3, 4.5),
-        frizz=0.03, clump=0.65, offset=0.10, points=24, width=0.013, short_sides=0.6, short_front=0.45,
+        frizz=0.03, clump=0.65, offset=0.10, points=24, width=0.013, short_sides=0.6, short_front=0.6,
     ),
     "afro": lambda r: HairStyle(
         strands=16000, length=r.uniform(0.5, 0.85), lift=3.0, combed=0, gravity=0, curl=0.05, curl_rate=8, frizz=0.06, clump=0.2,

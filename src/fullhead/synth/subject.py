@@ -163,11 +163,12 @@ def _shape_deviation(name: str) -> float:
     """Standard deviation of a shape parameter: wide for features, narrow for what soon looks wrong."""
     narrow = {
         "asym": 0.14, "head-scale": 0.10, "head-back": 0.10, "head-trans": 0.02, "head-angle": 0.03, "head-age": 0.08,
-        "head-fat": 0.08, "head-": 0.12, "neck-trans": 0.03, "measure-neck": 0.12, "neck": 0.10, "nose-trans-in": 0.03, "mouth-trans-in": 0.03,
-        "eye-height": 0.10, "eye-push": 0.10, "eye-trans": 0.16, "eye-eyefold": 0.18, "eye-scale": 0.18, "ear-shape": 0.15,
-        "ear-wing": 0.18, "nose-scale-depth": 0.20, "chin-prognathism": 0.16, "forehead-scale": 0.15, "forehead-nubian": 0.15,
-        "mouth-scale": 0.16, "chin-width": 0.14, "chin-jaw": 0.14, "cheek-volume": 0.14, "cheek-inner": 0.14, "nose-scale": 0.18,
-        "nose-point": 0.16, "mouth-angles": 0.14, "mouth-lowerlip": 0.18, "mouth-upperlip": 0.18,
+        "head-fat": 0.08, "head-": 0.12, "neck-trans": 0.03, "measure-neck": 0.12, "neck": 0.10, "nose-trans-in": 0.03,
+        "mouth-trans-in": 0.03, "eye-height": 0.10, "eye-push": 0.10, "eye-trans": 0.16, "eye-eyefold": 0.18,
+        "eye-scale": 0.18, "ear-shape": 0.15, "ear-wing": 0.18, "nose-scale": 0.18, "nose-point": 0.16,
+        "chin-prognathism": 0.14, "chin-prominent": 0.14, "chin-width": 0.14, "chin-jaw": 0.14, "forehead-scale": 0.15,
+        "forehead-nubian": 0.12, "cheek-volume": 0.14, "cheek-inner": 0.14, "mouth-scale": 0.15, "mouth-trans": 0.14,
+        "mouth-angles": 0.14, "mouth-lowerlip": 0.16, "mouth-upperlip": 0.16, "mouth-philtrum": 0.15,
     }  # fmt: skip
     return next((sd for start, sd in narrow.items() if name.startswith(start)), 0.22)
 

