@@ -59,10 +59,12 @@ def test_a_phenotype_mixes_its_corners_to_one(template: Template) -> None:
 
 
 def test_a_signed_parameter_moves_both_ways(template: Template, adult: np.ndarray) -> None:
-    wider = identity_vertices(template, Phenotype(), {"head-scale-horiz-decr/incr": 1.0})
-    narrower = identity_vertices(template, Phenotype(), {"head-scale-horiz-decr/incr": -1.0})
-    width = [np.ptp(v[template.part("skin")[0], 0][:, 0][adult[template.part("skin")[0][:, 0], 1] > 7]) for v in (narrower, wider)]
-    assert width[0] < width[1]
+    skull = adult[:, 1] > 7
+
+    def width(value: float) -> float:
+        return float(np.ptp(identity_vertices(template, Phenotype(), {"head-scale-horiz-decr/incr": value})[skull, 0]))
+
+    assert width(-1.0) < width(0.0) < width(1.0)
 
 
 def test_unknown_names_are_refused_in_words(template: Template) -> None:

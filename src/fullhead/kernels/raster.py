@@ -31,15 +31,15 @@ def rasterize_arrays(
     a triangle to that share of its pixels by a fixed pattern (lashes); all are kept without it.
     """
     share = np.ones(len(triangles), np.float32) if keep is None else keep.astype(np.float32)
-    single = [np.ascontiguousarray(a, np.float32) for a in (x, y, inverse_z)]
+    sx, sy, w = (np.ascontiguousarray(a, np.float32) for a in (x, y, inverse_z))
     triangle = np.full((height, width), -1, np.int32)
     nearest, b, c = (np.zeros((height, width), np.float32) for _ in range(3))
-    _fill_triangles(*single, np.ascontiguousarray(triangles, np.int32), share, nearest, triangle, b, c)
+    _fill_triangles(sx, sy, w, np.ascontiguousarray(triangles, np.int32), share, nearest, triangle, b, c)
     return triangle, b, c, nearest
 
 
 @njit(cache=True, nogil=True)
-def hash_below(x: int, y: int, item: int, share: float) -> bool:
+def hash_below(x, y, item, share):
     """Whether a fixed pseudo-random number in [0, 1) of (pixel, item) is below `share`."""
     h = np.uint32(x) * np.uint32(73856093) ^ np.uint32(y) * np.uint32(19349663) ^ np.uint32(item) * np.uint32(83492791)
     h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(1274126177))

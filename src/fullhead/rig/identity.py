@@ -66,7 +66,8 @@ def identity_vertices(template: Template, phenotype: Phenotype, shape: Mapping[s
     parameters = shape_parameters(template)
     unknown = sorted(set(shape) - set(parameters))
     if unknown:
-        raise FullheadError(f"no shape parameter {unknown[0]!r}; there are {len(parameters)}, such as {', '.join(list(parameters)[:3])}")
+        some = ", ".join(list(parameters)[:3])
+        raise FullheadError(f"no shape parameter {unknown[0]!r}; there are {len(parameters)}, such as {some}")
     rows = {name: i for i, name in enumerate(template.shape_names)}
     coefficients = np.zeros(len(rows), np.float32)
     for name, value in shape.items():

@@ -24,7 +24,7 @@ def background(random: RandomState, size: int) -> NDArray:
     if kind == "gradient":
         vignette = 1 - random.uniform(0, 0.8) * (rows**2 + columns**2)
         return (first + along[..., None] * (second - first)) * vignette[..., None]
-    scene = _soft(random, size, first, second)
+    scene = _soft(random, rows, columns, first, second)
     return scene if kind == "soft" else scene + _bokeh(random, rows, columns)
 
 
@@ -34,13 +34,14 @@ def _colour(random: RandomState) -> NDArray:
     return linear_from_srgb(np.clip(grey + random.uniform(-strength, strength, 3), 0.02, 0.98))
 
 
-def _soft(random: RandomState, size: int, first: NDArray, second: NDArray) -> NDArray:
+def _soft(random: RandomState, rows: NDArray, columns: NDArray, first: NDArray, second: NDArray) -> NDArray:
     """A blurred scene: random cells of three colours, smoothly enlarged."""
     third = _colour(random)
     cells = random.randint(3, 9)
     grid = random.uniform(0, 1, (2, cells, cells))
-    zoom = [ndimage.zoom(layer, size / cells, order=3, mode="nearest", grid_mode=True) for layer in grid]
-    a, b = (np.clip(layer, 0, 1)[:size, :size, None] for layer in zoom)
+    place = np.stack([rows, columns]) * cells + (cells - 1) / 2
+    smooth = (ndimage.map_coordinates(layer, place, order=3, mode="nearest") for layer in grid)
+    a, b = (np.clip(np.asarray(layer), 0, 1)[..., None] for layer in smooth)
     return np.clip(first * (1 - a) + second * a * (1 - b) + third * a * b, 0, 1)
 
 

@@ -140,7 +140,8 @@ def _lash_columns(template: Template, eye_vertices: NDArray) -> NDArray:
         centre = centres[0 if points[quad[0], 0] > 0 else 1]
         a, b, c, d = (int(v) for v in quad)
         far = {v: float(np.linalg.norm(points[v] - centre)) for v in (a, b, c, d)}
-        rungs = max((((a, b), (d, c)), ((b, c), (a, d))), key=lambda pair: abs(sum(far[v] for v in pair[0]) - sum(far[v] for v in pair[1])))
+        leads_away = abs(far[a] + far[b] - far[c] - far[d]) > abs(far[b] + far[c] - far[d] - far[a])
+        rungs = ((a, b), (d, c)) if leads_away else ((b, c), (a, d))
         near, beyond = sorted(rungs, key=lambda rung: far[rung[0]] + far[rung[1]])
         turned = near[0] > near[1]
         following[(near[1], near[0]) if turned else near] = (beyond[1], beyond[0]) if turned else beyond
@@ -224,9 +225,9 @@ def _atlas(size: int, rest: NDArray, uv: NDArray, triangles: NDArray, island: ND
     corners, weights = triangles[found[covered]], np.stack([1 - b - c, b, c], axis=-1)[covered]  # [M, 3]
     numbers = np.full((size, size), -1)
     numbers[covered] = np.arange(len(corners))
-    rows, columns = ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True)
+    nearest = np.asarray(ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True))  # [2, R, R]
     return Atlas(
-        texel=numbers[rows, columns],
+        texel=numbers[nearest[0], nearest[1]],
         covered=covered,
         position=np.einsum("mk,mkd->md", weights, rest[corners]),
         island=island[found[covered]],

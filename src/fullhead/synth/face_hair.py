@@ -16,6 +16,7 @@ from fullhead.synth.skin import base_colour
 from fullhead.synth.subject import HAIR_COLOURS, Subject
 
 BEARD_LENGTH = {"stubble": 0.016, "moustache": 0.08, "short": 0.075, "full": 0.26}
+BEARD_RADIUS = {"stubble": 0.0020, "moustache": 0.0042, "short": 0.0028, "full": 0.0042}
 BEARD_STRANDS = {"stubble": 9000, "moustache": 3500, "short": 13000, "full": 12000}
 
 
@@ -67,11 +68,11 @@ def beard(place: Ground, subject: Subject, detail: float = 1.0) -> Strands | Non
     if kind == "full":
         t = np.linspace(0, 1, points.shape[1])[:, None]
         points = points + (0.025 * random.normal(size=(count, 1, 3)) + 0.006 * random.normal(size=points.shape)) * t
-    skin_share = 0.35 if kind == "stubble" else 0.0
     colour_of = {"platinum": "lightbrown"}.get(subject.hair.colour, subject.hair.colour)
-    coloured = replace(subject, hair=replace(subject.hair, colour=colour_of))
-    radius = np.full(count, {"stubble": 0.0020, "short": 0.0028}.get(kind, 0.0042) * place.size * (1 / detail) ** 0.85, np.float32)
-    colour = hair_colours(random, coloured, count) * (1 - skin_share) + np.float32(skin_share) * base_colour(subject).astype(np.float32) * 0.5
+    colour = hair_colours(random, replace(subject, hair=replace(subject.hair, colour=colour_of)), count)
+    if kind == "stubble":  # skin shows between and through
+        colour = 0.65 * colour + 0.18 * base_colour(subject)
+    radius = np.full(count, BEARD_RADIUS[kind] * place.size * detail**-0.85, np.float32)
     return Strands(points.astype(np.float32), colour.astype(np.float32), radius, regions.LABELS["beard"])
 
 
@@ -94,9 +95,7 @@ def _density_at(density: NDArray, roots: Roots, place: Ground) -> NDArray:
     return density[place.tree.query(roots.points)[1]]
 
 
-def _short_hairs(
-    random: RandomState, roots: Roots, direction: NDArray, length: NDArray, points: int, rise: float
-) -> NDArray:
+def _short_hairs(random: RandomState, roots: Roots, direction: NDArray, length: NDArray, points: int, rise: float) -> NDArray:
     """Strands [n, K, 3] laid along `direction` [n, 3], rising from the skin by `rise` and bending back."""
     normal = roots.normals
     along = direction - (direction * normal).sum(-1, keepdims=True) * normal * 0.95
@@ -105,5 +104,3 @@ def _short_hairs(
     t = np.linspace(0, 1, points)[None, :, None]
     shape = along[:, None] * t - normal[:, None] * (0.45 * rise * t**2)
     return (roots.points[:, None] + shape * length[:, None, None] + 0.004 * normal[:, None]).astype(np.float32)
-
-

@@ -6,12 +6,12 @@ combs are drawn. Number of guides G, of strands S, points per strand K.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from fullhead.rig.subdivision import vertex_normals
 from fullhead.synth import regions
@@ -30,12 +30,6 @@ class Strands:
     radius: NDArray
     label: int
 
-    def share(self, part: float) -> Strands:
-        """The first `part` of the hairs, thickened to keep their cover; hairs come in random order."""
-        count = max(int(len(self.points) * part), min(len(self.points), 150))
-        thicker = (len(self.points) / max(count, 1)) ** 0.85
-        return replace(self, points=self.points[:count], colour=self.colour[:count], radius=self.radius[:count] * thicker)
-
 
 @dataclass(frozen=True)
 class Ground:
@@ -44,7 +38,7 @@ class Ground:
     studio: Studio
     vertices: NDArray  # [V, 3] neutral, dm; shoulders swollen by the clothes
     normals: NDArray  # [V, 3]
-    tree: cKDTree
+    tree: KDTree
     offset: NDArray  # rest = (x - offset) * factor + rest_offset, per axis
     factor: NDArray
     rest_offset: NDArray
@@ -68,7 +62,6 @@ class Ground:
         distance, vertex = self.tree.query(points)
         normal = self.normals[vertex]
         return distance, ((points - self.vertices[vertex]) * normal).sum(-1), normal
-
 
     def lifted(self, points: NDArray, height: float, reach: float = 0.4) -> NDArray:
         """Points [n, 3], those within `reach` of the skin pushed out until they are `height` above it."""
@@ -98,19 +91,20 @@ def ground(studio: Studio, neutral: NDArray) -> Ground:
     on_scalp = regions.scalp(studio.rest) > 0.5
     low, high = neutral[on_scalp].min(0), neutral[on_scalp].max(0)
     rest_low, rest_high = studio.rest[on_scalp].min(0), studio.rest[on_scalp].max(0)
-    return Ground(studio, vertices, normals, cKDTree(vertices), low, (rest_high - rest_low) / (high - low), rest_low)
+    return Ground(studio, vertices, normals, KDTree(vertices), low, (rest_high - rest_low) / (high - low), rest_low)
 
 
 def sample_roots(random: RandomState, place: Ground, density: NDArray, count: int) -> Roots:
     """`count` random places on the head, as dense as `density` [V] says."""
     studio = place.studio
-    triangles = studio.skin.triangles[studio.island == HEAD]
+    triangles = studio.skin.triangles[studio.island == HEAD]  # [F', 3]
     corners = place.vertices[triangles]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     weight = density[triangles].mean(1) * area
     if weight.sum() <= 0:
         return Roots(*(np.zeros((0, 3)) for _ in range(3)))
-    chosen = triangles[np.searchsorted(np.cumsum(weight), random.uniform(0, weight.sum(), count)).clip(max=len(triangles) - 1)]
+    picked = np.searchsorted(np.cumsum(weight), random.uniform(0, weight.sum(), count))
+    chosen = triangles[picked.clip(max=len(triangles) - 1)]
     b, c = random.uniform(size=(2, count))
     b, c = np.where(b + c > 1, 1 - b, b), np.where(b + c > 1, 1 - c, c)
     weights = np.stack([1 - b - c, b, c], axis=-1)[..., None]  # [n, 3, 1]
@@ -119,7 +113,7 @@ def sample_roots(random: RandomState, place: Ground, density: NDArray, count: in
 
 
 def grow_hair(place: Ground, subject: Subject, detail: float = 1.0) -> Strands:
-    """The subject's hair; `detail` in (0, 1] grows that share of the strands, thicker, the same ones at any share."""
+    """The subject's hair; `detail` in (0, 1] grows that share of the strands, thicker, among the same guides."""
     label = regions.LABELS["hair"]
     if subject.hair.style == "bald":
         return Strands(np.zeros((0, 2, 3), np.float32), np.zeros((0, 3), np.float32), np.zeros(0, np.float32), label)
@@ -194,7 +188,8 @@ def _comb(style: HairStyle, place: Ground, points: NDArray, side: NDArray) -> ND
     beside_face = (1 - top) * smoothstep(0.4, 0.9, z)  # tucked back, so that the profile shows
     backwards = -0.75 * top * smoothstep(-0.2, 0.5, z) - 1.1 * beside_face
     parted = np.stack([side * (top + 0.4 * beside_face), -0.25 - 1.2 * (1 - top), backwards], axis=-1)
-    to_neck = np.stack([-0.9 * x, np.full_like(x, -0.6), np.where(z < 0.45, -0.15 - 0.3 * (z + 0.2), 0.1 - 0.6 * smoothstep(0.6, 1.0, z))], axis=-1)
+    behind, ahead = -0.15 - 0.3 * (z + 0.2), 0.1 - 0.6 * smoothstep(0.6, 1.0, z)
+    to_neck = np.stack([-0.9 * x, np.full_like(x, -0.6), np.where(z < 0.45, behind, ahead)], axis=-1)
     low = smoothstep(7.0, 6.5, y)[:, None]
     return parted * (1 - low) + to_neck * low
 
@@ -280,7 +275,7 @@ def _strands_among_guides(
         guide_feature[:, 0] += side
     feature[:, 2] += 2.0 * _is_fringe(style, roots.rest)
     guide_feature[:, 2] += 2.0 * _is_fringe(style, guide_roots.rest)
-    distance, near = cKDTree(guide_feature).query(feature, k=3)
+    distance, near = (np.asarray(found) for found in KDTree(guide_feature).query(feature, k=3))  # [S, 3]
     weight = 1 / (distance + 0.03)
     weight /= weight.sum(1, keepdims=True)
     shapes = guides - guides[:, :1]

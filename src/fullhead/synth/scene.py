@@ -7,7 +7,7 @@ subject lies at EYES and heads have nearly the same height, as aligned photo set
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +103,7 @@ def build_person(studio: Studio, subject: Subject, detail: float = 1.0) -> Perso
         place=place,
         hair=grow_hair(place, subject, detail),
         skin_texture=skin_texture(studio, subject),
-        cloth_texture=cloth_texture(subject),
+        cloth_texture=cloth_texture(subject, max(192, studio.atlas.size // 2)),
         eye_texture=eye_texture(subject),
         scale=SCALE * (HEAD_HEIGHT / _head_height(studio, skin)) ** 0.85,
         detail=detail,
@@ -124,7 +124,8 @@ def build_scene(person: Person, expression: Mapping[str, float] | None = None, j
     transforms = joint_transforms(person.joints, pose)
     moved = person.neutral + expression_offsets(person.studio.template, expression)
     vertices = skinned(person.studio.template, moved, transforms)
-    surfaces = [*_body_surfaces(person, vertices), *_eye_surfaces(person, expression, transforms), *_worn(person, vertices, transforms)]
+    surfaces = [*_body_surfaces(person, vertices), *_eye_surfaces(person, expression, transforms)]
+    surfaces += _worn(person, vertices, transforms)
     return _packed(surfaces, _strands(person, vertices, transforms[2]))
 
 
@@ -205,14 +206,15 @@ def _worn(person: Person, vertices: NDArray, transforms: NDArray) -> list[Surfac
 
 
 def _strands(person: Person, vertices: NDArray, head: NDArray) -> list[tuple[Strands, NDArray]]:
-    """All strands with their points [S, K, 3] in world units; hair moves with the head, face hair with the skin."""
+    """All strands, with radius and points [S, K, 3] in world units; hair moves with the head, face hair with the skin."""
     skin = (person.studio.skin.operator @ vertices).astype(np.float32)
     face = ground(person.studio, skin)
     found = [(person.hair, person.hair.points @ head[:3, :3].T + head[:3, 3])]
     subject = person.subject
     growths = [*brows(face, subject), beard(face, subject, person.detail), lashes(person.studio, subject, vertices)]
     found += [(growth, growth.points) for growth in growths if growth is not None]
-    return [(strands, person.to_world(points)) for strands, points in found if len(points)]
+    in_world = [(s, person.to_world(points)) for s, points in found if len(points)]
+    return [(replace(s, radius=s.radius * np.float32(person.scale)), points) for s, points in in_world]
 
 
 def _packed(surfaces: list[Surface], strands: list[tuple[Strands, NDArray]]) -> Scene:
@@ -240,7 +242,6 @@ def _packed(surfaces: list[Surface], strands: list[tuple[Strands, NDArray]]) -> 
         segments.append(np.stack([first, first + 1], axis=1))
         labels.append(np.full(len(first), hair.label))
         start += n * k
-    world_per_dm = SCALE
     return Scene(
         vertices=joined([s.vertices for s in surfaces], np.float32),
         normals=joined([s.normals for s in surfaces], np.float32),
@@ -255,7 +256,7 @@ def _packed(surfaces: list[Surface], strands: list[tuple[Strands, NDArray]]) -> 
         texture_place=np.array([[*s.texture.shape[:2], f] for s, f in zip(surfaces, first_texel[:-1], strict=True)], np.int64),
         strand_points=joined(points or [np.zeros((0, 3))], np.float32),
         strand_tangents=joined(tangents or [np.zeros((0, 3))], np.float32),
-        strand_radius=joined(radius or [np.zeros(0)], np.float32) * np.float32(world_per_dm),
+        strand_radius=joined(radius or [np.zeros(0)], np.float32),
         strand_colour=joined(colour or [np.zeros((0, 3))], np.float32),
         segments=joined(segments or [np.zeros((0, 2))], np.int32),
         segment_label=joined(labels or [np.zeros(0)], np.uint8),

@@ -55,6 +55,11 @@ def _unit(x, y, z):
 
 
 @njit(cache=True, nogil=True)
+def _middle(values, i, j):
+    return 0.5 * (values[i, 0] + values[j, 0]), 0.5 * (values[i, 1] + values[j, 1]), 0.5 * (values[i, 2] + values[j, 2])
+
+
+@njit(cache=True, nogil=True)
 def _texture(texels, place, texture, u, v):
     """Bilinear colour of one of the textures, clamped at its border."""
     height, width, first = place[texture, 0], place[texture, 1], place[texture, 2]
@@ -109,8 +114,9 @@ def _reflected_surroundings(roughness, rx, ry, rz, rim, fill):
     """Radiance of sky, rim and fill towards a reflected direction, blurred by the roughness."""
     sharpness = 1 / (0.6 * roughness * roughness + 0.03)
     towards_rim, towards_fill = rx * rim[0] + ry * rim[1] + rz * rim[2], rx * fill[0] + ry * fill[1] + rz * fill[2]
-    sky = 0.30 + 0.25 * max(0.0, ry)
-    return sky + 1.6 * np.exp(min(14.0, sharpness) * (towards_rim - 1)) + 0.55 * np.exp(min(4.0, sharpness) * (towards_fill - 1))
+    from_rim = 1.6 * np.exp(min(14.0, sharpness) * (towards_rim - 1))
+    from_fill = 0.55 * np.exp(min(4.0, sharpness) * (towards_fill - 1))
+    return 0.30 + 0.25 * max(0.0, ry) + from_rim + from_fill
 
 
 @njit(cache=True, nogil=True)
@@ -140,7 +146,8 @@ def shade_surfaces(
             n_v = nx * vx + ny * vy + nz * vz
             if n_v < 0:
                 nx, ny, nz, n_v = -nx, -ny, -nz, -n_v
-            u, v = uv[i, 0] * a + uv[j, 0] * b + uv[k, 0] * c, uv[i, 1] * a + uv[j, 1] * b + uv[k, 1] * c
+            u = uv[i, 0] * a + uv[j, 0] * b + uv[k, 0] * c
+            v = uv[i, 1] * a + uv[j, 1] * b + uv[k, 1] * c
             albedo = _texture(texels, place, texture[t], u, v)
             kind, rough = material[t], roughness[t]
             shadow = _open_to_key(key_nearest, key_basis, key_scale, px + nx * 0.004, py + ny * 0.004, pz + nz * 0.004)
@@ -149,7 +156,7 @@ def shade_surfaces(
             grazing = 0.028 + 0.5 * (1 - n_v) ** 5
             if kind == CLOTH:
                 highlight, grazing = 0.15 * highlight, 0.2 * grazing
-            light = (ambient[i, 0] * a + ambient[j, 0] * b + ambient[k, 0] * c)
+            light = ambient[i, 0] * a + ambient[j, 0] * b + ambient[k, 0] * c
             seen = min(1.0, light / (0.9 * ambient_level))
             mirror = ambient_level * reflected * min(grazing, 0.35) * seen * (1 - 0.55 * rough) * (1.0 if kind == EYE else 0.6)
             for channel in range(3):
@@ -175,8 +182,8 @@ def shade_strands(
             if s < 0:
                 continue
             i, j = segments[s, 0], segments[s, 1]
-            px, py, pz = 0.5 * (points[i, 0] + points[j, 0]), 0.5 * (points[i, 1] + points[j, 1]), 0.5 * (points[i, 2] + points[j, 2])
-            tx, ty, tz = _unit(tangents[i, 0] + tangents[j, 0], tangents[i, 1] + tangents[j, 1], tangents[i, 2] + tangents[j, 2])
+            px, py, pz = _middle(points, i, j)
+            tx, ty, tz = _unit(*_middle(tangents, i, j))
             vx, vy, vz = _unit(eye[0] - px, eye[1] - py, eye[2] - pz)
             gap = shadow_gap(key_nearest, key_basis, key_scale, px, py, pz) - 0.002
             shadow = np.exp(-30 * max(0.0, gap))

@@ -45,7 +45,8 @@ def contact_sheet(subjects: Sequence[Subject], size: int = 256, columns: int = 2
 
 def head_row(studio: Studio, subject: Subject, size: int, behind: NDArray) -> NDArray:
     """One subject from the five yaws, uint8 [size, 5 size, 3]."""
-    scene = build_scene(build_person(studio, subject, detail_for(2 * size)), mild_expression(stream(subject.seed, "expression")))
+    expression = mild_expression(stream(subject.seed, "expression"))
+    scene = build_scene(build_person(studio, subject, detail_for(2 * size)), expression)
     light = lit(scene, lights_of(subject.lighting), directions=48, size=192, key_size=1024)
     return np.concatenate([composite(take_photo(light, orbit(yaw), size), behind) for yaw in YAWS], axis=1)
 

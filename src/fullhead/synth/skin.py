@@ -35,8 +35,8 @@ def skin_texture(studio: Studio, subject: Subject) -> NDArray:
     colour = _lips(studio, subject, noise, colour, base)
     hair, brow = (np.array(HAIR_COLOURS[name]) for name in (subject.hair.colour, subject.face_hair.brow_colour))
     if subject.male:
-        shadow = regions.beard(points, atlas.lip_distance) * STUBBLE[subject.face_hair.beard] * (0.75 + 0.25 * noise(points, 40, 7))
-        colour = _mixed(colour, 0.5 * shadow, 0.2 * base + 0.5 * hair)
+        shadow = regions.beard(points, atlas.lip_distance) * (0.75 + 0.25 * noise(points, 40, 7))
+        colour = _mixed(colour, 0.5 * STUBBLE[subject.face_hair.beard] * shadow, 0.2 * base + 0.5 * hair)
     colour = _mixed(colour, _scalp_cover(subject, points, noise) * in_head, hair + 0.03 * base)
     brow_cover = regions.brow(points, subject.face_hair) * (0.35 + 0.55 * subject.face_hair.brow_density) * in_head
     colour = _mixed(colour, np.minimum(brow_cover, 0.85), brow + 0.04 * base)
@@ -60,9 +60,11 @@ def _complexion(subject: Subject, atlas: Atlas, noise: Noise, base: NDArray) -> 
     points, skin = atlas.position, subject.skin
     mirrored = np.abs(points) * np.array([1, 0, 0]) + points * np.array([0, 1, 1])
     x, y, z = mirrored.T
-    mottling = 0.05 * skin.mottle * noise.fractal(points, 3.0, 4, 2) + 0.02 * noise(points, 26, 5) + 0.015 * noise(points, 60, 6)
+    mottling = 0.05 * skin.mottle * noise.fractal(points, 3.0, 4, 2)
+    mottling += 0.02 * noise(points, 26, 5) + 0.015 * noise(points, 60, 6)
     colour = base * (1 + mottling[:, None] * np.array([0.8, 1.1, 1.2]))
-    blood = 0.55 * blob(mirrored, (0.42, 6.95, 1.25), (0.17, 0.16, 0.3)) + 0.5 * blob(mirrored, (0, 6.98, 1.65), (0.10, 0.10, 0.2))
+    blood = 0.55 * blob(mirrored, (0.42, 6.95, 1.25), (0.17, 0.16, 0.3))
+    blood += 0.5 * blob(mirrored, (0, 6.98, 1.65), (0.10, 0.10, 0.2))
     blood += 0.25 * smoothstep(0.72, 0.82, x) * (y < 7.5) * (y > 6.7) * (z < 0.8)
     blood += 0.25 * blob(mirrored, (0, 6.3, 1.4), (0.15, 0.12, 0.3)) + 0.2 * np.exp(-atlas.eye_distance / 0.06)
     blood *= skin.redness * (0.8 + 0.4 * noise(points, 2.2, 1)) * (0.25 + 0.35 * (1 - skin.tone))

@@ -43,10 +43,12 @@ class HairStyle:
     width: float = 0.011  # of a strand (of several real hairs)
 
 
-def _tail(random: RandomState, **more: float | int | bool) -> HairStyle:
+def _gathered(random: RandomState, length: float, points: int, tail: float = 0.0, bun: bool = False) -> HairStyle:
     place = (0.0, float(random.uniform(7.6, 8.1)), -0.50)
-    base = dict(strands=14000, length=4.2, gather=place, lift=0.15, gravity=0.0, offset=0.05, points=28, clump=0.3, frizz=0.02)
-    return HairStyle(comb="gather", **{**base, **more})  # type: ignore[arg-type]
+    return HairStyle(
+        comb="gather", strands=14000, length=length, gather=place, lift=0.15, gravity=0, offset=0.05, points=points, clump=0.3,
+        frizz=0.02, tail=tail, bun=bun,
+    )  # fmt: skip
 
 
 STYLE_OF: dict[str, Callable[[RandomState], HairStyle]] = {
@@ -69,8 +71,8 @@ STYLE_OF: dict[str, Callable[[RandomState], HairStyle]] = {
         frizz=0.03, clump=0.65, offset=0.10, points=24, width=0.013, short_sides=0.6, short_front=0.6,
     ),
     "afro": lambda r: HairStyle(
-        strands=16000, length=r.uniform(0.5, 0.85), lift=3.0, combed=0, gravity=0, curl=0.05, curl_rate=8, frizz=0.06, clump=0.2,
-        offset=0, points=16, width=0.014, inertia=1.0, short_front=0.25,
+        strands=16000, length=r.uniform(0.5, 0.85), lift=3.0, combed=0, gravity=0, curl=0.05, curl_rate=8, frizz=0.06,
+        clump=0.2, offset=0, points=16, width=0.014, inertia=1.0, short_front=0.25,
     ),
     "bob": lambda r: HairStyle(
         strands=16000, length=2.6, comb="part", part=float(r.choice([-0.25, 0, 0.25])), lift=0.45, gravity=0.34, offset=0.12,
@@ -89,6 +91,6 @@ STYLE_OF: dict[str, Callable[[RandomState], HairStyle]] = {
         offset=0.13, wave=r.uniform(0.04, 0.075), wave_rate=r.uniform(1.1, 1.8), points=32, clump=0.6, width=0.012,
         cut=r.uniform(5.0, 5.8),
     ),
-    "ponytail": lambda r: _tail(r, tail=r.uniform(1.4, 2.4)),
-    "bun": lambda r: _tail(r, length=3.2, points=18, bun=True),
+    "ponytail": lambda r: _gathered(r, length=4.2, points=28, tail=r.uniform(1.4, 2.4)),
+    "bun": lambda r: _gathered(r, length=3.2, points=18, bun=True),
 }  # fmt: skip

@@ -71,7 +71,8 @@ def clipped(attributes: NDArray, triangles: NDArray, signed: NDArray) -> tuple[N
 
     extra: list[tuple[int, int, int]] = []
     border: list[tuple[int, int]] = []
-    for corner_ids, corner_inside in zip(triangles[(number == 1) | (number == 2)], inside[(number == 1) | (number == 2)], strict=True):
+    across = (number == 1) | (number == 2)
+    for corner_ids, corner_inside in zip(triangles[across], inside[across], strict=True):
         alone = int(np.argmax(corner_inside)) if corner_inside.sum() == 1 else int(np.argmin(corner_inside))
         a, b, c = (int(corner_ids[(alone + k) % 3]) for k in range(3))
         on_ab, on_ac = cut(a, b), cut(a, c)
@@ -89,7 +90,7 @@ def clipped(attributes: NDArray, triangles: NDArray, signed: NDArray) -> tuple[N
     return values[used], inverse.reshape(-1, 3).astype(np.int32), renumbered[np.array(border, int).reshape(-1, 2)]
 
 
-def cloth_texture(subject: Subject, size: int = 512) -> NDArray:
+def cloth_texture(subject: Subject, size: int) -> NDArray:
     """Linear albedo [size, size, 3] of the garment, over the average body seen from the front."""
     outfit, noise = subject.outfit, Noise(stream(subject.seed, "cloth"))
     across, up = np.meshgrid((np.arange(size) + 0.5) / size, 1 - (np.arange(size) + 0.5) / size)
@@ -123,7 +124,8 @@ def glasses(studio: Studio, outfit: Outfit, skin: NDArray, eyes: NDArray) -> tup
         ring = np.stack([x, eye[1] - 0.03 + half_height * outline[1], front - 0.06 * (x / 0.6) ** 2], axis=1)
         pieces.append(_tube(ring, 0.016, closed=True))
         ear = skin_at((side * 0.74, 7.33, 0.60)) + np.array([side * 0.035, 0.03, 0])
-        hinge = np.array([centre_x + side * half_width, eye[1] + 0.05, front - 0.06 * ((centre_x + side * half_width) / 0.6) ** 2])
+        outer_x = centre_x + side * half_width
+        hinge = np.array([outer_x, eye[1] + 0.05, front - 0.06 * (outer_x / 0.6) ** 2])
         middle = 0.5 * (hinge + ear) + np.array([side * 0.05, 0.02, 0])
         pieces.append(_tube(np.stack([hinge, middle, ear, ear + np.array([0, -0.12, -0.16])]), 0.014))
         bridge.append(np.array([centre_x - side * half_width, eye[1] + 0.02, front - 0.01]))
@@ -148,5 +150,3 @@ def _tube(line: NDArray, radius: float, closed: bool = False, around: int = 6) -
     corners = (i * around + j, i * around + j_next, i_next * around + j_next, i_next * around + j)
     quads = np.stack(np.broadcast_arrays(*corners), axis=-1)
     return vertices.reshape(-1, 3), triangles_from_quads(quads.reshape(-1, 4))
-
-
