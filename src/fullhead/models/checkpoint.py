@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from fullhead.core.config import from_dict, to_dict
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import existing_file, written_whole
+from fullhead.models.head import Latents
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
 
 KEY = "fullhead"  # of the header entry
+LATENTS = "latents."  # before the names of a fitted head's latents, which stand beside the weights
 FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
     "panohead": (PanoHeadConfig, PanoHead),
     "panohead-discriminator": (DiscriminatorConfig, Discriminator),
@@ -27,15 +29,24 @@ FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
 
 
 def save(
-    module: nn.Module, path: str | Path, *, dtype: torch.dtype | None = None, about: dict[str, Any] | None = None
+    module: nn.Module,
+    path: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    about: dict[str, Any] | None = None,
+    latents: Latents | None = None,
 ) -> None:
-    """Write a model whole. `dtype` float16 halves the file; `about` is kept in the header (how it was made)."""
+    """Write a model whole. `dtype` float16 halves the file; `about` is kept in the header (how it was made); `latents` are
+    those of the heads that the model was tuned to, kept beside it in full precision."""
     family = next(name for name, (_, cls) in FAMILIES.items() if type(module) is cls)
     header = {"family": family, "config": to_dict(module.config), "about": about or {}}
     tensors = {}
     for name, tensor in module.state_dict().items():
         tensor = tensor.detach().cpu().contiguous()
         tensors[name] = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+    for name, tensor in ({} if latents is None else vars(latents)).items():
+        if tensor is not None:
+            tensors[LATENTS + name] = tensor.detach().cpu().contiguous()
     with written_whole(path) as temporary:
         save_file(tensors, temporary, metadata={"format": "pt", KEY: json.dumps(header)})
 
@@ -65,12 +76,20 @@ def load_file(path: str | Path, family: str | None = "panohead") -> nn.Module:
     config_class, cls = FAMILIES[header["family"]]
     module = cls(from_dict(config_class, header["config"]))
     with safe_open(Path(path), framework="pt") as handle:
-        tensors: dict[str, Tensor] = {key: handle.get_tensor(key).float() for key in handle.keys()}  # noqa: SIM118
+        names = [name for name in handle.keys() if not name.startswith(LATENTS)]  # noqa: SIM118
+        tensors: dict[str, Tensor] = {name: handle.get_tensor(name).float() for name in names}
     try:
         module.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
         raise FullheadError(f"{path} does not fit its own config: {error}") from None
     return module.eval().requires_grad_(False)
+
+
+def load_latents(model: str) -> Latents | None:
+    """The latents of the heads that a model was tuned to (`fullhead invert`), None for any other; `model` as in `load`."""
+    with safe_open(model_file(model), framework="pt") as handle:
+        names = [name for name in handle.keys() if name.startswith(LATENTS)]  # noqa: SIM118
+        return Latents(**{name.removeprefix(LATENTS): handle.get_tensor(name) for name in names}) if names else None
 
 
 def load(model: str, *, precision: str = "fp32") -> PanoHead:
@@ -80,19 +99,22 @@ def load(model: str, *, precision: str = "fp32") -> PanoHead:
     """
     if precision not in ("fp32", "bf16"):
         raise FullheadError(f"precision must be fp32 or bf16, not {precision}")
-    shipped = files("fullhead.models") / "weights" / f"{model}.safetensors"
-    if shipped.is_file():
-        path = Path(str(shipped))
-    elif Path(model).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", model) or model.endswith((".safetensors", ".pkl")):
-        if "/" not in model and "." not in model and not Path(model).exists():
-            raise FullheadError(f"no model called {model}: there is {', '.join(shipped_names())}; or give a file or hub id")
-        path = Path(model)
-    else:
-        path = from_hub(model)
-    module = load_file(path)
+    module = load_file(model_file(model))
     assert isinstance(module, PanoHead)
     module.precision = torch.bfloat16 if precision == "bf16" else torch.float32
     return module
+
+
+def model_file(model: str) -> Path:
+    """The file of a model by name, path or hub id. Raises FullheadError in one line if there is none."""
+    shipped = files("fullhead.models") / "weights" / f"{model}.safetensors"
+    if shipped.is_file():
+        return Path(str(shipped))
+    if Path(model).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", model) or model.endswith((".safetensors", ".pkl")):
+        if "/" not in model and "." not in model and not Path(model).exists():
+            raise FullheadError(f"no model called {model}: there is {', '.join(shipped_names())}; or give a file or hub id")
+        return Path(model)
+    return from_hub(model)
 
 
 def shipped_names() -> list[str]:
