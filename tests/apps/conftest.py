@@ -21,7 +21,7 @@ class AnalyticHead:
     def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Latents:
         return Latents(torch.rand(n, 2, 3, generator=generator) * 1.6 - 0.8)
 
-    def decode(self, latents: Latents) -> Head:
+    def decode(self, latents: Latents, *, background: bool = True) -> Head:
         self.decoded += len(latents)
         background = latents.w if latents.background is None else latents.background
         return Head(latents.w[:, 0, :, None, None, None][:, None], background[:, 1, :, None, None], latents.w[:, 0])

@@ -88,12 +88,17 @@ def between(keys: Latents, frames: int) -> Iterator[Latents]:
 
 
 def interpolate(
-    model: HeadModel, keys: Latents, cameras: Cameras, *, show: Callable[[Render], Bytes] = picture
+    model: HeadModel,
+    keys: Latents,
+    cameras: Cameras,
+    *,
+    background: bool = True,
+    show: Callable[[Render], Bytes] = picture,
 ) -> Iterator[Bytes]:
     """A looping film through the heads `keys`: one frame uint8 [H, W, C] per camera, each with its own head decoded."""
     for i, latents in enumerate(between(keys, len(cameras))):
         with torch.no_grad():
-            head = model.decode(latents)
+            head = model.decode(latents, background=background)
         yield from orbit(model, head, cameras[i], show=show)
 
 

@@ -24,13 +24,14 @@ def sheet_rows(
     radius: float = cams.RADIUS,
     focal: float = cams.FOCAL,
     batch: int = 1,
+    background: bool = True,
     show: Callable[[Render], Bytes] = picture,
 ) -> Iterator[list[Bytes]]:
     """For each head of `latents` its pictures uint8 [H, W, 3] at `yaws` (radians), one pitch; each head is decoded once."""
     cameras = cams.orbit(torch.tensor(yaws, dtype=torch.float64), pitch, radius=radius, focal=focal)
     for i in range(len(latents)):
         with torch.no_grad():
-            head = model.decode(latents[i])
+            head = model.decode(latents[i], background=background)
         yield list(orbit(model, head, cameras, batch=batch, show=show))
 
 

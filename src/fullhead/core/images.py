@@ -55,12 +55,18 @@ def read_image(path: str | Path) -> Bytes:
         raise FullheadError(f"cannot read the image {path} ({error}): is the file whole?") from error
 
 
+def check_still_path(path: str | Path) -> Path:
+    """`path` as a Path if a picture can be written there; call it before the picture is computed."""
+    path = Path(path)
+    if path.suffix.lower() not in STILL_SUFFIXES:
+        raise FullheadError(f"cannot write a picture as {path.name!r}: choose one of {', '.join(STILL_SUFFIXES)}")
+    return path
+
+
 def save_image(picture: Bytes, path: str | Path) -> Path:
     """Write uint8 [H, W, 3 or 4] to a .png, .jpg or .webp; JPEG has no transparency and refuses it."""
-    path = Path(path)
+    path = check_still_path(path)
     suffix = path.suffix.lower()
-    if suffix not in STILL_SUFFIXES:
-        raise FullheadError(f"cannot write a picture as {path.name!r}: choose one of {', '.join(STILL_SUFFIXES)}")
     if picture.shape[-1] == 4 and suffix in (".jpg", ".jpeg"):
         raise FullheadError(f"{path.name}: a JPEG cannot be transparent; write a .png or .webp")
     with written_whole(path) as temporary:

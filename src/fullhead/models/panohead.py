@@ -26,6 +26,8 @@ from fullhead.nn.stylegan2 import Backbone, Mapping, Synthesis
 from fullhead.nn.superres import Superres, SuperresConfig, resized
 
 LABEL = 25  # numbers in a camera label: c2w and K
+FIRST_SHIFT = 0.01  # scale of the camera corrections of an untrained model
+LEAST_OPACITY = 0.05  # rays stopped less than this fade out when a head is rendered alone
 MASK_MARGIN = 0.001  # the opacity is widened by this on both sides, as the published discriminators saw it
 
 
@@ -84,6 +86,7 @@ class PanoHead(nn.Module):
             )
         if config.camera_adaptation:
             self.t_mapping = Mapping(config.z_dim, LABEL, 3, lr_multiplier=1.0, last_leaky=False)
+            self.t_mapping.fc1.weight.data.mul_(FIRST_SHIFT)  # training starts near the given cameras
 
     @property
     def box_size(self) -> float:
@@ -125,18 +128,20 @@ class PanoHead(nn.Module):
 
     # -- heads
 
-    def decode(self, latents: Latents, generator: torch.Generator | None = None) -> Head:
-        """Planes and background features of the heads: the expensive part."""
+    def decode(
+        self, latents: Latents, *, background: bool = True, generator: torch.Generator | None = None
+    ) -> Head:
+        """Planes of the heads and, with `background`, features of what stands behind them: the expensive part."""
         ws = latents.w
         image = self.backbone.synthesis(ws, generator=generator, dtype=self.precision)
-        background = None
-        if self.config.background:
+        features = None
+        if background and self.config.background:
             needed = self.bcg_synthesis.num_ws
             behind = ws if latents.background is None else latents.background
             if behind.shape[1] < needed:
                 behind = torch.cat([behind, behind[:, -1:].expand(-1, needed - behind.shape[1], -1)], dim=1)
-            background = self.bcg_synthesis(behind[:, :needed], generator=generator, dtype=self.precision)
-        return Head(self.field.planes(image), background, ws[:, -1])
+            features = self.bcg_synthesis(behind[:, :needed], generator=generator, dtype=self.precision)
+        return Head(self.field.planes(image), features, ws[:, -1])
 
     def point_values(self, head: Head, xyz: Tensor) -> tuple[Tensor, Tensor]:
         """Raw density [B, N] and colour features [B, N, C] of points xyz [B, N, 3] in world units."""
@@ -166,10 +171,12 @@ class PanoHead(nn.Module):
         if head.background is not None:
             behind = resized(head.background, features.shape[-1], antialias=config.superres.antialias)
             features = features + (1 - opacity) * behind
+        elif config.background:  # alone: the head's own features, not darkened by what shows through
+            features = features / opacity.clamp(min=LEAST_OPACITY)
         raw = self.torgb(features, head.w_last) if config.raw_colours else features[:, :3]
         parsing = self.toparsing(features, head.w_last).softmax(dim=1) if config.parsing_classes else None
-        image = self.superresolution(raw, features.to(self.precision), head.w_last)
-        return Render(image.float(), raw, opacity * (1 + 2 * MASK_MARGIN) - MASK_MARGIN, depth, parsing)
+        image = self.superresolution(raw, features, head.w_last, self.precision)
+        return Render(image, raw, opacity * (1 + 2 * MASK_MARGIN) - MASK_MARGIN, depth, parsing)
 
     def density(self, head: Head, xyz: Tensor) -> Tensor:
         """sigma [B, N, 1] of points xyz [B, N, 3]; 0 in the cropped space, as in renders."""

@@ -45,14 +45,14 @@ class Superres(nn.Module):
         self.block0 = SynthesisBlock(features, a, w_dim, first, 3, up=config.upsample_first, clamp=config.clamp)
         self.block1 = SynthesisBlock(a, b, w_dim, first * 2, 3, clamp=config.clamp)
 
-    def forward(self, rgb: Tensor, features: Tensor, w: Tensor) -> Tensor:
-        """rgb [B, 3, R, R], features [B, C, R, R], w [B, w_dim]. Returns [B, 3, H, H]."""
+    def forward(self, rgb: Tensor, features: Tensor, w: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """rgb [B, 3, R, R], features [B, C, R, R], w [B, w_dim]. Returns [B, 3, H, H]; convolutions run in `dtype`."""
         config = self.config
         if features.shape[-1] < config.input_size or not config.enlarge_only:
             rgb = resized(rgb, config.input_size, antialias=config.antialias)
             features = resized(features, config.input_size, antialias=config.antialias)
         ws = w[:, None].expand(-1, 3, -1)
-        x = features.contiguous(memory_format=torch.channels_last)
+        x = features.to(dtype, memory_format=torch.channels_last)
         x, rgb = self.block0(x, rgb, ws, False, None)
         x, rgb = self.block1(x, rgb, ws, False, None)
         return rgb

@@ -171,7 +171,7 @@ class PanoHeadTask:
             if track:
                 self.G.t_mapping.track_average(shift)
         render = self.G.render(
-            self.G.decode(Latents(ws, behind), noise),
+            self.G.decode(Latents(ws, behind), generator=noise),
             cameras,
             neural_size=self.neural_size(clock),
             generator=noise,

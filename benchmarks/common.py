@@ -1,0 +1,40 @@
+"""How a benchmark's figures are written: with what produced them, and where."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import torch
+
+from fullhead.core.files import written_whole
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def machine() -> str:
+    """Processor and cores, as the system calls them."""
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line] if info.exists() else []
+    return f"{len(names) or '?'} x {names[0] if names else platform.processor() or platform.machine()}"
+
+
+def write_result(name: str, figures: dict[str, object], **settings: object) -> None:
+    """Write results/<name>.json and print it."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    result = {
+        "command": " ".join(["python", *sys.argv]),
+        "commit": commit,
+        "machine": machine(),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__},
+        "settings": settings,
+        "figures": figures,
+    }
+    text = json.dumps(result, indent=1)
+    with written_whole(RESULTS / f"{name}.json") as path:
+        path.write_text(text + "\n")
+    print(text)

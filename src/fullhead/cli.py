@@ -1,0 +1,53 @@
+"""`fullhead COMMAND ...`: gathers the commands, and turns mistakes into one line and exit code 2."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+import tyro
+
+from fullhead.commands.convert import convert
+from fullhead.commands.demo import demo
+from fullhead.commands.interpolate import interpolate
+from fullhead.commands.invert import invert
+from fullhead.commands.mesh import mesh
+from fullhead.commands.orbit import orbit
+from fullhead.commands.presets import presets
+from fullhead.commands.sample import sample
+from fullhead.commands.synth import synth
+from fullhead.commands.train import train
+from fullhead.core.errors import FullheadError
+
+COMMANDS = {
+    f.__name__: f for f in (demo, sample, orbit, interpolate, mesh, invert, synth, train, convert, presets)
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command. A user's mistake prints one line and exits with 2; Ctrl-C exits with 130."""
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="fullhead",
+            description="360-degree human heads in 3D: generate, fit to a photo, export.",
+            args=arguments,
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
+        )
+    except FullheadError as error:
+        _stop(str(error), 2)
+    except KeyboardInterrupt:
+        _stop("stopped; nothing half-written is left behind", 130)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
+            raise
+        _stop(f"cannot write {error.filename or 'the output'}: {error.strerror}; choose another place with --out", 2)
+
+
+def _stop(message: str, code: int) -> None:
+    print(f"fullhead: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""`fullhead invert`: a head from a photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from fullhead.commands.options import radians
+from fullhead.core.errors import FullheadError
+
+
+def invert(
+    photo: Annotated[Path, tyro.conf.Positional],
+    out: Path = Path("out/invert"),
+    model: str = "panohead-demo",
+    box: str | None = None,
+    yaw: float = 0.0,
+    pitch: float = 0.0,
+    steps: int = 400,
+    pivot_steps: int = 200,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> None:
+    """Fit a head to a photo of a face that looks about into the camera.
+
+    Writes to the folder `out`: head.safetensors, which `orbit`, `mesh` and the others take as --model; photo.png, the part of
+    the photo that was fitted; and fit.png: the photo, the fit, and the head from eight sides.
+
+    Args:
+        photo: An image file with one face.
+        out: Folder of the results.
+        model: The model to fit with: a shipped one's name, a .safetensors file, or a Hugging Face hub id.
+        box: Where the face is, from the middle of the forehead to the chin: x,y,width,height in pixels. By default it is found.
+        yaw: From where the photo was taken, degrees, roughly: positive from the head's left. It is refined.
+        pitch: The same upwards.
+        steps: Of the first stage, which looks for the head among those the model knows.
+        pivot_steps: Of the second stage, which adapts the model to the photo; 0 leaves the model as it is.
+        seed: Of the fit's randomness.
+        overwrite: Replace the head that is in the folder.
+    """
+    head = out / "head.safetensors"
+    if head.exists() and not overwrite:
+        raise FullheadError(f"{head} exists already: choose another --out, or say --overwrite")
+    if steps < 1 or pivot_steps < 0:
+        raise FullheadError(f"--steps {steps}, --pivot-steps {pivot_steps}: at least 1 and 0")
+    about, above = radians(yaw, "--yaw", 90), radians(pitch, "--pitch", 60)
+
+    import torch
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from fullhead.apps.align import parse_box
+    from fullhead.apps.invert import fit_sheet, invert_photo
+    from fullhead.core.images import read_image, save_image
+    from fullhead.models.checkpoint import load, save
+
+    pixels = read_image(photo)
+    face = parse_box(box, pixels) if box else None
+    generator = load(model)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
+    with Progress(*columns, transient=True) as progress:
+        bars = {
+            "latents": progress.add_task("looking for the head", total=steps, loss=float("nan")),
+            "weights": progress.add_task("adapting the model", total=pivot_steps, loss=float("nan")),
+        }
+        aligned, fitted = invert_photo(
+            pixels, generator, face, about, above, steps, pivot_steps,
+            lambda stage, step, _, loss: progress.update(bars[stage], completed=step, loss=loss), seed=seed,
+        )  # fmt: skip
+        sheet = fit_sheet(aligned, fitted)
+    record = {"inverted": True, "photo": photo.name, "model": model, "psnr": round(fitted.psnr, 2), "seed": seed}
+    save_image(aligned, out / "photo.png")
+    save_image(sheet, out / "fit.png")
+    save(fitted.model, head, dtype=torch.float16, about=record, latents=fitted.latents)
+    print(f"PSNR {fitted.psnr:.1f} dB ({fitted.psnr_latents:.1f} before the model was adapted) after {fitted.seconds:.0f} s")
+    print(f"{head}: show it with  fullhead orbit --model {head}")

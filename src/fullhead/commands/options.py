@@ -1,0 +1,102 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from fullhead.core.errors import FullheadError
+
+if TYPE_CHECKING:
+    from fullhead.core.images import Bytes
+    from fullhead.models.head import Latents, Render
+    from fullhead.models.panohead import PanoHead
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """Which heads, and how they are shown."""
+
+    model: str = "panohead-demo"
+    """A shipped model's name, a .safetensors file, or a Hugging Face hub id."""
+    seeds: str = "0-7"
+    """Heads: single seeds and ranges, as in 0-3,7."""
+    truncation: float = 0.7
+    """1: as varied as the training set; towards 0: closer to the average head."""
+    size: int | None = None
+    """Pixels of each picture; by default the model's own."""
+    background: str | None = None
+    """What stands behind the head: a colour (white, #20304a), transparent, or an image file. By default the model's."""
+    background_seed: int | None = None
+    """Take the model's background of this seed instead of the head's own."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the convolutions: bf16 is faster on CPUs and GPUs that have it."""
+
+    def load(self) -> PanoHead:
+        """The model, ready to render."""
+        from fullhead.models.checkpoint import load
+
+        return load(self.model, precision=self.precision)
+
+    def latents(self, model: PanoHead) -> Latents:
+        """The heads of --seeds, with their backgrounds."""
+        latents = model.seed_latents(parse_seeds(self.seeds), self.truncation)
+        if self.background is not None:
+            return latents
+        if self.background_seed is not None:
+            behind = model.seed_latents([self.background_seed], self.truncation).w.expand_as(latents.w)
+            latents = replace(latents, background=behind)
+        return latents
+
+    def show(self) -> Callable[[Render], Bytes]:
+        """The function from a render to its pictures."""
+        from fullhead.core.images import background_image, composite, to_uint8, with_alpha
+        from fullhead.nn.superres import resized
+
+        if self.size is not None and not 8 <= self.size <= 4096:
+            raise FullheadError(f"--size {self.size}: a picture has between 8 and 4096 pixels a side")
+
+        def show(render: Render) -> Bytes:
+            image = resized(render.image, self.size) if self.size else render.image
+            if self.background is None:
+                return to_uint8(image)
+            if self.background == "transparent":
+                return with_alpha(image, render.mask)
+            return to_uint8(composite(image, render.mask, background_image(self.background, *image.shape[-2:])))
+
+        if self.background not in (None, "transparent"):
+            background_image(self.background, 8, 8)  # a wrong name should not wait for the first render
+        return show
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds of "0-3,7": [0, 1, 2, 3, 7]."""
+    seeds: list[int] = []
+    for part in text.replace(" ", "").split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        if not match:
+            raise FullheadError(f"--seeds {text!r}: write numbers and ranges from 0 on, as in 0-3,7")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first or last >= 2**32 or last - first >= 100_000:
+            raise FullheadError(f"--seeds {text!r}: {part} must go upwards, within 0 to 4294967295, 100000 seeds at most")
+        seeds += range(first, last + 1)
+    return seeds
+
+
+def radians(degrees: float, option: str, limit: float = 360.0) -> float:
+    """An angle option in radians; beyond its limit it is refused."""
+    if not -limit <= degrees <= limit:
+        raise FullheadError(f"{option} {degrees}: degrees between {-limit:g} and {limit:g}")
+    return math.radians(degrees)
+
+
+def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    """The items, with a progress bar on a terminal."""
+    from rich.progress import track
+
+    yield from track(items, what, total=total, transient=True)

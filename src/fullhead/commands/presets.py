@@ -1,0 +1,31 @@
+"""`fullhead presets`: the configs by name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import tyro
+
+from fullhead.core.errors import FullheadError
+
+
+def presets(name: Annotated[str | None, tyro.conf.Positional] = None, set: tuple[str, ...] = ()) -> None:
+    """List the training runs and models by name, or show every key of one.
+
+    Args:
+        name: A preset; without it, all names.
+        set: Changes to try, as in task.r1_gamma=2.
+    """
+    from fullhead.core.config import describe, overridden
+    from fullhead.models.presets import MODELS
+    from fullhead.training.presets import RUNS
+
+    if name is None:
+        print("training runs:", ", ".join(RUNS))
+        print("models:", ", ".join(MODELS))
+    elif name in RUNS:
+        print(describe(overridden(RUNS[name], list(set))))
+    elif name in MODELS:
+        print(describe(overridden(MODELS[name], list(set))))
+    else:
+        raise FullheadError(f"no preset {name}: there is {', '.join(sorted({*RUNS, *MODELS}))}")

@@ -1,0 +1,48 @@
+"""`fullhead sample`: pictures of random heads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fullhead.commands.options import HeadOptions, parse_seeds, radians, tracked
+
+
+def sample(
+    head: HeadOptions,
+    out: Path = Path("out/sample.png"),
+    yaw: tuple[float, ...] = (0, -45, -90, -135, 180),
+    pitch: float = 0.0,
+    labels: bool = True,
+) -> None:
+    """Pictures of random heads from several sides: a sheet with a row per seed, or one file per picture.
+
+    Args:
+        head: Which heads, and how they are shown.
+        out: An image file for a sheet; a folder (a name without suffix) for single pictures seed0000_yaw+000.png.
+        yaw: Sides, degrees: 0 is the front, positive moves the camera to the head's left.
+        pitch: Height of the camera, degrees; positive looks down on the head.
+        labels: Write seeds and yaws beside the sheet.
+    """
+    from fullhead.apps.sheet import sheet_rows
+    from fullhead.core.images import check_still_path, contact_sheet, save_image
+
+    seeds, sides = parse_seeds(head.seeds), [radians(y, "--yaw") for y in yaw]
+    up, show = radians(pitch, "--pitch", 85), head.show()
+    if out.suffix:
+        check_still_path(out)
+    model = head.load()
+    rows = []
+    for seed, row in zip(
+        seeds,
+        tracked(sheet_rows(model, head.latents(model), sides, up, background=head.background is None, show=show), "heads", len(seeds)),
+        strict=True,
+    ):
+        if out.suffix:
+            rows.append(row)
+        else:
+            for degrees, picture in zip(yaw, row, strict=True):
+                save_image(picture, out / f"seed{seed:04d}_yaw{degrees:+04.0f}.png")
+    if out.suffix:
+        names, columns = ([f"seed {s}" for s in seeds], [f"{y:g}°" for y in yaw]) if labels else ((), ())
+        save_image(contact_sheet(rows, row_labels=names, column_labels=columns), out)
+    print(f"{len(seeds)} heads x {len(yaw)} views in {out}")

@@ -1,0 +1,32 @@
+"""`fullhead train`: a model from photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+def train(
+    preset: Annotated[str, tyro.conf.Positional],
+    photos: Path,
+    run: Path,
+    set: tuple[str, ...] = (),
+    export_only: bool = False,
+) -> None:
+    """Train a model on a set of photos (as `fullhead synth` writes), or go on with a run.
+
+    The run's folder gets config.json, log.jsonl, previews/, state.safetensors (all that going on needs), and at the end or on
+    Ctrl-C model.safetensors and discriminator.safetensors. Several processes: torchrun --nproc-per-node 2 -m fullhead.cli train ...
+
+    Args:
+        preset: A run by name; `fullhead presets` lists them.
+        photos: Folder of the set.
+        run: Folder of the run. One that exists goes on where it stopped, with its own config.
+        set: Changes to the preset, as in task.r1_gamma=2 loop.batch=16.
+        export_only: Write the models of a run's present state and do not train.
+    """
+    from fullhead.training.run import train_run
+
+    train_run(preset, photos, run, list(set), export_only=export_only)
