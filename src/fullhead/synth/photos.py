@@ -12,7 +12,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -38,9 +38,10 @@ from fullhead.synth.render import Photo, composite, take_photo
 from fullhead.synth.scene import build_person, build_scene
 from fullhead.synth.subject import Subject, sample_subject
 
-VERSION = 1  # of the pictures: raise it when the same seed gives other ones
+VERSION = 2  # of the pictures: raise it when the same seed gives other ones
 DEPTH_UNIT = 1e-4  # world units per step of the 16-bit depth
 PER_FOLDER = 1000
+LISTS_EVERY = 60.0  # seconds between refreshed lists while writing
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,15 @@ def write_photos(
     heads = range(shard[0], math.ceil(images / views_per_head), shard[1])
     counts = {head: min(views_per_head, images - head * views_per_head) for head in heads}
     todo = [head for head in heads if not _is_whole(out, wanted, head, counts[head])]
-    written = 0
+    written, lists_due = 0, time.monotonic() + LISTS_EVERY
     try:
         with _progress(quiet, images=sum(counts[head] for head in todo)) as advance:
             for done in _run(out, wanted, todo, counts, os.cpu_count() or 1 if workers is None else workers):
                 written += done
-                if advance(done):
+                advance(done)
+                if (now := time.monotonic()) > lists_due:
                     write_lists(out)
+                    lists_due = time.monotonic() + max(LISTS_EVERY, 20 * (time.monotonic() - now))
     except BrokenProcessPool as error:
         raise FullheadError("a worker process died (out of memory?); run again with fewer --workers to go on") from error
     finally:
@@ -311,21 +314,16 @@ def _single_threaded() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(quiet: bool, images: int, lists_every: float = 60.0):
-    """A function to call with the number of new images; it tells when the lists should be refreshed."""
+def _progress(quiet: bool, images: int) -> Iterator[Callable[[int], None]]:
+    """A bar on the terminal; yields the function to call with the number of new images."""
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:.1f} images/s"), TimeRemainingColumn())
     with Progress(TextColumn("photos"), *columns, disable=quiet) as bar:
         task = bar.add_task("photos", total=images, rate=0.0)
-        start = refreshed = time.monotonic()
-        total = 0
+        start, total = time.monotonic(), 0
 
-        def advance(new: int) -> bool:
-            nonlocal refreshed, total
+        def advance(new: int) -> None:
+            nonlocal total
             total += new
-            now = time.monotonic()
-            bar.update(task, advance=new, rate=total / max(now - start, 1e-6))
-            due = now - refreshed > lists_every
-            refreshed = now if due else refreshed
-            return due
+            bar.update(task, advance=new, rate=total / max(time.monotonic() - start, 1e-6))
 
         yield advance

@@ -21,6 +21,10 @@ HAIRLINE_AZIMUTH = (0, 22, 42, 52, 62, 72, 80, 88, 97, 106, 116, 135, 160, 180)
 HAIRLINE_HEIGHT = (8.06, 8.08, 8.02, 7.78, 7.62, 7.42, 7.20, 7.30, 7.42, 7.36, 6.95, 6.72, 6.62, 6.60)
 HAIRLINE_RECEDE = (0.22, 0.30, 0.32, 0.25, 0.10, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
+# Upper edge of a beard on the cheek, by depth: sideburns at the ear, low on the cheek.
+BEARD_Z = (0.60, 0.74, 0.84, 0.95, 1.10, 1.30)
+BEARD_TOP = (7.14, 7.10, 6.92, 6.72, 6.62, 6.60)
+
 BROW_X = (0.105, 0.20, 0.32, 0.43, 0.54, 0.585)
 BROW_Y = (7.475, 7.52, 7.555, 7.55, 7.49, 7.45)
 
@@ -39,20 +43,19 @@ def wreath(points: NDArray) -> NDArray:
 
 
 def beard(points: NDArray, lip_distance: NDArray) -> NDArray:
-    """Density of beard [...]: jaw, whiskers and moustache, not on the lips."""
-    x, y, z = np.abs(points[..., 0]), points[..., 1], points[..., 2]
-    below_cheek = smoothstep(6.62, 6.52, y - 0.528 * np.clip(x - 0.25, 0, 1))
-    jaw = below_cheek * smoothstep(0.25, 0.5, z) * smoothstep(5.95, 6.12, y + 0.18 * (1 - z))
-    whiskers = smoothstep(0.50, 0.58, x) * smoothstep(7.2, 7.1, y) * smoothstep(6.3, 6.4, y)
-    whiskers *= smoothstep(0.62, 0.70, z) * smoothstep(1.02, 0.95, z)
-    area = np.maximum(np.maximum(jaw, whiskers), moustache(points)) * smoothstep(0.075, 0.10, lip_distance)
-    return area * np.maximum(smoothstep(6.86, 6.70, y - 0.9 * np.clip(x - 0.42, 0, 1)), whiskers)
+    """Density of beard [...]: from the sideburns along the jaw to chin and moustache, not on the lips."""
+    y, z = points[..., 1], points[..., 2]
+    upper = np.interp(z, BEARD_Z, BEARD_TOP)  # edge on the cheek
+    rear = np.interp(y, [6.1, 6.5, 6.8, 7.1], [0.34, 0.42, 0.60, 0.66])  # edge before the ear and behind the jaw
+    jaw = smoothstep(0.05, -0.07, y - upper) * smoothstep(-0.03, 0.06, z - rear) * smoothstep(5.97, 6.12, y + 0.18 * (1 - z))
+    return np.maximum(jaw, moustache(points)) * smoothstep(0.07, 0.095, lip_distance)
 
 
 def moustache(points: NDArray) -> NDArray:
-    """Density of the moustache alone [...]."""
+    """Density of the moustache alone [...], which droops towards its ends."""
     x, y, z = np.abs(points[..., 0]), points[..., 1], points[..., 2]
-    return smoothstep(0.33, 0.27, x) * smoothstep(6.64, 6.67, y) * smoothstep(6.86, 6.80, y) * smoothstep(1.2, 1.3, z)
+    under_nose = smoothstep(6.88, 6.80, y + 0.25 * x) * smoothstep(6.63, 6.69, y + 0.2 * x)
+    return under_nose * smoothstep(0.36, 0.26, x) * smoothstep(1.15, 1.25, z)
 
 
 def brow_line(x: NDArray) -> NDArray:

@@ -76,7 +76,7 @@ def main() -> None:
     else:
         subjects = first_subjects(STYLES_SHOWN, options.seed, names)
     with written_whole(options.out) as beside:
-        Image.fromarray(contact_sheet(subjects, options.size)).save(beside)
+        Image.fromarray(contact_sheet(subjects, options.size)).save(beside, optimize=True)
 
 
 if __name__ == "__main__":
