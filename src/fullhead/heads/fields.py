@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fullhead.core.grids import EG3D_AXES, PANOHEAD_AXES, in_planes, sample_flat_planes, two_balls
-from fullhead.kernels.gather import mean_features
+from fullhead.kernels.gather import laid_for_points, mean_features
 from fullhead.nn.layers import Conv, FullyConnected, leaky_relu
 
 
@@ -44,7 +44,7 @@ class TriGrid:
     def planes(self, image: Tensor) -> Tensor:
         """image [B, 3 C D, H, W], the stack fastest -> [B, 3, C, D, H, W]."""
         B, _, H, W = image.shape
-        return image.reshape(B, 3, -1, self.depth, H, W)
+        return laid_for_points(image.reshape(B, 3, -1, self.depth, H, W))
 
     def features(self, planes: Tensor, xyz: Tensor, box_size: float) -> Tensor:
         """xyz [B, N, 3] in world units -> [B, N, C], the mean over the grids."""
@@ -60,7 +60,7 @@ class TriPlane:
     def planes(self, image: Tensor) -> Tensor:
         """image [B, 3 C, H, W] -> [B, 3, C, 1, H, W]."""
         B, _, H, W = image.shape
-        return image.reshape(B, 3, -1, 1, H, W)
+        return laid_for_points(image.reshape(B, 3, -1, 1, H, W))
 
     def features(self, planes: Tensor, xyz: Tensor, box_size: float) -> Tensor:
         return mean_features(planes, in_planes(xyz, EG3D_AXES, box_size) * torch.tensor([1.0, 1.0, 0.0]).to(xyz))

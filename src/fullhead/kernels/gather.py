@@ -17,11 +17,23 @@ from fullhead.core.grids import sample_planes
 
 
 @njit(cache=True, inline="always")
-def _cell(x: float, size: int) -> tuple[int, float]:
-    """Lower cell and fraction of a coordinate in [-1, 1] among `size` cells (cell centres inset by half a cell)."""
-    position = (x + 1.0) * 0.5 * size - 0.5
+def _cells(x: float, size: int) -> tuple[int, int, float, float]:
+    """The two cells about a coordinate in [-1, 1] and their weights: cell centres are inset by half a cell, and a cell
+    outside has no weight (its index is moved inside)."""
+    position = (x + np.float32(1)) * np.float32(0.5) * size - np.float32(0.5)
     low = int(np.floor(position))
-    return low, position - low
+    high = low + 1
+    f = np.float32(position - low)
+    w_low = np.float32(1) - f if 0 <= low < size else np.float32(0)
+    w_high = f if 0 <= high < size else np.float32(0)
+    return min(max(low, 0), size - 1), min(max(high, 0), size - 1), w_low, w_high
+
+
+@njit(cache=True, inline="always")
+def _slopes(x: float, size: int) -> tuple[float, float]:
+    """How the two weights change, in cells: -1 and 1, or 0 for a cell outside."""
+    low = int(np.floor((x + np.float32(1)) * np.float32(0.5) * size - np.float32(0.5)))
+    return np.float32(-1 if 0 <= low < size else 0), np.float32(1 if 0 <= low + 1 < size else 0)
 
 
 @njit(cache=True, parallel=True, fastmath=True, nogil=True)
@@ -38,26 +50,22 @@ def _forward(planes: np.ndarray, uvw: np.ndarray, out: np.ndarray) -> None:
             for c in range(C):
                 out[b, n, c] = 0.0
             for p in range(P):
-                x0, fx = _cell(uvw[b, p, n, 0], W)
-                y0, fy = _cell(uvw[b, p, n, 1], H)
-                z0, fz = _cell(uvw[b, p, n, 2], D)
-                for dz in range(2):
-                    z = z0 + dz
-                    if z < 0 or z >= D:
+                x0, x1, wx0, wx1 = _cells(uvw[b, p, n, 0], W)
+                y0, y1, wy0, wy1 = _cells(uvw[b, p, n, 1], H)
+                z0, z1, wz0, wz1 = _cells(uvw[b, p, n, 2], D)
+                for side in range(2):
+                    z = z1 if side else z0
+                    wz = (wz1 if side else wz0) / np.float32(P)
+                    if wz == 0:
                         continue
-                    wz = (fz if dz else np.float32(1) - fz) / np.float32(P)
-                    for dy in range(2):
-                        y = y0 + dy
-                        if y < 0 or y >= H:
-                            continue
-                        wy = wz * (fy if dy else np.float32(1) - fy)
-                        for dx in range(2):
-                            x = x0 + dx
-                            if x < 0 or x >= W:
-                                continue
-                            w = np.float32(wy * (fx if dx else np.float32(1) - fx))
-                            for c in range(C):
-                                out[b, n, c] += w * planes[b, p, z, y, x, c]
+                    w00, w01, w10, w11 = wz * wy0 * wx0, wz * wy0 * wx1, wz * wy1 * wx0, wz * wy1 * wx1
+                    for c in range(C):
+                        out[b, n, c] += (
+                            w00 * planes[b, p, z, y0, x0, c]
+                            + w01 * planes[b, p, z, y0, x1, c]
+                            + w10 * planes[b, p, z, y1, x0, c]
+                            + w11 * planes[b, p, z, y1, x1, c]
+                        )
 
 
 @njit(cache=True, parallel=True, fastmath=True, nogil=True)
@@ -71,37 +79,30 @@ def _backward(
         b = task // P
         p = task % P
         for n in range(N):
-            x0, fx = _cell(uvw[b, p, n, 0], W)
-            y0, fy = _cell(uvw[b, p, n, 1], H)
-            z0, fz = _cell(uvw[b, p, n, 2], D)
+            x0, x1, wx0, wx1 = _cells(uvw[b, p, n, 0], W)
+            y0, y1, wy0, wy1 = _cells(uvw[b, p, n, 1], H)
+            z0, z1, wz0, wz1 = _cells(uvw[b, p, n, 2], D)
+            in_x0, in_x1 = _slopes(uvw[b, p, n, 0], W)
+            in_y0, in_y1 = _slopes(uvw[b, p, n, 1], H)
+            in_z0, in_z1 = _slopes(uvw[b, p, n, 2], D)
             gx = np.float32(0)
             gy = np.float32(0)
             gz = np.float32(0)
-            for dz in range(2):
-                z = z0 + dz
-                if z < 0 or z >= D:
-                    continue
-                wz = fz if dz else np.float32(1) - fz
-                for dy in range(2):
-                    y = y0 + dy
-                    if y < 0 or y >= H:
-                        continue
-                    wy = fy if dy else np.float32(1) - fy
-                    for dx in range(2):
-                        x = x0 + dx
-                        if x < 0 or x >= W:
-                            continue
-                        wx = fx if dx else np.float32(1) - fx
-                        w = np.float32(wx * wy * wz / P)
-                        for c in range(C):
-                            grad_planes[b, p, z, y, x, c] += w * grad[b, n, c]
-                        if move:
-                            s = np.float32(0)
-                            for c in range(C):
-                                s += planes[b, p, z, y, x, c] * grad[b, n, c]
-                            gx += s * wy * wz * (1 if dx else -1)
-                            gy += s * wx * wz * (1 if dy else -1)
-                            gz += s * wx * wy * (1 if dz else -1)
+            for corner in range(8):
+                x, wx, sx = (x1, wx1, in_x1) if corner & 1 else (x0, wx0, in_x0)
+                y, wy, sy = (y1, wy1, in_y1) if corner & 2 else (y0, wy0, in_y0)
+                z, wz, sz = (z1, wz1, in_z1) if corner & 4 else (z0, wz0, in_z0)
+                w = wx * wy * wz / np.float32(P)
+                if w != 0:
+                    for c in range(C):
+                        grad_planes[b, p, z, y, x, c] += w * grad[b, n, c]
+                if move:
+                    s = np.float32(0)
+                    for c in range(C):
+                        s += planes[b, p, z, y, x, c] * grad[b, n, c]
+                    gx += s * wy * wz * sx
+                    gy += s * wx * wz * sy
+                    gz += s * wx * wy * sz
             if move:
                 grad_uvw[b, p, n, 0] = gx * W / (2 * P)
                 grad_uvw[b, p, n, 1] = gy * H / (2 * P)
@@ -111,7 +112,7 @@ def _backward(
 class _MeanFeatures(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, planes: Tensor, uvw: Tensor) -> Tensor:
-        planes = planes.permute(0, 1, 3, 4, 5, 2).contiguous()  # [B, P, D, H, W, C]
+        planes = planes.permute(0, 1, 3, 4, 5, 2).contiguous()  # [B, P, D, H, W, C]; no copy if they were laid so
         uvw = uvw.contiguous()
         ctx.save_for_backward(planes, uvw)
         out = torch.empty(planes.shape[0], uvw.shape[2], planes.shape[-1])
@@ -128,6 +129,11 @@ class _MeanFeatures(torch.autograd.Function):
             planes.numpy(), uvw.numpy(), grads[0].contiguous().numpy(), grad_planes.numpy(), grad_uvw.numpy(), move
         )
         return grad_planes.permute(0, 1, 5, 2, 3, 4), grad_uvw if move else None
+
+
+def laid_for_points(planes: Tensor) -> Tensor:
+    """Planes [B, P, C, D, H, W] with their channels last in memory, as `mean_features` reads them. One copy, once per head."""
+    return planes.permute(0, 1, 3, 4, 5, 2).contiguous().permute(0, 1, 5, 2, 3, 4)
 
 
 def mean_features(planes: Tensor, uvw: Tensor) -> Tensor:

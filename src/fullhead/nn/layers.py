@@ -29,8 +29,10 @@ def leaky_relu(x: Tensor, gain: float = LEAKY_GAIN, clamp: float | None = None) 
 
 
 def clamped(x: Tensor, clamp: float | None) -> Tensor:
-    """x cut to +-`clamp`, or as it is."""
-    return x if clamp is None else x.clamp(-clamp, clamp)
+    """x cut to +-`clamp`, or as it is; x itself is changed if no gradient needs it."""
+    if clamp is None:
+        return x
+    return x.clamp(-clamp, clamp) if x.requires_grad else x.clamp_(-clamp, clamp)
 
 
 def blur(x: Tensor, padding: int, stride: int = 1) -> Tensor:
@@ -71,22 +73,29 @@ class FullyConnected(nn.Module):
         return leaky_relu(y) if self.leaky else y
 
 
-def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, *, up: bool = False, out_scale: Tensor | None = None) -> Tensor:
-    """Convolution whose input and output channels are scaled per image [stylegan2 §2.2].
+def modulated_conv(
+    x: Tensor, weight: Tensor, bias: Tensor, style: Tensor, *, scale: Tensor | None = None, up: bool = False
+) -> Tensor:
+    """Convolution whose input and output channels are scaled per image, and a bias [stylegan2 §2.2].
 
-    x [B, I, H, W], weight [O, I, k, k], style [B, I], out_scale [B, O]. Returns [B, O, H, W], or [B, O, 2H, 2W] with `up`.
-    One image: the scales go into the weights. Several: the style into the input; the output is left unscaled, for the
-    caller to scale while adding the bias.
+    x [B, I, H, W], weight [O, I, k, k], bias [O], style [B, I], scale [B, O]. Returns [B, O, H, W], or [B, O, 2H, 2W] with
+    `up`, in a tensor of its own. One image: style and scale go into the weights. Several: into the input and the output.
     """
-    if len(x) == 1:
+    one, bias = len(x) == 1, bias.to(x.dtype)
+    if one:
         weight = weight * style[0, None, :, None, None]
-        weight = weight if out_scale is None else weight * out_scale[0, :, None, None, None]
+        weight = weight if scale is None else weight * scale[0, :, None, None, None]
     else:
         x = x * style[:, :, None, None].to(x.dtype)
     weight = weight.to(x.dtype)
+    later = up or not (one or scale is None)  # whether the bias waits until after the blur or the scale
     if up:
-        return blur(F.conv_transpose2d(x, 4 * weight.transpose(0, 1), stride=2), 1)
-    return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+        x = blur(F.conv_transpose2d(x, 4 * weight.transpose(0, 1), stride=2), 1)
+    else:
+        x = F.conv2d(x, weight, None if later else bias, padding=weight.shape[-1] // 2)
+    if later and (one or scale is None):
+        return x.add_(bias[:, None, None])
+    return torch.addcmul(bias[:, None, None], x, scale[:, :, None, None].to(x.dtype)) if later else x
 
 
 def demodulation(weight: Tensor, style: Tensor) -> Tensor:
@@ -114,12 +123,10 @@ class SynthesisLayer(nn.Module):
         """x [B, I, h, h], w [B, w_dim], noise [H, H] or [B, 1, H, H] or None. Returns [B, O, H, H]."""
         style = self.affine(w)
         scale = demodulation(self.weight, style) * LEAKY_GAIN  # a gain before a leaky ReLU is one after it
-        bias = (self.bias * LEAKY_GAIN)[None, :, None, None].to(x.dtype)
-        x = modulated_conv(x, self.weight, style, up=self.up, out_scale=scale)
+        x = modulated_conv(x, self.weight, self.bias * LEAKY_GAIN, style, scale=scale, up=self.up)
         if noise is not None:
-            bias = bias + (noise * (self.noise_strength * LEAKY_GAIN)).to(x.dtype)
-        x = x + bias if len(x) == 1 else torch.addcmul(bias, x, scale[:, :, None, None].to(x.dtype))
-        return clamped(F.leaky_relu(x, LEAKY_SLOPE), self.clamp)
+            x = x.add_((noise * (self.noise_strength * LEAKY_GAIN)).to(x.dtype))
+        return clamped(F.leaky_relu(x, LEAKY_SLOPE, inplace=True), self.clamp)
 
 
 class ToRGB(nn.Module):
@@ -135,7 +142,7 @@ class ToRGB(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """x [B, I, H, W], w [B, w_dim]. Returns [B, O, H, W]."""
         style = self.affine(w) / math.sqrt(self.weight.shape[1])
-        return clamped(modulated_conv(x, self.weight, style) + self.bias[None, :, None, None].to(x.dtype), self.clamp)
+        return clamped(modulated_conv(x, self.weight, self.bias, style), self.clamp)
 
 
 class Conv(nn.Module):
@@ -171,4 +178,5 @@ class Conv(nn.Module):
             x = F.conv2d(x, weight, bias, padding=kernel // 2)
         if not self.leaky:
             return x
-        return clamped(F.leaky_relu(x, LEAKY_SLOPE), None if self.clamp is None else self.clamp * gain / LEAKY_GAIN)
+        x = F.leaky_relu(x, LEAKY_SLOPE, inplace=True)
+        return clamped(x, None if self.clamp is None else self.clamp * gain / LEAKY_GAIN)

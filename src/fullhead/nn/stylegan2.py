@@ -102,7 +102,7 @@ class SynthesisBlock(nn.Module):
         rgb = self.torgb(x, ws[:, -1]).float()
         if image is None:
             return x, rgb
-        return x, (upsample(image) if self.up else image) + rgb
+        return x, rgb.add_(upsample(image) if self.up else image)
 
 
 def layer_noise(layer: SynthesisLayer, batch: int, noise: bool, generator: torch.Generator | None) -> Tensor | None:
