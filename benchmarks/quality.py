@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--model", default="panohead-demo")
     parser.add_argument("--photos", type=Path, default=Path("out/heldout64"))
     parser.add_argument("--n", type=int, default=2000, help="images of the generator, and of either half of the photos")
+    parser.add_argument("--features", type=Path, help="another feature network than the shipped one")
     parser.add_argument("--truncations", type=float, nargs="+", default=[1.0, 0.7])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
@@ -53,7 +54,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     if not (arguments.photos / "img").is_dir():
         write_photos(arguments.photos, 2 * arguments.n, 64, VIEWS, SEED)
-    photos, network = PhotoSet(arguments.photos), load_features()
+    photos, network = PhotoSet(arguments.photos), load_features(arguments.features)
     reference, other = (half[: arguments.n] for half in halves(photos, arguments.photos))
     if len(reference) < arguments.n or len(other) < arguments.n:
         raise FullheadError(f"{arguments.photos} has {len(reference)} and {len(other)} photos in its halves, not {arguments.n}")

@@ -70,10 +70,14 @@ def generated_batches(
 
 
 def halves(photos: PhotoSet, root: Path) -> tuple[Tensor, Tensor]:
-    """Positions of the photos of even heads and of odd heads: two sets that share no head. `root` has the set's heads.json."""
+    """Positions of the photos of even heads and of odd heads, in the order of the files: two sets that share no head.
+
+    `root` is the set's folder with heads.json. Any first part of either half sees heads from all sides.
+    """
     head = {entry["file"]: entry["head"] for entry in json.loads((root / "heads.json").read_text())}
-    odd = torch.tensor([head[photos.names[i]] % 2 == 1 for i in photos.index.tolist()])
-    return torch.nonzero(~odd)[:, 0], torch.nonzero(odd)[:, 0]
+    order = photos.index.argsort()
+    odd = torch.tensor([head[photos.names[i]] % 2 == 1 for i in photos.index[order].tolist()])
+    return order[~odd], order[odd]
 
 
 def on_side(found: Looks, side: str) -> Looks:
