@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fullhead.core.cameras import orbit
+from fullhead.core.cameras import RADIUS, orbit
 from fullhead.core.files import written_whole
 from fullhead.rig.identity import shape_parameters
 from fullhead.rig.template import load_template
 from fullhead.synth.body import Studio, open_studio
 from fullhead.synth.fields import linear_from_srgb, stream
-from fullhead.synth.lights import lights_of, lit
+from fullhead.synth.lights import Lit, lights_of, lit
 from fullhead.synth.photos import detail_for, mild_expression, texture_size_for
 from fullhead.synth.render import composite, take_photo
 from fullhead.synth.scene import build_person, build_scene
@@ -45,10 +45,27 @@ def contact_sheet(subjects: Sequence[Subject], size: int = 256, columns: int = 2
 
 def head_row(studio: Studio, subject: Subject, size: int, behind: NDArray) -> NDArray:
     """One subject from the five yaws, uint8 [size, 5 size, 3]."""
+    light = _lit(studio, subject, size)
+    return np.concatenate([composite(take_photo(light, orbit(yaw), size), behind) for yaw in YAWS], axis=1)
+
+
+def truth_row(studio: Studio, subject: Subject, size: int, yaw: float) -> NDArray:
+    """One view as photo, mask, depth, normals and labels, uint8 [size, 5 size, 3]."""
+    camera = orbit(yaw)
+    photo = take_photo(_lit(studio, subject, size), camera, size)
+    seen = photo.alpha[..., None] > 0
+    near = np.clip((RADIUS + 0.45 - photo.depth[..., None]) / 0.9, 0, 1) * seen
+    normal = (photo.normal @ camera.c2w[0, :3, :3].numpy() * np.array([1, -1, -1]) + 1) / 2 * seen
+    palette = stream(5, "palette").uniform(0.15, 1, (256, 3)) * (np.arange(256) > 0)[:, None]
+    pictures = [np.repeat(photo.alpha[..., None], 3, 2), np.repeat(near, 3, 2), normal, palette[photo.label]]
+    return np.concatenate([composite(photo, BACKGROUNDS[1]), *((p * 255).astype(np.uint8) for p in pictures)], axis=1)
+
+
+def _lit(studio: Studio, subject: Subject, size: int) -> Lit:
+    """A subject with its mild expression under its light, for pictures of `size`."""
     expression = mild_expression(stream(subject.seed, "expression"))
     scene = build_scene(build_person(studio, subject, detail_for(2 * size)), expression)
-    light = lit(scene, lights_of(subject.lighting), directions=48, size=192, key_size=1024)
-    return np.concatenate([composite(take_photo(light, orbit(yaw), size), behind) for yaw in YAWS], axis=1)
+    return lit(scene, lights_of(subject.lighting), directions=48, size=192, key_size=1024)
 
 
 def first_subjects(styles: Sequence[str], seed: int, shape_names: Sequence[str]) -> list[Subject]:
@@ -69,14 +86,21 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="pixels per view")
     parser.add_argument("--seed", type=int, default=0, help="first seed that is looked at")
     parser.add_argument("--consecutive", type=int, default=0, help="show this many seeds as they come instead")
+    parser.add_argument("--truth", action="store_true", help="show mask, depth, normals and labels of four of them instead")
     options = parser.parse_args()
     names = list(shape_parameters(load_template()))
     if options.consecutive:
         subjects = [sample_subject(options.seed + i, names) for i in range(options.consecutive)]
     else:
         subjects = first_subjects(STYLES_SHOWN, options.seed, names)
+    if options.truth:
+        studio = open_studio(texture_size_for(options.size))
+        views = zip(subjects[1::3], (0.0, 0.6, 1.2, 2.6), strict=False)
+        picture = np.concatenate([truth_row(studio, subject, options.size, yaw) for subject, yaw in views])
+    else:
+        picture = contact_sheet(subjects, options.size)
     with written_whole(options.out) as beside:
-        Image.fromarray(contact_sheet(subjects, options.size)).save(beside, optimize=True)
+        Image.fromarray(picture).save(beside, optimize=True)
 
 
 if __name__ == "__main__":

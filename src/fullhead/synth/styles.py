@@ -75,19 +75,19 @@ STYLE_OF: dict[str, Callable[[RandomState], HairStyle]] = {
         clump=0.2, offset=0, points=16, width=0.014, inertia=1.0, short_front=0.25,
     ),
     "bob": lambda r: HairStyle(
-        strands=16000, length=2.6, comb="part", part=float(r.choice([-0.25, 0, 0.25])), lift=0.45, gravity=0.34, offset=0.12,
+        strands=16000, length=2.6, comb="part", part=float(r.choice([-0.25, 0, 0.25])), lift=0.35, gravity=0.5, offset=0.10,
         points=20, clump=0.4, cut=r.uniform(6.15, 6.5), width=0.012,
     ),
     "bangs": lambda r: HairStyle(
-        strands=17000, length=2.6, comb="part", lift=0.45, gravity=0.34, offset=0.12, points=20, clump=0.4,
+        strands=17000, length=2.6, comb="part", lift=0.35, gravity=0.5, offset=0.10, points=20, clump=0.4,
         cut=r.uniform(6.0, 6.5), width=0.012, fringe=True,
     ),
     "long": lambda r: HairStyle(
-        strands=18000, length=r.uniform(3.6, 4.4), comb="part", part=float(r.choice([-0.2, 0, 0.2])), lift=0.3, gravity=0.38,
+        strands=18000, length=r.uniform(3.6, 4.4), comb="part", part=float(r.choice([-0.2, 0, 0.2])), lift=0.22, gravity=0.62,
         offset=0.06, points=24, clump=0.4, width=0.012, cut=r.uniform(4.9, 5.6),
     ),
     "wavy": lambda r: HairStyle(
-        strands=17000, length=r.uniform(3.2, 4.2), comb="part", part=float(r.choice([-0.25, 0, 0.25])), lift=0.55, gravity=0.32,
+        strands=17000, length=r.uniform(3.2, 4.2), comb="part", part=float(r.choice([-0.25, 0, 0.25])), lift=0.4, gravity=0.5,
         offset=0.13, wave=r.uniform(0.04, 0.075), wave_rate=r.uniform(1.1, 1.8), points=32, clump=0.6, width=0.012,
         cut=r.uniform(5.0, 5.8),
     ),
