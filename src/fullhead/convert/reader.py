@@ -253,7 +253,7 @@ class _StorageReader:
 
 
 def _storage_numbers(view: memoryview) -> Tensor:
-    """Five small pickles (magic, protocol, system, description, keys), an int64 count, the numbers [pano spec 6.5]."""
+    """Five small pickles (magic, protocol, system, description, keys), an int64 count, the numbers."""
     source = Source(view)
     vocabulary = Vocabulary(MAX_STORAGE_OPERATIONS, {}, {}, frozenset(STORAGES), persistent=_storage_description)
     magic, protocol, system, description, keys = (read_pickle(source, vocabulary) for _ in range(5))

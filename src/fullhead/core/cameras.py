@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-RADIUS = 2.7  # distance of the cameras of EG3D and PanoHead from the origin [pano supp. A]
+RADIUS = 2.7  # distance of the cameras of EG3D and PanoHead from the origin [eg3d]
 FOCAL = 4.2647  # their focal length, normalised by image size: 2985.29 / 700 [eg3d]
 
 

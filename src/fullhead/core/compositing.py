@@ -1,4 +1,4 @@
-"""The volume rendering quadrature with mid-points [mip-nerf] [eg3d §3] [pano Eq.2]."""
+"""The volume rendering quadrature with mid-points [mip-nerf] [eg3d §3] [pano Eq.1] [pano Eq.2]."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def density_activation(raw: Tensor) -> Tensor:
 
 
 def interval_weights(raw: Tensor, t: Tensor) -> Tensor:
-    """Weights alpha_i T_i of the intervals between samples.
+    """Weights alpha_i T_i of the intervals between samples [pano Eq.2].
 
     raw [B, R, S] density before activation, t [B, R, S] sorted. Returns [B, R, S - 1].
     """

@@ -45,9 +45,9 @@ def importance(t: Tensor, weights: Tensor, samples: int, generator: torch.Genera
 def inverse_cdf(t: Tensor, weights: Tensor, u: Tensor) -> Tensor:
     """The quantiles u [B, R, I] of the piecewise constant density that smoothed weights put on the bins between samples.
 
-    The weights are first widened (the larger of neighbours, then the mean of two) as in mip-NeRF. The weight of interval
-    [t_i, t_i+1] goes to the bin that ends at its middle, and the outermost bins are left out: half a sample towards the
-    camera, which the published weights were trained with [specs of EG3D's released renderer].
+    The weights are first widened (the larger of neighbours, then the mean of two) as in mip-NeRF [mip-nerf]. The weight of
+    interval [t_i, t_i+1] goes to the bin that ends at its middle, and the outermost bins are left out: half a sample towards
+    the camera, as in EG3D's released renderer, which the published weights were trained with [eg3d].
     """
     padded = torch.nn.functional.pad(weights, (1, 1), value=-torch.inf)
     widened = torch.maximum(padded[..., :-1], padded[..., 1:])  # [B, R, S]

@@ -35,7 +35,7 @@ class Field(Protocol):
 
 
 class TriGrid:
-    """Three orthogonal stacks of D planes, trilinear between them [pano §3.3]."""
+    """Three orthogonal stacks of D planes, trilinear between them [pano §3.3] [pano supp. A.1]."""
 
     def __init__(self, config: PlanesConfig) -> None:
         self.depth = config.depth

@@ -1,4 +1,4 @@
-"""Volume rendering of a feature field: coarse samples, importance samples, one composite [pano §3.1]."""
+"""Volume rendering of a feature field: coarse samples, importance samples, one composite [eg3d §3] [pano §3.2]."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ class PanoHead(nn.Module):
             features = 2 * features - 1
         if head.background is not None:
             behind = resized(head.background, features.shape[-1], antialias=config.superres.antialias)
-            features = features + (1 - opacity) * behind
+            features = features + (1 - opacity) * behind  # [pano Eq.3]
         elif config.background:  # alone: the head's own features, not darkened by what shows through
             features = features / opacity.clamp(min=LEAST_OPACITY)
         raw = self.torgb(features, head.w_last) if config.raw_colours else features[:, :3]

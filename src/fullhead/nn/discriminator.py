@@ -48,7 +48,7 @@ class Block(nn.Module):
 
 
 def batch_deviation(x: Tensor, group: int) -> Tensor:
-    """x [B, C, H, W] with one more channel: how much the images of a group differ [progressive GAN §3].
+    """x [B, C, H, W] with one more channel: how much the images of a group differ [progressive-gan §3].
 
     Image i stands with those at i + B / group, i + 2 B / group and so on.
     """

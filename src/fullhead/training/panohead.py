@@ -1,4 +1,4 @@
-"""How PanoHead learns: the losses of its two players and what fades in and out [pano §3, supp. B]."""
+"""How PanoHead learns: the losses of its two players and what fades in and out [pano §3] [pano supp. A.3]."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class PanoHeadTaskConfig:
     generator_lr: float = 0.0025
     discriminator_lr: float = 0.002
     r1_gamma: float = 1.0  # weight of R1 on the image and the raw image [stylegan2]
-    r1_gamma_mask: float = 1.0  # and on the mask [pano §3.2]
+    r1_gamma_mask: float = 1.0  # and on the mask [pano supp. A.3]
     r1_every: int = 16  # steps
-    camera_weight: float = 10.0  # of the camera self-adaptation [pano Eq.3]
+    camera_weight: float = 10.0  # of the camera self-adaptation [pano supp. A.3]
     camera_mean_first: bool = False  # penalise the batch's mean correction, as the published weights were trained
     density_weight: float = 0.0  # of the smoothness of density at random points (EG3D: 0.25, PanoHead: none)
     density_every: int = 4  # steps
     density_distance: float = 0.004  # deviation between the two points compared, in box sides
-    swap_end: float = 0.7  # chance that the mapping sees another image's camera, after the fade
+    swap_end: float = 0.7  # chance that the mapping sees another image's camera, after the fade [pano supp. A.3]
     swap_fade_images: int = 1_000_000  # it starts at 1
     background_swap: float = 0.2  # chance that the background takes another image's style
     blur_start: float = 10.0  # deviation of the blur on both players' images at first, in pixels of the final image
@@ -66,7 +66,7 @@ def blurred(image: Tensor, sigma: float) -> Tensor:
 
 
 def camera_penalty(shift: Tensor, mean_first: bool = False) -> Tensor:
-    """Squared camera correction [pano Eq.3]: shift [B, 3] -> scalar. The published code squares the batch's mean."""
+    """Squared camera correction [pano supp. A.3]: shift [B, 3] -> scalar. The published code squares the batch's mean."""
     return (shift.mean(dim=0) if mean_first else shift).square().sum(dim=-1).mean()
 
 
@@ -207,7 +207,7 @@ class PanoHeadTask:
         return {"D/fake": F.softplus(fake).mean(), "D/real": F.softplus(-real).mean()}
 
     def r1_loss(self, batch: Batch, clock: Clock) -> Terms:
-        """Squared gradient of the discriminator at real images and masks [pano §3.2], weighted for its rarity."""
+        """Squared gradient of the discriminator at real images and masks [pano supp. A.3], weighted for its rarity."""
         c = self.config
         image, raw, mask = self.real(clock, batch)
         image = blurred(image, self.blur_sigma(clock))  # the gradient is taken at what the discriminator sees

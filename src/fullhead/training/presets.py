@@ -14,7 +14,7 @@ class PhotoSetConfig:
 
     min_yaw: float = 0.0  # degrees; photos with |yaw| outside the range are left out
     max_yaw: float = 180.0
-    back_repeat: int = 1  # photos from behind (|yaw| >= 90) are shown this often [pano §4]
+    back_repeat: int = 1  # photos from behind (|yaw| >= 90) are shown this often [pano supp. A.2]
     mirror: bool = True
 
 
