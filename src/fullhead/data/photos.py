@@ -62,7 +62,7 @@ class PhotoSet:
     """Images, masks and labels by index, decoded when first asked for.
 
     root: the folder above. yaw_range: keep |yaw| within, degrees. back_repeat: images seen from behind (|yaw| >= 90 degrees)
-    come this often [pano §4]. mirror: every image also mirrored, with its camera.
+    come this often [pano supp. A.2]. mirror: every image also mirrored, with its camera.
     """
 
     def __init__(
@@ -70,7 +70,11 @@ class PhotoSet:
     ) -> None:
         self.images, self.masks = Store(root / "img"), Store(root / "seg")
         try:
-            entries = json.loads(self.images.read("dataset.json"))["labels"]
+            entries = [
+                (str(n), [float(x) for x in label]) for n, label in json.loads(self.images.read("dataset.json"))["labels"]
+            ]
+            if any(len(label) != 25 for _, label in entries):
+                raise ValueError("a label has 25 numbers")
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise FullheadError(f"{root}/img has no readable dataset.json with labels: {error}") from None
         masks = {str(Path(n).with_suffix("")): n for n in self.masks.names()}
@@ -79,7 +83,7 @@ class PhotoSet:
             raise FullheadError(f"{root} has no image with both a camera label and a mask")
         self.names = [name for name, _ in entries]
         self.mask_names = [masks[str(Path(n).with_suffix(""))] for n in self.names]
-        self.labels = torch.tensor([[float(x) for x in label] for _, label in entries])
+        self.labels = torch.tensor([label for _, label in entries])
         yaw = torch.rad2deg(yaw_pitch(cameras_from_labels(self.labels))[0]).abs()
         kept = torch.nonzero((yaw >= yaw_range[0]) & (yaw <= yaw_range[1]))[:, 0]
         if not len(kept):
