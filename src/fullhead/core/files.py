@@ -44,7 +44,6 @@ def existing_file(path: str | Path, what: str) -> Path:
     if path.is_dir():
         raise FullheadError(f"{path} is a folder, not {what}: give the file itself")
     if not path.is_file():
-        raise FullheadError(
-            f"no {what.removeprefix('an ').removeprefix('a ')} at {path}: check the spelling, or the folder you are in ({Path.cwd()})"
-        )
+        name = what.removeprefix("an ").removeprefix("a ")
+        raise FullheadError(f"no {name} at {path}: check the spelling, or the folder you are in ({Path.cwd()})")
     return path

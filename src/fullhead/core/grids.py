@@ -1,8 +1,8 @@
 """Features of points from three orthogonal planes, or from grids of D planes each [eg3d §3] [pano §3.3].
 
 An `axes` matrix [P, 3, 3] holds for each plane, as rows, the world axes along its width, height and depth. `planes` are
-[B, P, C, D, H, W] (D = 1 and no depth weighting is a tri-plane, D > 1 a tri-grid) and cover the cube of side `box_size` about the
-origin; outside it features fade to zero within half a cell.
+[B, P, C, D, H, W] (D = 1 and no depth weighting is a tri-plane, D > 1 a tri-grid) and cover the cube of side `box_size` about
+the origin; outside it features fade to zero within half a cell.
 """
 
 from __future__ import annotations
