@@ -99,7 +99,7 @@ def test_a_wrong_setting_is_an_error_that_says_what_would_be_right(setting: str,
 
 
 def test_an_unknown_key_lists_the_known_ones():
-    with pytest.raises(FullheadError, match="unknown key inner.depth.*size, kind"):
+    with pytest.raises(FullheadError, match=r"unknown key inner.depth.*size, kind"):
         from_dict(Outer, {"inner": {"depth": 3}})
 
 

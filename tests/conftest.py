@@ -1,0 +1,46 @@
+"""What several folders of tests share."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fullhead.core.cameras import labels_from_cameras, orbit
+
+YAWS = (0.0, 0.5, -1.0, 2.0, -2.8, 3.0)
+
+
+def write_photos(root: Path, yaws: Sequence[float] = YAWS, size: int = 64) -> Path:
+    """A small set of photos: noise with a disc of its own colour at each yaw, its mask and its camera."""
+    rows, columns = np.mgrid[:size, :size]
+    disc = (rows - size / 2) ** 2 + (columns - size / 3) ** 2 < (size / 4) ** 2  # left of the middle
+    labels = []
+    for i, yaw in enumerate(yaws):
+        rng = np.random.default_rng(i)
+        image = rng.integers(0, 60, (size, size, 3), dtype=np.uint8)
+        image[disc] = rng.integers(120, 255, 3)
+        name = f"00000/img{i:08d}.png"
+        for folder, picture in (("img", image), ("seg", (disc * 255).astype(np.uint8))):
+            path = root / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(path)
+        labels.append([name, labels_from_cameras(orbit(yaw, 0.1))[0].tolist()])
+    (root / "img" / "dataset.json").write_text(json.dumps({"labels": labels}))
+    return root
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of six photos, 64 pixels: three from the front, three from behind."""
+    return write_photos(tmp_path / "photos")
+
+
+@pytest.fixture
+def make_photos(tmp_path: Path) -> Callable[..., Path]:
+    def make(name: str = "photos", **options: object) -> Path:
+        return write_photos(tmp_path / name, **options)  # type: ignore[arg-type]
+
+    return make

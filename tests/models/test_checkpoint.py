@@ -1,0 +1,141 @@
+"""A model file builds its model, strictly."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file as tensors_of
+from safetensors.torch import save_file
+
+from fullhead.core.cameras import orbit
+from fullhead.core.errors import FullheadError
+from fullhead.heads.fields import DecoderConfig, PlanesConfig
+from fullhead.heads.volume import MarchConfig
+from fullhead.models.checkpoint import load, load_file, read_header, save
+from fullhead.models.panohead import PanoHead, PanoHeadConfig
+from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
+from fullhead.nn.superres import SuperresConfig
+
+TINY = PanoHeadConfig(
+    z_dim=8,
+    w_dim=8,
+    image_size=32,
+    neural_size=8,
+    channel_base=64,
+    channel_max=8,
+    planes=PlanesConfig(size=8, channels=4),
+    decoder=DecoderConfig(hidden=8),
+    march=MarchConfig(coarse=6, fine=4),
+    superres=SuperresConfig(input_size=16, channels=(4, 4), upsample_first=False),
+)
+
+
+@pytest.fixture
+def model() -> PanoHead:
+    torch.manual_seed(0)
+    return PanoHead(TINY).eval().requires_grad_(False)
+
+
+def rewritten(path: Path, tensors: dict[str, torch.Tensor], header: dict[str, object] | None) -> Path:
+    save_file(tensors, path, metadata=None if header is None else {"fullhead": json.dumps(header)})
+    return path
+
+
+def test_a_saved_model_renders_the_same_picture(model: PanoHead, tmp_path: Path):
+    save(model, tmp_path / "a.safetensors", about={"by": "a test"})
+    back = load(str(tmp_path / "a.safetensors"))
+    assert back.config == TINY and not back.training
+    images = [m.render(m.decode(m.seed_latents([3])), orbit(0.3)).image for m in (model, back)]
+    assert torch.equal(*images)
+    assert read_header(tmp_path / "a.safetensors")["about"] == {"by": "a test"}
+
+
+def test_half_precision_halves_the_file_and_hardly_changes_the_picture(model: PanoHead, tmp_path: Path):
+    for name, dtype in (("full", None), ("half", torch.float16)):
+        save(model, tmp_path / f"{name}.safetensors", dtype=dtype)
+    sizes = [sum(t.nbytes for t in tensors_of(tmp_path / f"{name}.safetensors").values()) for name in ("full", "half")]
+    assert sizes[0] == 2 * sizes[1]
+    back = load_file(tmp_path / "half.safetensors")
+    assert isinstance(back, PanoHead)
+    assert next(back.parameters()).dtype == torch.float32
+    torch.testing.assert_close(back.seed_latents([0]).w, model.seed_latents([0]).w, atol=0.02, rtol=0.02)
+
+
+def test_bfloat16_is_chosen_when_loading(model: PanoHead, tmp_path: Path):
+    save(model, tmp_path / "a.safetensors")
+    assert load(str(tmp_path / "a.safetensors"), precision="bf16").precision == torch.bfloat16
+    with pytest.raises(FullheadError, match="fp32 or bf16"):
+        load(str(tmp_path / "a.safetensors"), precision="fp16")
+
+
+def test_a_discriminator_is_refused_where_a_generator_is_due(tmp_path: Path):
+    D = Discriminator(DiscriminatorConfig(image_size=16, channel_base=64, channel_max=4))
+    save(D, tmp_path / "d.safetensors")
+    with pytest.raises(FullheadError, match=r"panohead-discriminator.*where a 'panohead'"):
+        load(str(tmp_path / "d.safetensors"))
+    assert isinstance(load_file(tmp_path / "d.safetensors", family=None), Discriminator)
+
+
+def test_an_unknown_family_lists_the_known_ones(tmp_path: Path):
+    path = rewritten(tmp_path / "a.safetensors", {"x": torch.zeros(1)}, {"family": "octopus", "config": {}})
+    with pytest.raises(FullheadError, match=r"octopus.*panohead"):
+        load_file(path)
+
+
+def test_an_unknown_key_of_the_config_is_an_error(model: PanoHead, tmp_path: Path):
+    save(model, tmp_path / "a.safetensors")
+    header = read_header(tmp_path / "a.safetensors")
+    header["config"]["tentacles"] = 8
+    path = rewritten(tmp_path / "b.safetensors", tensors_of(tmp_path / "a.safetensors"), header)
+    with pytest.raises(FullheadError, match="unknown key tentacles"):
+        load_file(path)
+
+
+@pytest.mark.parametrize("change", ["missing", "extra", "shape"])
+def test_tensors_that_do_not_fit_the_config_are_an_error(model: PanoHead, tmp_path: Path, change: str):
+    save(model, tmp_path / "a.safetensors")
+    tensors = tensors_of(tmp_path / "a.safetensors")
+    if change == "missing":
+        del tensors["torgb.bias"]
+    elif change == "extra":
+        tensors["torgb.scale"] = torch.zeros(3)
+    else:
+        tensors["torgb.bias"] = torch.zeros(4)
+    path = rewritten(tmp_path / "b.safetensors", tensors, read_header(tmp_path / "a.safetensors"))
+    with pytest.raises(FullheadError, match="torgb"):
+        load_file(path)
+
+
+def test_another_projects_safetensors_is_refused(tmp_path: Path):
+    with pytest.raises(FullheadError, match="not a fullhead model"):
+        load_file(rewritten(tmp_path / "a.safetensors", {"x": torch.zeros(1)}, None))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04cos\nsystem\n", b"\xff" * 200])
+def test_a_file_that_is_no_safetensors_is_refused_with_a_hint(tmp_path: Path, content: bytes):
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(FullheadError, match="fullhead convert"):
+        load_file(tmp_path / "a.safetensors")
+
+
+def test_a_truncated_file_is_refused(model: PanoHead, tmp_path: Path):
+    save(model, tmp_path / "a.safetensors")
+    whole = (tmp_path / "a.safetensors").read_bytes()
+    (tmp_path / "a.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FullheadError):
+        load_file(tmp_path / "a.safetensors")
+
+
+def test_an_absent_file_and_an_unknown_name_are_errors_in_words():
+    with pytest.raises(FullheadError, match="no model file"):
+        load("absent.safetensors")
+    with pytest.raises(FullheadError, match="no model called octopus"):
+        load("octopus")
+
+
+def test_the_header_is_readable_without_building_anything(model: PanoHead, tmp_path: Path):
+    save(model, tmp_path / "a.safetensors")
+    with safe_open(tmp_path / "a.safetensors", framework="pt") as handle:
+        assert json.loads(handle.metadata()["fullhead"])["family"] == "panohead"

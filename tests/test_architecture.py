@@ -1,0 +1,143 @@
+"""The layout of the package: who may import whom, what sources never do, and what importing does not do."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "fullhead"
+
+# A folder imports only folders of lower floors, and itself.
+FLOORS = {
+    "core": 0,
+    "kernels": 1,
+    "nn": 1,
+    "rig": 1,
+    "heads": 2,
+    "synth": 2,
+    "models": 3,
+    "convert": 4,
+    "data": 4,
+    "metrics": 5,
+    "training": 5,
+    "apps": 6,
+    "commands": 7,
+    "cli": 8,
+    "viewer": 8,
+}
+NOT_FAMILIES = {"__init__", "checkpoint", "head", "presets", "loop", "run"}  # the other files in models/ and training/
+
+FILES = sorted(SOURCE.rglob("*.py"))
+names = [path.relative_to(SOURCE).as_posix() for path in FILES]
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(path: Path) -> set[str]:
+    """The fullhead modules a file imports, anywhere in it, as dotted names below fullhead."""
+    found = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name.removeprefix("fullhead.") for name in found if name.startswith("fullhead.")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=names)
+def test_imports_go_strictly_downwards(path: Path):
+    here = path.relative_to(SOURCE).with_suffix("").parts[0]
+    if here == "__init__":
+        return  # the public names of all floors
+    assert here in FLOORS, f"say in FLOORS on which floor {here} stands"
+    for module in imports(path):
+        there = module.split(".")[0]
+        assert there == here or FLOORS[there] < FLOORS[here], f"{here} (floor {FLOORS[here]}) imports {module}"
+
+
+@pytest.mark.parametrize("folder", ["models", "training"])
+def test_families_never_import_each_other(folder: str):
+    families = {p.stem for p in (SOURCE / folder).glob("*.py")} - NOT_FAMILIES
+    assert families
+    for family in families:
+        others = {f"{folder}.{name}" for name in families - {family}}
+        assert not imports(SOURCE / folder / f"{family}.py") & others
+
+
+def name_of(call: ast.Call) -> str:
+    """Dotted name of what is called: torch.load, eval, ..."""
+    return ast.unparse(call.func)
+
+
+@pytest.mark.parametrize("path", FILES, ids=names)
+def test_sources_execute_no_data_and_hide_no_errors(path: Path):
+    for node in ast.walk(tree(path)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            for module in modules:
+                assert module.split(".")[0] not in {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}, module
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"line {node.lineno}: a bare except"
+        if isinstance(node, ast.Call):
+            name = name_of(node)
+            given = {k.arg: ast.unparse(k.value) for k in node.keywords}
+            assert name not in {"exec", "eval", "compile", "__import__", "os.system"}, f"line {node.lineno}: {name}"
+            if name.endswith("load_state_dict"):
+                assert given.get("strict", "True") == "True", f"line {node.lineno}: state dicts are loaded strictly"
+            if name == "torch.load":
+                assert given.get("weights_only") == "True", f"line {node.lineno}: torch.load without weights_only=True"
+            if name in {"np.load", "numpy.load"}:
+                assert given.get("allow_pickle", "False") == "False", f"line {node.lineno}: np.load with pickles"
+
+
+def python(code: str, cwd: Path) -> str:
+    """What a fresh interpreter prints."""
+    done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, cwd=cwd, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_prints_nothing_and_touches_nothing(tmp_path: Path):
+    code = """
+import os, threading
+environment = dict(os.environ)
+import fullhead
+assert dict(os.environ) == environment, "the environment changed"
+assert threading.active_count() == 1, "a thread was started"
+"""
+    assert python(code, tmp_path) == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("module", ["fullhead", "fullhead.cli"])
+def test_the_command_line_is_imported_without_torch(module: str, tmp_path: Path):
+    code = f"import sys, {module}; print([m for m in ('torch', 'numba', 'scipy', 'skimage') if m in sys.modules])"
+    assert python(code, tmp_path) == "[]\n"
+
+
+def test_every_public_name_is_there(tmp_path: Path):
+    code = "import fullhead; print(len([getattr(fullhead, name) for name in fullhead.__all__]))"
+    assert 5 <= int(python(code, tmp_path)) <= 24
+
+
+def test_sources_read_nothing_outside_the_project():
+    """No path of one machine, in the sources, the tests or the tools."""
+    words = ["/" + "work" + "/", "/" + "tmp" + "/", "/" + "home" + "/", ".." + "/shared"]
+    for folder in ("src", "tests", "tools", "benchmarks", "docs", "examples"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in {".py", ".md", ".toml", ".json", ".yml"}:
+                text = path.read_text(encoding="utf-8")
+                assert not [word for word in words if word in text], path
+
+
+def test_the_table_of_equations_is_fresh():
+    done = subprocess.run(
+        [sys.executable, "tools/equations.py", "--check"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,111 @@
+"""PanoHead's losses and schedules against closed forms."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from fullhead.core.cameras import cameras_from_labels
+from fullhead.data.photos import PhotoSet
+from fullhead.nn.superres import resized
+from fullhead.training.loop import Clock
+from fullhead.training.panohead import PanoHeadTask, blurred, camera_penalty, faded
+from fullhead.training.presets import RUNS
+
+TINY = replace(RUNS["panohead-tiny"].task, noise=False)
+
+
+@pytest.fixture
+def task(photos: Path) -> PanoHeadTask:
+    torch.manual_seed(0)
+    return PanoHeadTask(TINY, PhotoSet(photos))
+
+
+def clock(images_seen: int = 0) -> Clock:
+    return Clock(images_seen, 4, torch.Generator().manual_seed(0), torch.Generator().manual_seed(1))
+
+
+def test_the_blur_is_a_normalised_gaussian_in_powers_of_two():
+    image = torch.zeros(1, 2, 25, 25)
+    image[:, :, 12, 12] = 1
+    out = blurred(image, 2.0)
+    assert float(out[0, 0].sum()) == pytest.approx(1, abs=1e-6)
+    assert float(out[0, 0, 12, 14] / out[0, 0, 12, 12]) == pytest.approx(0.5, abs=1e-5)  # one deviation away: 2^-1
+    torch.testing.assert_close(out, out.transpose(2, 3))
+    assert blurred(image, 0.0) is image
+
+
+def test_the_camera_penalty_is_the_mean_square_and_the_published_codes_the_squared_mean():
+    shift = torch.tensor([[1.0, 0, 0], [-1.0, 0, 2.0]])
+    assert float(camera_penalty(shift)) == pytest.approx((1 + 5) / 2)
+    assert float(camera_penalty(shift, mean_first=True)) == pytest.approx(1.0)
+
+
+def test_what_fades_is_gone_at_its_end():
+    assert [faded(n, 100) for n in (0, 50, 100, 200)] == [1, 0.5, 0, 0]
+    assert faded(0, 0) == 0
+
+
+def test_schedules_run_from_their_start_to_their_end(task: PanoHeadTask):
+    c = task.config
+    assert task.swap_chance(clock(0)) == 1 and task.swap_chance(clock(10**9)) == pytest.approx(c.swap_end)
+    assert task.blur_sigma(clock(0)) == c.blur_start and task.blur_sigma(clock(10**9)) == 0
+    assert task.neural_size(clock(10**9)) == c.generator.neural_size
+
+
+def test_the_gradient_penalty_is_the_squared_gradient_at_real_images(task: PanoHeadTask, photos: Path):
+    task.config = replace(TINY, r1_gamma=2.0, r1_gamma_mask=6.0, r1_every=3, blur_start=0.0)
+    batch = PhotoSet(photos).batch(torch.tensor([0, 3]))
+    size = task.neural_size(clock())
+    raw, mask = resized(batch.image, size), resized(batch.mask, size)
+    terms = task.r1_loss(batch, clock())
+    inputs = [x.clone().requires_grad_() for x in (batch.image, raw, mask)]
+    grads = torch.autograd.grad(task.D(inputs[0], inputs[1], batch.label, inputs[2]).sum(), inputs)
+    squares = [sum(float(g[i].square().sum()) for i in range(2)) / 2 for g in grads]
+    assert float(terms["D/r1_image"]) == pytest.approx(2 / 2 * 3 * (squares[0] + squares[1]), rel=1e-4)
+    assert float(terms["D/r1_mask"]) == pytest.approx(6 / 2 * 3 * squares[2], rel=1e-4)
+
+
+def test_players_want_the_opposite_of_a_fake(task: PanoHeadTask, photos: Path):
+    batch = PhotoSet(photos).batch(torch.tensor([0, 1, 2, 3]))
+    task.config = replace(TINY, camera_weight=0.0)
+    fooled = task.generator_loss(batch, clock())["G/adversarial"]
+    caught = task.discriminator_loss(batch, clock())["D/fake"]
+    with torch.no_grad():
+        render, label, _ = task.fake(clock())
+        logits = task.judge(clock(), render.image, render.image_raw, render.mask, label)
+    torch.testing.assert_close(fooled, F.softplus(-logits).mean())
+    torch.testing.assert_close(caught, F.softplus(logits).mean())
+
+
+def test_only_the_discriminators_phase_moves_the_running_mean_of_styles(task: PanoHeadTask, photos: Path):
+    batch = PhotoSet(photos).batch(torch.tensor([0, 1, 2, 3]))
+    mean = task.G.backbone.mapping.w_avg
+    task.generator_loss(batch, clock())
+    assert mean.abs().max() == 0
+    task.discriminator_loss(batch, clock())
+    assert mean.abs().max() > 0
+
+
+def test_the_discriminator_hears_the_camera_that_was_asked_for_not_the_corrected_one(task: PanoHeadTask):
+    _, label, shift = task.fake(clock())
+    known = task.photos.labels
+    assert all(any(torch.equal(a, b) for b in known) for a in label)
+    assert shift.abs().max() > 0
+
+
+def test_swapped_cameras_come_from_the_same_batch(task: PanoHeadTask):
+    _, label, seen, _ = task.draw(clock(0))  # at the start every camera is swapped
+    assert torch.equal(seen, label.roll(1, dims=0))
+    assert len(cameras_from_labels(seen)) == 4
+
+
+def test_density_differences_shrink_with_the_distance(task: PanoHeadTask, photos: Path):
+    batch = PhotoSet(photos).batch(torch.tensor([0, 1, 2, 3]))
+    losses = []
+    for distance in (0.1, 0.0):
+        task.config = replace(TINY, density_weight=1.0, density_distance=distance)
+        losses.append(float(task.density_loss(batch, clock())["G/density"].detach()))
+    assert losses[0] > 0 and losses[1] == pytest.approx(0, abs=1e-5)

@@ -1,0 +1,194 @@
+"""The training loop: resuming, sharing over processes, stopping."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from fullhead.core.errors import FullheadError
+from fullhead.data.photos import PhotoSet
+from fullhead.training.loop import NON_FINITE_IN_A_ROW, Clock, LoopConfig, Phase, crossed, step, train
+from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig
+from fullhead.training.presets import RUNS
+
+TINY = RUNS["panohead-tiny"].task
+
+
+class QuickTask(PanoHeadTask):
+    """PanoHead's task, without the costly picture at the end."""
+
+    def preview(self) -> np.ndarray:
+        return np.zeros((4, 4, 3), dtype=np.uint8)
+
+
+def task(photos: Path, seed: int, config: PanoHeadTaskConfig = TINY) -> QuickTask:
+    torch.manual_seed(seed)
+    return QuickTask(config, PhotoSet(photos, mirror=True))
+
+
+def test_a_resumed_run_continues_the_same_curve(photos: Path, tmp_path: Path):
+    config = replace(TINY, r1_every=2, density_weight=0.1, density_every=2)
+    whole = LoopConfig(batch=4, images=16, log_every=4)
+    train(task(photos, 0, config), tmp_path / "whole", whole)
+    train(task(photos, 0, config), tmp_path / "halves", replace(whole, images=8))
+    train(task(photos, 1, config), tmp_path / "halves", whole)  # other first weights: all must come from the file
+    a, b = (load_file(tmp_path / name / "state.safetensors") for name in ("whole", "halves"))
+    assert a.keys() == b.keys()
+    different = [key for key in a if not torch.equal(a[key], b[key])]
+    assert not different
+    lines = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("whole", "halves")]
+    for x, y in zip(*(map(json.loads, part) for part in lines), strict=True):
+        x.pop("images_per_second"), y.pop("images_per_second")
+        assert x == y
+
+
+def test_the_averaged_generator_follows_the_generator(photos: Path, tmp_path: Path):
+    one = task(photos, 0)
+    train(one, tmp_path / "run", LoopConfig(batch=4, images=4))
+    now, mean = dict(one.G.named_parameters()), dict(one.G_ema.named_parameters())
+    # So early the half-life is 5 % of the images seen: the average is almost the present.
+    assert max(float((now[k] - mean[k]).abs().max()) for k in now) < 1e-2
+    assert all(torch.equal(x, y) for x, y in zip(one.G.buffers(), one.G_ema.buffers(), strict=True))
+
+
+# -- processes
+
+SHARED = replace(
+    TINY, noise=False, background_swap=0.0, discriminator=replace(TINY.discriminator, group=2), density_noise_fade_images=0
+)
+
+
+def losses_and_gradients(photos: Path) -> dict[str, Tensor]:
+    """Mean losses over processes and averaged gradients of each phase on one batch of four, without a step."""
+    one = task(photos, 0, SHARED)
+    for module in one.modules.values():
+        module.requires_grad_(False)
+    clock = Clock(0, 4, torch.Generator().manual_seed(5), torch.Generator().manual_seed(6))
+    batch = one.batch(clock.mine(torch.tensor([0, 4, 9, 2])))
+    out = {}
+    for phase in one.phases:
+        still = Phase(phase.name, phase.module, torch.optim.SGD(phase.module.parameters(), lr=0.0), 1, phase.loss)
+        terms, finite = step(still, batch, clock)
+        assert finite
+        for name, value in terms.items():
+            value = value.detach().clone()
+            if dist.is_initialized():
+                dist.all_reduce(value)
+                value /= dist.get_world_size()
+            out[name] = value
+        out |= {f"{phase.name} {k}": p.grad.clone() for k, p in phase.module.named_parameters() if p.grad is not None}
+    return out
+
+
+def one_of_two(rank: int, photos: Path, folder: Path) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
+    out = losses_and_gradients(photos)
+    if rank == 0:
+        save_file({k: v.contiguous() for k, v in out.items()}, folder / "out.safetensors")
+    dist.destroy_process_group()
+
+
+@pytest.mark.skipif(not dist.is_gloo_available(), reason="gloo is not in this torch")
+def test_two_processes_give_the_losses_and_gradients_of_one(photos: Path, tmp_path: Path):
+    torch.multiprocessing.spawn(one_of_two, (photos, tmp_path), nprocs=2)
+    alone, together = losses_and_gradients(photos), load_file(tmp_path / "out.safetensors")
+    assert alone.keys() == together.keys()
+    for key, value in alone.items():
+        scale = float(value.abs().max())
+        torch.testing.assert_close(together[key], value, atol=2e-4 * scale + 1e-7, rtol=0, msg=lambda m, key=key: f"{key}: {m}")
+
+
+# -- a smallest task
+
+
+class Line:
+    """Fits y = a x; its loss can be made to fail at chosen steps."""
+
+    def __init__(self, fails: Callable[[int], bool] = lambda step: False) -> None:
+        self.module = nn.Linear(1, 1)
+        self.optimiser = torch.optim.Adam(self.module.parameters(), lr=0.1)
+        self.fails, self.averaged = fails, 0
+
+    modules = property(lambda self: {"line": self.module})
+    phases = property(lambda self: [Phase("fit", self.module, self.optimiser, 1, self.loss)])
+
+    def loss(self, batch: Tensor, clock: Clock) -> dict[str, Tensor]:
+        error = (self.module(batch[:, None]) - 3 * batch[:, None]).square().mean()
+        return {"error": error * (torch.nan if self.fails(clock.images_seen // clock.batch) else 1)}
+
+    def __len__(self) -> int:
+        return 50
+
+    def batch(self, positions: Tensor) -> Tensor:
+        return positions / 25 - 1
+
+    def average(self, clock: Clock) -> None:
+        self.averaged += 1
+
+    def preview(self) -> np.ndarray:
+        return np.zeros((2, 2, 3), dtype=np.uint8)
+
+
+def test_the_loop_learns_logs_and_saves(tmp_path: Path):
+    line = Line()
+    seen = []
+    train(line, tmp_path / "run", LoopConfig(batch=10, images=2000, log_every=100, preview_every=1000), seen.append)
+    assert float(line.module.weight) == pytest.approx(3, abs=0.05)
+    assert line.averaged == 200 and len(seen) == 20
+    logged = [json.loads(text) for text in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert logged == seen and logged[-1]["images_seen"] == 2000 and logged[-1]["error"] < logged[0]["error"]
+    assert len(list((tmp_path / "run" / "previews").iterdir())) == 2
+    assert (tmp_path / "run" / "state.safetensors").is_file()
+
+
+def test_steps_with_non_finite_gradients_in_a_row_stop_the_run(tmp_path: Path):
+    line = Line(fails=lambda step: step >= 5)
+    with pytest.raises(FullheadError, match=f"{NON_FINITE_IN_A_ROW} steps in a row"):
+        train(line, tmp_path / "run", LoopConfig(batch=10, images=10_000))
+    assert line.averaged == 5 + NON_FINITE_IN_A_ROW - 1
+    assert all(torch.isfinite(p).all() for p in line.module.parameters())
+
+
+def test_single_bad_steps_are_left_out_and_counted(tmp_path: Path):
+    line = Line(fails=lambda step: step % 3 == 0)
+    seen = []
+    train(line, tmp_path / "run", LoopConfig(batch=10, images=300, log_every=300), seen.append)
+    assert seen[0]["non_finite"] == 10
+    assert torch.isfinite(line.module.weight).all()
+
+
+def test_ctrl_c_saves_and_the_run_goes_on_from_there(tmp_path: Path):
+    line = Line()
+    line.average = lambda clock: (_ for _ in ()).throw(KeyboardInterrupt) if clock.images_seen == 50 else None  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        train(line, tmp_path / "run", LoopConfig(batch=10, images=100))
+    other = Line()
+    train(other, tmp_path / "run", LoopConfig(batch=10, images=100))
+    assert other.averaged == 5
+
+
+def test_a_run_that_is_over_stays_as_it_is(tmp_path: Path):
+    config = LoopConfig(batch=10, images=50)
+    train(Line(), tmp_path / "run", config)
+    before = load_file(tmp_path / "run" / "state.safetensors")
+    train(Line(), tmp_path / "run", config)
+    after = load_file(tmp_path / "run" / "state.safetensors")
+    assert all(torch.equal(before[k], after[k]) for k in before)
+
+
+def test_a_count_is_crossed_once():
+    clock = Clock(0, 4, torch.Generator(), torch.Generator())
+    crossings = []
+    for seen in range(4, 44, 4):
+        clock.images_seen = seen
+        crossings.append(crossed(clock, 10))
+    assert sum(crossings) == 4  # 10, 20, 30 and 40
