@@ -1,0 +1,56 @@
+"""How unlike a picture is to the one it should become: pixels, edges at all scales, and what a network of heads sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fullhead.apps.align import FACE_CENTRE, FACE_SIDE
+
+FACE_GAIN = 3.0  # by how much more the pixels of the face count
+FACE_HEIGHT = 1.2  # of its ellipse, beside the width
+EDGES = 1.0  # weight of the edges beside the pixels'
+SMALLEST = 8  # pixels of the last scale
+
+Unlikeness = Callable[[Tensor], Tensor]
+"""Pictures [B, 3, H, W] to one number, 0 for the target itself."""
+
+
+def unlikeness(target: Tensor) -> Unlikeness:
+    """The distance to an aligned portrait `target` [1, 3, H, W] in [-1, 1]."""
+    weights = 1 + (FACE_GAIN - 1) * face_area(target)
+    weights = weights / weights.mean()
+
+    def unlike(image: Tensor) -> Tensor:
+        pixels = (weights * (image - target).square()).mean()
+        return pixels + EDGES * edge_distance(image, target)
+
+    return unlike
+
+
+def edge_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Mean absolute difference of the steps between neighbouring pixels, over halvings down to SMALLEST pixels."""
+    total, levels = a.new_zeros(()), 0
+    while a.shape[-1] >= SMALLEST:
+        for step in (lambda x: x[..., 1:] - x[..., :-1], lambda x: x[..., 1:, :] - x[..., :-1, :]):
+            total = total + (step(a) - step(b)).abs().mean()
+        a, b, levels = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2), levels + 1
+    return total / levels
+
+
+def face_area(like: Tensor) -> Tensor:
+    """[1, 1, H, W] for pictures [B, C, H, W]: 1 on the ellipse where aligned faces are, 0 elsewhere."""
+    height, width = like.shape[-2:]
+    y = (torch.arange(height, device=like.device) + 0.5)[:, None] / height - FACE_CENTRE[1]
+    x = (torch.arange(width, device=like.device) + 0.5) / width - FACE_CENTRE[0]
+    radius = FACE_SIDE / 2
+    return ((x / radius) ** 2 + (y / (FACE_HEIGHT * radius)) ** 2 < 1).to(like)[None, None]
+
+
+def psnr(image: Tensor, target: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of pictures in [-1, 1]."""
+    return 10 * math.log10(4 / max(float(F.mse_loss(image.clamp(-1, 1), target)), 1e-10))
