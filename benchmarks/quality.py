@@ -2,6 +2,8 @@
 
     python benchmarks/quality.py --model panohead-demo --photos out/heldout64
 
+A thousand images per truncation, four CPU minutes with panohead-demo.
+
 Writes benchmarks/results/quality.json; docs/metrics.md says what the figures mean. The photos are made first if the folder is
 not there: heads of a seed that no training set uses. Half of the heads are the reference, the other half tells what the
 figures are for photos themselves (the floor). Distances are those of our own feature network, not of Inception.
@@ -44,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="panohead-demo")
     parser.add_argument("--photos", type=Path, default=Path("out/heldout64"))
-    parser.add_argument("--n", type=int, default=2000, help="images of the generator, and of either half of the photos")
+    parser.add_argument("--n", type=int, default=1000, help="images of the generator, and of either half of the photos")
     parser.add_argument("--features", type=Path, help="another feature network than the shipped one")
     parser.add_argument("--truncations", type=float, nargs="+", default=[1.0, 0.7])
     parser.add_argument("--threads", type=int, default=2)
