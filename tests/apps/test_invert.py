@@ -49,7 +49,7 @@ def target(model: PanoHead) -> torch.Tensor:
 def test_a_render_of_the_model_is_found_again(model, target):
     before = [p.clone() for p in model.parameters()]
     steps = []
-    fitted = fit(model, target, steps_w=60, steps_pivot=30, on_step=lambda *step: steps.append(step))
+    fitted = fit(model, target, steps=60, pivot_steps=30, on_step=lambda *step: steps.append(step))
     assert fitted.losses[59] < 0.6 * fitted.losses[0]
     start = psnr(shown(model, model.seed_latents([0], 0.0), orbit(0.0)), target)
     assert fitted.psnr_latents > start + 2
@@ -63,13 +63,13 @@ def test_a_render_of_the_model_is_found_again(model, target):
 
 
 def test_the_same_seed_gives_the_same_fit(model, target):
-    a, b = (fit(model, target, steps_w=4, steps_pivot=3, seed=7) for _ in range(2))
+    a, b = (fit(model, target, steps=4, pivot_steps=3, seed=7) for _ in range(2))
     assert a.losses == b.losses
     assert torch.equal(a.image, b.image)
 
 
 def test_without_tuning_the_model_stays_as_it_is(model, target):
-    fitted = fit(model, target, steps_w=2, steps_pivot=0)
+    fitted = fit(model, target, steps=2, pivot_steps=0)
     assert fitted.psnr == fitted.psnr_latents
     assert all(torch.equal(a, b) for a, b in zip(fitted.model.parameters(), model.parameters(), strict=True))
 
@@ -111,7 +111,7 @@ def test_psnr_is_that_of_a_known_error():
 
 def test_a_photo_becomes_a_head_and_a_sheet(model):
     photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    aligned, fitted = invert_photo(photo, model, Square(40, 30, 20), steps_w=2, steps_pivot=1)
+    aligned, fitted = invert_photo(photo, model, Square(40, 30, 20), steps=2, pivot_steps=1)
     assert aligned.shape == (32, 32, 3)
     sheet = fit_sheet(aligned, fitted)
     assert sheet.shape[1] > 10 * 32

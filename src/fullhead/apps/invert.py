@@ -67,8 +67,8 @@ def fit(
     target: Tensor,
     yaw: float = 0.0,
     pitch: float = 0.0,
-    steps_w: int = 300,
-    steps_pivot: int = 150,
+    steps: int = 300,
+    pivot_steps: int = 150,
     on_step: OnStep | None = None,
     *,
     seed: int = 0,
@@ -92,9 +92,9 @@ def fit(
         if on_step is not None:
             on_step(stage, step, steps, losses[-1])
 
-    latents, camera = fit_latents(model, unlike, (yaw, pitch), steps_w, generator, report)
+    latents, camera = fit_latents(model, unlike, (yaw, pitch), steps, generator, report)
     reached = psnr(shown(model, latents, camera), target)
-    tuned = tune(model, latents, unlike, camera, steps_pivot, generator, report)
+    tuned = tune(model, latents, unlike, camera, pivot_steps, generator, report)
     image = shown(tuned, latents, camera)
     return Inversion(latents, tuned, camera, image, reached, psnr(image, target), time.perf_counter() - began, losses)
 
@@ -219,8 +219,8 @@ def invert_photo(
     face: Square | None = None,
     yaw: float = 0.0,
     pitch: float = 0.0,
-    steps_w: int = 400,
-    steps_pivot: int = 200,
+    steps: int = 400,
+    pivot_steps: int = 200,
     on_step: OnStep | None = None,
     *,
     seed: int = 0,
@@ -230,7 +230,7 @@ def invert_photo(
     `face` (None: found) is the square from the middle of the forehead to the chin; the rest as in `fit`.
     """
     aligned = crop(photo, head_square(face or find_face(photo)), model.config.image_size)
-    return aligned, fit(model, from_uint8(aligned[None]), yaw, pitch, steps_w, steps_pivot, on_step, seed=seed)
+    return aligned, fit(model, from_uint8(aligned[None]), yaw, pitch, steps, pivot_steps, on_step, seed=seed)
 
 
 def fit_sheet(aligned: Bytes, inversion: Inversion) -> Bytes:
