@@ -18,14 +18,14 @@ from fullhead.commands.sample import sample
 from fullhead.commands.synth import synth
 from fullhead.commands.train import train
 from fullhead.core.errors import FullheadError
+from fullhead.core.memory import keep_memory
 
-COMMANDS = {
-    f.__name__: f for f in (demo, sample, orbit, interpolate, mesh, invert, synth, train, convert, presets)
-}
+COMMANDS = {f.__name__: f for f in (demo, sample, orbit, interpolate, mesh, invert, synth, train, convert, presets)}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command. A user's mistake prints one line and exits with 2; Ctrl-C exits with 130."""
+    keep_memory()
     try:
         tyro.extras.subcommand_cli_from_dict(
             COMMANDS,

@@ -10,7 +10,7 @@ from fullhead.core.errors import FullheadError
 
 
 def interpolate(
-    head: HeadOptions,
+    head: HeadOptions = HeadOptions(),  # noqa: B008
     out: Path = Path("out/interpolate.webp"),
     frames: int = 96,
     fps: float = 24.0,
@@ -30,16 +30,18 @@ def interpolate(
     from fullhead.apps.orbit import check_video_path, save_video, swing_cameras, turntable_cameras
     from fullhead.apps.orbit import interpolate as flow
 
+    head.check()
     check_video_path(out)
-    if len(parse_seeds(head.seeds)) < 2:
+    if head.seeds is not None and len(parse_seeds(head.seeds)) < 2:
         raise FullheadError(f"--seeds {head.seeds}: an interpolation needs two seeds at least")
     up, show = radians(pitch, "--pitch", 85), head.show()
     model = head.load()
+    _, latents = head.heads(model, default="0-7")
     cameras = {
         "turn": lambda: turntable_cameras(frames, up),
         "swing": lambda: swing_cameras(frames, up),
         "still": lambda: swing_cameras(frames, up, amplitude=0.0),
     }[motion]()
-    flowing = flow(model, head.latents(model), cameras, background=head.background is None, show=show)
+    flowing = flow(model, latents, cameras, background=head.background is None, show=show)
     save_video(tracked(flowing, "frames", frames), out, fps)
     print(f"{frames} frames in {out}")

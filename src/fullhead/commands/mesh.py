@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fullhead.commands.options import HeadOptions, parse_seeds
+from fullhead.commands.options import HeadOptions
 from fullhead.core.errors import FullheadError
 
 
 def mesh(
-    head: HeadOptions,
+    head: HeadOptions = HeadOptions(),  # noqa: B008
     out: Path = Path("out/mesh.glb"),
     resolution: int = 256,
     level: float | None = None,
@@ -28,16 +28,17 @@ def mesh(
 
     from fullhead.apps.mesh import check_mesh_path, extract_mesh, save_mesh
 
+    head.check()
     check_mesh_path(out)
     if not 16 <= resolution <= 1024:
         raise FullheadError(f"--resolution {resolution}: between 16 and 1024 cells")
-    seeds = parse_seeds(head.seeds)
     model = head.load()
-    latents = head.latents(model)
-    for i, seed in enumerate(seeds):
-        path = out if len(seeds) == 1 else out.with_stem(f"{out.stem}_seed{seed:04d}")
+    names, latents = head.heads(model, default="0")
+    for i, name in enumerate(names):
+        path = out if len(names) == 1 else out.with_stem(f"{out.stem}_{name}")
         start = time.perf_counter()
-        found = extract_mesh(model, model.decode(latents[i], background=False), resolution, level, keep_floaters=keep_floaters)
+        decoded = model.decode(latents[i], background=False)
+        found = extract_mesh(model, decoded, resolution, level, keep_floaters=keep_floaters)
         save_mesh(found, path)
         seconds = time.perf_counter() - start
-        print(f"seed {seed}: {len(found.vertices)} vertices, {len(found.faces)} faces in {path} ({seconds:.1f} s)")
+        print(f"{name}: {len(found.vertices)} vertices, {len(found.faces)} faces in {path} ({seconds:.1f} s)")

@@ -24,8 +24,8 @@ class HeadOptions:
 
     model: str = "panohead-demo"
     """A shipped model's name, a .safetensors file, or a Hugging Face hub id."""
-    seeds: str = "0-7"
-    """Heads: single seeds and ranges, as in 0-3,7."""
+    seeds: str | None = None
+    """Heads: single seeds and ranges, as in 0-3,7. By default the first few, or the fitted head of a `fullhead invert` file."""
     truncation: float = 0.7
     """1: as varied as the training set; towards 0: closer to the average head."""
     size: int | None = None
@@ -43,23 +43,36 @@ class HeadOptions:
 
         return load(self.model, precision=self.precision)
 
-    def latents(self, model: PanoHead) -> Latents:
-        """The heads of --seeds, with their backgrounds."""
-        latents = model.seed_latents(parse_seeds(self.seeds), self.truncation)
-        if self.background is not None:
-            return latents
+    def heads(self, model: PanoHead, default: str) -> tuple[list[str], Latents]:
+        """Names (seed0000, or fit) and latents of the heads: of --seeds, else fitted ones, else the seeds `default`."""
+        from fullhead.models.checkpoint import load_latents
+
+        fitted = load_latents(self.model) if self.seeds is None else None
+        if fitted is not None:
+            names, latents = [f"fit{i or ''}" for i in range(len(fitted))], fitted
+        else:
+            seeds = parse_seeds(self.seeds or default)
+            names, latents = [f"seed{seed:04d}" for seed in seeds], model.seed_latents(seeds, self.truncation)
         if self.background_seed is not None:
             behind = model.seed_latents([self.background_seed], self.truncation).w.expand_as(latents.w)
             latents = replace(latents, background=behind)
-        return latents
+        return names, latents
+
+    def check(self) -> None:
+        """Refuse what can be seen to be wrong before anything is loaded."""
+        from fullhead.core.images import background_image
+
+        if self.seeds is not None:
+            parse_seeds(self.seeds)
+        if self.size is not None and not 8 <= self.size <= 4096:
+            raise FullheadError(f"--size {self.size}: a picture has between 8 and 4096 pixels a side")
+        if self.background not in (None, "transparent"):
+            background_image(self.background, 8, 8)
 
     def show(self) -> Callable[[Render], Bytes]:
         """The function from a render to its pictures."""
         from fullhead.core.images import background_image, composite, to_uint8, with_alpha
         from fullhead.nn.superres import resized
-
-        if self.size is not None and not 8 <= self.size <= 4096:
-            raise FullheadError(f"--size {self.size}: a picture has between 8 and 4096 pixels a side")
 
         def show(render: Render) -> Bytes:
             image = resized(render.image, self.size) if self.size else render.image
@@ -69,8 +82,6 @@ class HeadOptions:
                 return with_alpha(image, render.mask)
             return to_uint8(composite(image, render.mask, background_image(self.background, *image.shape[-2:])))
 
-        if self.background not in (None, "transparent"):
-            background_image(self.background, 8, 8)  # a wrong name should not wait for the first render
         return show
 
 

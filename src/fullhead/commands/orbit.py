@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fullhead.commands.options import HeadOptions, parse_seeds, radians, tracked
+from fullhead.commands.options import HeadOptions, radians, tracked
 
 
 def orbit(
-    head: HeadOptions,
+    head: HeadOptions = HeadOptions(),  # noqa: B008
     out: Path = Path("out/orbit.webp"),
     frames: int = 72,
     fps: float = 24.0,
@@ -26,13 +26,14 @@ def orbit(
     from fullhead.apps.orbit import check_video_path, save_video, turntable_cameras
     from fullhead.apps.orbit import orbit as turn
 
+    head.check()
     check_video_path(out)
-    seeds, up, show = parse_seeds(head.seeds), radians(pitch, "--pitch", 85), head.show()
+    up, show = radians(pitch, "--pitch", 85), head.show()
     model = head.load()
-    latents = head.latents(model)
-    for i, seed in enumerate(seeds):
-        path = out if len(seeds) == 1 else out.with_stem(f"{out.stem}_seed{seed:04d}")
-        cameras = turntable_cameras(frames, up)
-        turning = turn(model, model.decode(latents[i], background=head.background is None), cameras, show=show)
-        save_video(tracked(turning, f"seed {seed}", frames), path, fps)
-        print(f"seed {seed}: {frames} frames in {path}")
+    names, latents = head.heads(model, default="0")
+    for i, name in enumerate(names):
+        path = out if len(names) == 1 else out.with_stem(f"{out.stem}_{name}")
+        decoded = model.decode(latents[i], background=head.background is None)
+        turning = turn(model, decoded, turntable_cameras(frames, up), show=show)
+        save_video(tracked(turning, name, frames), path, fps)
+        print(f"{name}: {frames} frames in {path}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fullhead.commands.options import HeadOptions, parse_seeds, radians, tracked
+from fullhead.commands.options import HeadOptions, radians, tracked
 
 
 def sample(
-    head: HeadOptions,
+    head: HeadOptions = HeadOptions(),  # noqa: B008
     out: Path = Path("out/sample.png"),
     yaw: tuple[float, ...] = (0, -45, -90, -135, 180),
     pitch: float = 0.0,
@@ -26,23 +26,21 @@ def sample(
     from fullhead.apps.sheet import sheet_rows
     from fullhead.core.images import check_still_path, contact_sheet, save_image
 
-    seeds, sides = parse_seeds(head.seeds), [radians(y, "--yaw") for y in yaw]
-    up, show = radians(pitch, "--pitch", 85), head.show()
+    head.check()
+    sides, up, show = [radians(y, "--yaw") for y in yaw], radians(pitch, "--pitch", 85), head.show()
     if out.suffix:
         check_still_path(out)
     model = head.load()
+    names, latents = head.heads(model, default="0-7")
+    drawn = sheet_rows(model, latents, sides, up, background=head.background is None, show=show)
     rows = []
-    for seed, row in zip(
-        seeds,
-        tracked(sheet_rows(model, head.latents(model), sides, up, background=head.background is None, show=show), "heads", len(seeds)),
-        strict=True,
-    ):
+    for name, row in zip(names, tracked(drawn, "heads", len(names)), strict=True):
         if out.suffix:
             rows.append(row)
         else:
             for degrees, picture in zip(yaw, row, strict=True):
-                save_image(picture, out / f"seed{seed:04d}_yaw{degrees:+04.0f}.png")
+                save_image(picture, out / f"{name}_yaw{degrees:+04.0f}.png")
     if out.suffix:
-        names, columns = ([f"seed {s}" for s in seeds], [f"{y:g}°" for y in yaw]) if labels else ((), ())
-        save_image(contact_sheet(rows, row_labels=names, column_labels=columns), out)
-    print(f"{len(seeds)} heads x {len(yaw)} views in {out}")
+        columns = [f"{y:g}°" for y in yaw]
+        save_image(contact_sheet(rows, row_labels=names if labels else (), column_labels=columns if labels else ()), out)
+    print(f"{len(names)} heads x {len(yaw)} views in {out}")

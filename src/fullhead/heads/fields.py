@@ -136,5 +136,3 @@ class Decoder(nn.Module):
         elif self.activation == "leaky":
             colour = leaky_relu(colour)
         return raw, colour
-
-

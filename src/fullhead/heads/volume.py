@@ -47,9 +47,7 @@ def ray_ranges(config: MarchConfig, origins: Tensor, directions: Tensor) -> tupl
     return torch.where(hit, near, near[hit].min()), torch.where(hit, far, near[hit].max())
 
 
-def coarse_distances(
-    config: MarchConfig, origins: Tensor, directions: Tensor, generator: torch.Generator | None
-) -> Tensor:
+def coarse_distances(config: MarchConfig, origins: Tensor, directions: Tensor, generator: torch.Generator | None) -> Tensor:
     """Stratified distances [B, R, S]."""
     near, far = ray_ranges(config, origins, directions)
     if not config.in_disparity:

@@ -125,9 +125,7 @@ class _MeanFeatures(torch.autograd.Function):
         move = ctx.needs_input_grad[1]
         grad_planes = torch.zeros_like(planes)
         grad_uvw = torch.empty_like(uvw) if move else torch.empty(1, 1, 1, 3)
-        _backward(
-            planes.numpy(), uvw.numpy(), grads[0].contiguous().numpy(), grad_planes.numpy(), grad_uvw.numpy(), move
-        )
+        _backward(planes.numpy(), uvw.numpy(), grads[0].contiguous().numpy(), grad_planes.numpy(), grad_uvw.numpy(), move)
         return grad_planes.permute(0, 1, 5, 2, 3, 4), grad_uvw if move else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -58,9 +59,8 @@ def read_header(path: str | Path) -> dict[str, Any]:
         with safe_open(path, framework="pt") as handle:
             metadata = handle.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise FullheadError(
-            f"{path} is not a safetensors file ({error}); an original .pkl is turned into one by: fullhead convert {path} out.safetensors"
-        ) from None
+        hint = f"; turn an original into one by: fullhead convert {path} model.safetensors" if path.suffix == ".pkl" else ""
+        raise FullheadError(f"{path} is not a model file, which is a .safetensors ({error}){hint}") from None
     if KEY not in metadata:
         raise FullheadError(f"{path} is a safetensors file, but not a fullhead model (its header has no '{KEY}' entry)")
     return json.loads(metadata[KEY])
@@ -130,6 +130,7 @@ def from_hub(repo_id: str) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # its retries; we say in one line what came of them
     try:
         return Path(hf_hub_download(repo_id, "model.safetensors"))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:

@@ -1,8 +1,8 @@
 """What applications may assume of a head model, and the values that pass between them.
 
-    latents = model.sample_latents(4, generator)     which head
-    head = model.decode(latents)                     the expensive part, once
-    render = model.render(head, cameras)             as often as wanted
+latents = model.sample_latents(4, generator)     which head
+head = model.decode(latents)                     the expensive part, once
+render = model.render(head, cameras)             as often as wanted
 """
 
 from __future__ import annotations

@@ -100,15 +100,10 @@ class PanoHead(nn.Module):
 
     def style(self, z: Tensor, cameras: Cameras | None = None) -> Tensor:
         """w [B, w_dim] of z [B, z_dim], conditioned on one camera per head; None is the frontal one."""
-        if cameras is None:
-            label = labels_from_cameras(orbit(0.0)).to(z).expand(len(z), -1)
-        else:
-            label = labels_from_cameras(cameras)
+        label = labels_from_cameras(orbit(0.0) if cameras is None else cameras).to(z).expand(len(z), -1)
         return self.backbone.mapping(z, label if self.config.conditioned else torch.zeros_like(label))
 
-    def latents(
-        self, z: Tensor, truncation: float = 1.0, cutoff: int | None = None, cameras: Cameras | None = None
-    ) -> Latents:
+    def latents(self, z: Tensor, truncation: float = 1.0, cutoff: int | None = None, cameras: Cameras | None = None) -> Latents:
         """Styles of z [B, z_dim] for every layer, the first `cutoff` of them (None: all) truncated towards the mean."""
         w = self.style(z, cameras)
         cutoff = self.num_ws if cutoff is None else cutoff
@@ -128,9 +123,7 @@ class PanoHead(nn.Module):
 
     # -- heads
 
-    def decode(
-        self, latents: Latents, *, background: bool = True, generator: torch.Generator | None = None
-    ) -> Head:
+    def decode(self, latents: Latents, *, background: bool = True, generator: torch.Generator | None = None) -> Head:
         """Planes of the heads and, with `background`, features of what stands behind them: the expensive part."""
         ws = latents.w
         image = self.backbone.synthesis(ws, generator=generator, dtype=self.precision)
@@ -206,5 +199,3 @@ class PanoHead(nn.Module):
         c2w = cameras.c2w.clone()
         c2w[:, :3, 3] = c2w[:, :3, 3] + shift
         return replace(cameras, c2w=c2w), shift
-
-

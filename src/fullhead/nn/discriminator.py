@@ -110,5 +110,3 @@ class Discriminator(nn.Module):
         x = self.b4(x.float())
         condition = self.mapping(None, label)
         return (x * condition).sum(dim=1, keepdim=True) / math.sqrt(condition.shape[1])
-
-

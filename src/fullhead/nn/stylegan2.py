@@ -160,4 +160,3 @@ class Backbone(nn.Module):
         super().__init__()
         self.synthesis = synthesis
         self.mapping = mapping
-

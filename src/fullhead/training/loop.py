@@ -47,7 +47,7 @@ class LoopConfig:
 
 @dataclass
 class Clock:
-    """What time it is in a run, and its randomness: `generator` is the same in all processes, `rank_generator` each one's own."""
+    """What time it is in a run, and its randomness: `generator` is common to all processes, `rank_generator` each one's own."""
 
     images_seen: int
     batch: int

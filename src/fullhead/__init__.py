@@ -1,0 +1,66 @@
+"""360-degree human heads in 3D: generate, fit to a photo, animate, export.
+
+    import fullhead
+
+    model = fullhead.load("panohead-demo")
+    head = model.decode(model.seed_latents([7]))
+    image = model.render(head, fullhead.orbit(yaw=0.5)).image  # [1, 3, H, W] in [-1, 1]
+    fullhead.save_mesh(fullhead.extract_mesh(model, head), "head.glb")
+
+Names are imported when they are first used, so that `import fullhead` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fullhead.apps.invert import invert_photo as invert_photo
+    from fullhead.apps.mesh import extract_mesh as extract_mesh
+    from fullhead.apps.mesh import save_mesh as save_mesh
+    from fullhead.apps.orbit import save_video as save_video
+    from fullhead.apps.orbit import turntable_cameras as turntable_cameras
+    from fullhead.apps.sheet import sheet as sheet
+    from fullhead.convert.panohead import convert as convert
+    from fullhead.core.cameras import Cameras as Cameras
+    from fullhead.core.cameras import orbit as orbit
+    from fullhead.core.errors import FullheadError as FullheadError
+    from fullhead.core.images import read_image as read_image
+    from fullhead.core.images import save_image as save_image
+    from fullhead.models.checkpoint import load as load
+    from fullhead.models.checkpoint import save as save
+    from fullhead.models.head import Latents as Latents
+    from fullhead.synth.photos import write_photos as write_photos
+
+_HOMES = {
+    "Cameras": "core.cameras",
+    "FullheadError": "core.errors",
+    "Latents": "models.head",
+    "convert": "convert.panohead",
+    "extract_mesh": "apps.mesh",
+    "invert_photo": "apps.invert",
+    "load": "models.checkpoint",
+    "orbit": "core.cameras",
+    "read_image": "core.images",
+    "save": "models.checkpoint",
+    "save_image": "core.images",
+    "save_mesh": "apps.mesh",
+    "save_video": "apps.orbit",
+    "sheet": "apps.sheet",
+    "turntable_cameras": "apps.orbit",
+    "write_photos": "synth.photos",
+}
+
+__version__ = "0.1.0"
+__all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"fullhead has no {name!r}; it has {', '.join(_HOMES)}")
+    return getattr(import_module(f"fullhead.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,125 @@
+"""`fullhead demo`: what the library does, as one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fullhead.commands.options import tracked
+
+if TYPE_CHECKING:
+    from fullhead.apps.page import Section
+    from fullhead.models.panohead import PanoHead
+
+HEADS = YAWS = 8
+FRAMES = 72
+TRUNCATION = 0.7
+SHOWN = 128  # pixels a picture; smaller models are enlarged
+MESH_SEED = 1
+FIT_STEPS, PIVOT_STEPS = 150, 80  # of the photo: a short fit
+
+
+def demo(out: Path = Path("out/demo"), model: str = "panohead-demo") -> None:
+    """Make a sheet of heads, a turntable, a mesh and a fit to a photo, and a page that shows them: OUT/index.html.
+
+    Args:
+        out: Folder of the results; files of an earlier demo are replaced.
+        model: A shipped model's name, a .safetensors file, or a Hugging Face hub id.
+    """
+    from fullhead.apps.page import write_page
+    from fullhead.models.checkpoint import load
+
+    generator = load(model)
+    sections = [heads(generator, out), turntable(generator, out), mesh(generator, out), photo(generator, out)]
+    page = write_page(
+        out, "fullhead", sections, f"360-degree heads by {model}, computed on this machine. None of these people exists."
+    )
+    print(f"open {page}")
+
+
+def heads(model: PanoHead, out: Path) -> Section:
+    """The sheet of seeds and yaws."""
+    import math
+    import time
+
+    from fullhead.apps.page import Medium, Section
+    from fullhead.apps.sheet import sheet_rows
+    from fullhead.commands.options import HeadOptions
+    from fullhead.core.images import contact_sheet, save_image
+
+    start = time.perf_counter()
+    yaws = [i * 2 * math.pi / YAWS for i in range(YAWS)]
+    latents = model.seed_latents(list(range(HEADS)), TRUNCATION)
+    rows = list(tracked(sheet_rows(model, latents, yaws, show=HeadOptions(size=SHOWN).show()), "heads", HEADS))
+    seconds = time.perf_counter() - start
+    save_image(contact_sheet(rows), out / "heads.png")
+    return Section(
+        "Heads",
+        f"{HEADS} seeds, each turned once around.",
+        {"pictures a second": f"{HEADS * YAWS / seconds:.1f}", "pixels": f"{model.config.image_size}"},
+        [Medium(out / "heads.png")],
+    )
+
+
+def turntable(model: PanoHead, out: Path) -> Section:
+    """Films of one head turning, and of heads that flow into each other."""
+    from fullhead.apps.orbit import interpolate, orbit, save_video, turntable_cameras
+    from fullhead.apps.page import Medium, Section
+    from fullhead.commands.options import HeadOptions
+    from fullhead.core.errors import FullheadError
+
+    show = HeadOptions(size=2 * SHOWN).show()
+    latents = model.seed_latents(list(range(HEADS)), TRUNCATION)
+    turning = orbit(model, model.decode(latents[MESH_SEED]), turntable_cameras(FRAMES), show=show)
+    frames = list(tracked(turning, "turntable", FRAMES))
+    flowing = interpolate(model, latents, turntable_cameras(FRAMES), show=show)
+    media = [
+        Medium(save_video(frames, out / "turntable.webp", 24), f"Seed {MESH_SEED}, all around"),
+        Medium(save_video(tracked(flowing, "interpolation", FRAMES), out / "interpolate.webp", 24), "From seed to seed"),
+    ]
+    try:
+        save_video(frames, out / "turntable.mp4", 24)
+    except FullheadError:  # the extra `video` is not installed; the WebP shows the same
+        pass
+    return Section("All around", media=media)
+
+
+def mesh(model: PanoHead, out: Path) -> Section:
+    """A coloured mesh."""
+    import time
+
+    from fullhead.apps.mesh import extract_mesh, save_mesh
+    from fullhead.apps.page import Medium, Section
+
+    start = time.perf_counter()
+    head = model.decode(model.seed_latents([MESH_SEED], TRUNCATION), background=False)
+    found = extract_mesh(model, head, resolution=256)
+    save_mesh(found, out / "head.glb")
+    seconds = time.perf_counter() - start
+    return Section(
+        "A mesh",
+        "Closed, in metres, upright; drag to turn it. head.glb opens in Blender, Unity and a browser.",
+        {"vertices": f"{len(found.vertices)}", "faces": f"{len(found.faces)}", "seconds": f"{seconds:.1f}"},
+        [Medium(out / "head.glb", f"Seed {MESH_SEED}")],
+    )
+
+
+def photo(model: PanoHead, out: Path) -> Section:
+    """A short fit to the portrait of Eileen Collins that comes with scikit-image (NASA, public domain)."""
+    from skimage.data import astronaut
+
+    from fullhead.apps.invert import fit_sheet, invert_photo
+    from fullhead.apps.page import Medium, Section
+    from fullhead.core.images import save_image
+
+    steps = iter(tracked(range(FIT_STEPS + PIVOT_STEPS), "fit to a photo", FIT_STEPS + PIVOT_STEPS))
+    aligned, fitted = invert_photo(
+        astronaut(), model, steps=FIT_STEPS, pivot_steps=PIVOT_STEPS, on_step=lambda *_: next(steps, None)
+    )
+    save_image(fit_sheet(aligned, fitted), out / "fit.png")
+    return Section(
+        "A photo",
+        "The portrait of Eileen Collins (NASA) that comes with scikit-image: photo, fit, and the fitted head from eight sides.",
+        {"PSNR": f"{fitted.psnr:.1f} dB", "seconds": f"{fitted.seconds:.0f}"},
+        [Medium(out / "fit.png")],
+    )
