@@ -114,10 +114,16 @@ def test_another_projects_safetensors_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04cos\nsystem\n", b"\xff" * 200])
-def test_a_file_that_is_no_safetensors_is_refused_with_a_hint(tmp_path: Path, content: bytes):
+def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path, content: bytes):
     (tmp_path / "a.safetensors").write_bytes(content)
-    with pytest.raises(FullheadError, match="fullhead convert"):
+    with pytest.raises(FullheadError, match="not a model file"):
         load_file(tmp_path / "a.safetensors")
+
+
+def test_an_originals_pickle_is_refused_and_converting_is_offered(tmp_path: Path):
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x04cos\nsystem\n")
+    with pytest.raises(FullheadError, match="fullhead convert"):
+        load_file(tmp_path / "a.pkl")
 
 
 def test_a_truncated_file_is_refused(model: PanoHead, tmp_path: Path):

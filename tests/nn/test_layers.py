@@ -79,12 +79,48 @@ def test_one_image_and_many_images_take_different_paths_to_the_same_picture(gene
             )
 
 
-def test_a_modulated_convolution_scales_its_input_channels(generator: torch.Generator):
-    x, w = torch.randn(2, 4, 6, 6, generator=generator), torch.randn(3, 4, 3, 3, generator=generator)
-    style = torch.randn(2, 4, generator=generator)
-    for i in range(2):
-        expected = F.conv2d(x[i : i + 1], w * style[i, None, :, None, None], padding=1)
-        torch.testing.assert_close(modulated_conv(x, w, style)[i : i + 1], expected, atol=1e-5, rtol=1e-4)
+@pytest.mark.parametrize("images", [1, 2])
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("up", [False, True])
+def test_a_modulated_convolution_scales_channels_and_adds_a_bias(
+    generator: torch.Generator, images: int, scaled: bool, up: bool
+):
+    x, w = torch.randn(images, 4, 6, 6, generator=generator), torch.randn(3, 4, 3, 3, generator=generator)
+    style, bias = torch.randn(images, 4, generator=generator), torch.randn(3, generator=generator)
+    scale = torch.randn(images, 3, generator=generator) if scaled else None
+    before = x.clone()
+    ours = modulated_conv(x, w, bias, style, scale=scale, up=up)
+    assert torch.equal(x, before)
+    for i in range(images):
+        weight = w * style[i, None, :, None, None]
+        weight = weight if scale is None else weight * scale[i, :, None, None, None]
+        if up:  # a true convolution of the zero-inserted image, then the binomial filter
+            expected = blur(4 * F.conv_transpose2d(x[i : i + 1], weight.transpose(0, 1), stride=2), 1)
+        else:
+            expected = F.conv2d(x[i : i + 1], weight, padding=1)
+        torch.testing.assert_close(ours[i : i + 1], expected + bias[:, None, None], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("images", [1, 3])
+def test_the_gradients_of_a_synthesis_layer_are_those_of_its_plain_formula(generator: torch.Generator, images: int):
+    """Nothing that the backward pass needs is overwritten on the way."""
+    layer = SynthesisLayer(4, 3, 8, 6, clamp=4.0)
+    layer.noise_strength.data.fill_(0.5)
+    layer.bias.data.copy_(torch.randn(3, generator=generator))
+    x = torch.randn(images, 4, 6, 6, generator=generator, requires_grad=True)
+    w = torch.randn(images, 8, generator=generator, requires_grad=True)
+    style = layer.affine(w)
+    weight = layer.weight[None] * style[:, None, :, None, None]  # [B, O, I, 3, 3]
+    weight = weight * (weight.square().sum(dim=(2, 3, 4), keepdim=True) + 1e-8).rsqrt()
+    y = torch.cat([F.conv2d(a[None], k, padding=1) for a, k in zip(x, weight, strict=True)])
+    y = y + layer.noise_strength * layer.noise_const + layer.bias[None, :, None, None]
+    plain = (F.leaky_relu(y, 0.2) * math.sqrt(2)).clamp(-4, 4)
+    learned = [x, w, *layer.parameters()]
+    direction = torch.randn(plain.shape, generator=generator)
+    theirs = torch.autograd.grad(plain, learned, direction, retain_graph=True)
+    ours = torch.autograd.grad(layer(x, w, layer.noise_const), learned, direction)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
 
 
 def test_demodulated_weights_have_unit_norm(generator: torch.Generator):
@@ -102,8 +138,8 @@ def test_a_synthesis_layer_is_convolution_noise_bias_and_leaky_relu_in_this_orde
         layer.bias.copy_(torch.randn(3, generator=generator))
         x, w = torch.randn(2, 4, 6, 6, generator=generator), torch.randn(2, 8, generator=generator)
         style = layer.affine(w)
-        y = modulated_conv(x, layer.weight, style) * demodulation(layer.weight, style)[:, :, None, None]
-        y = y + 0.5 * layer.noise_const + layer.bias[None, :, None, None]
+        y = modulated_conv(x, layer.weight, layer.bias, style, scale=demodulation(layer.weight, style))
+        y = y + 0.5 * layer.noise_const
         expected = (F.leaky_relu(y, 0.2) * math.sqrt(2)).clamp(-1, 1)
         torch.testing.assert_close(layer(x, w, layer.noise_const), expected, atol=1e-5, rtol=1e-4)
 

@@ -13,7 +13,7 @@ from fullhead.heads.fields import Decoder, DecoderConfig
 from fullhead.nn.discriminator import batch_deviation
 from fullhead.nn.layers import Conv, demodulation, downsample, modulated_conv, normalised, upsample
 from fullhead.nn.stylegan2 import Mapping
-from fullhead.training.panohead import blurred
+from fullhead.training.panohead import blurred, camera_penalty
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +95,13 @@ def test_resampling_agrees(ops: dict[str, Tensor]):
 
 def test_modulated_convolutions_agree(ops: dict[str, Tensor]):
     x, w, style = ops["x"], ops["w"], ops["styles"]
-    demodulated = modulated_conv(x, w, style) * demodulation(w, style)[:, :, None, None]
+    none, scale = torch.zeros(5), demodulation(w, style)
+    demodulated = modulated_conv(x, w, none, style, scale=scale)
     assert_close(demodulated, ops["modconv"], 1e-5)
     assert_close(demodulated, ops["modconv_nonfused"], 1e-5)
-    up = modulated_conv(x, w, style, up=True) * demodulation(w, style)[:, :, None, None] + ops["noise32"]
+    up = modulated_conv(x, w, none, style, scale=scale, up=True) + ops["noise32"]
     assert_close(up, ops["modconv_up2_noise"], 1e-5)
-    assert_close(modulated_conv(x, w[:, :, 1:2, 1:2], style), ops["modconv_nodemod_1x1"], 1e-5)
+    assert_close(modulated_conv(x, w[:, :, 1:2, 1:2], none, style), ops["modconv_nodemod_1x1"], 1e-5)
 
 
 def test_small_operations_agree(ops: dict[str, Tensor]):
@@ -137,3 +138,15 @@ def test_halving_convolutions_and_the_blur_agree(ops: dict[str, Tensor]):
         with torch.no_grad():
             assert_close(conv(x), ops[expected], 1e-5)
     assert_close(blurred(x, 1.7), ops["blur_sigma1.7"], 1e-6)
+
+
+def test_the_camera_loss_and_its_running_mean_agree():
+    """The published code squares the batch's mean correction; its weight is 10."""
+    numbers = golden("camera_loss")
+    mapping = Mapping(64, 25, 3, lr_multiplier=1.0, last_leaky=False)
+    mapping.load_state_dict({k.removeprefix("state."): v for k, v in numbers.items() if k.startswith("state.")})
+    with torch.no_grad():
+        shift = mapping(numbers["z"], numbers["c"])
+    assert_close(10 * camera_penalty(shift, mean_first=True)[None], numbers["loss"], 1e-6)
+    mapping.track_average(shift)
+    assert_close(mapping.w_avg, numbers["w_avg_after"], 1e-6)

@@ -14,7 +14,9 @@ from fullhead.training.loop import Clock
 from fullhead.training.panohead import PanoHeadTask, blurred, camera_penalty, faded
 from fullhead.training.presets import RUNS
 
-TINY = replace(RUNS["panohead-tiny"].task, noise=False)
+PRESET = RUNS["panohead-tiny"].task
+MARCH = replace(PRESET.generator.march, coarse=6, fine=6)
+TINY = replace(PRESET, noise=False, generator=replace(PRESET.generator, march=MARCH))
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from fullhead.training.loop import NON_FINITE_IN_A_ROW, Clock, LoopConfig, Phase
 from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig
 from fullhead.training.presets import RUNS
 
-TINY = RUNS["panohead-tiny"].task
+PRESET = RUNS["panohead-tiny"].task
+TINY = replace(PRESET, generator=replace(PRESET.generator, march=replace(PRESET.generator.march, coarse=6, fine=6)))
 
 
 class QuickTask(PanoHeadTask):
@@ -36,9 +37,9 @@ def task(photos: Path, seed: int, config: PanoHeadTaskConfig = TINY) -> QuickTas
 
 def test_a_resumed_run_continues_the_same_curve(photos: Path, tmp_path: Path):
     config = replace(TINY, r1_every=2, density_weight=0.1, density_every=2)
-    whole = LoopConfig(batch=4, images=16, log_every=4)
+    whole = LoopConfig(batch=2, images=8, log_every=2)
     train(task(photos, 0, config), tmp_path / "whole", whole)
-    train(task(photos, 0, config), tmp_path / "halves", replace(whole, images=8))
+    train(task(photos, 0, config), tmp_path / "halves", replace(whole, images=4))
     train(task(photos, 1, config), tmp_path / "halves", whole)  # other first weights: all must come from the file
     a, b = (load_file(tmp_path / name / "state.safetensors") for name in ("whole", "halves"))
     assert a.keys() == b.keys()
