@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,10 +78,8 @@ def turntable(model: PanoHead, out: Path) -> Section:
         Medium(save_video(frames, out / "turntable.webp", 24), f"Seed {MESH_SEED}, all around"),
         Medium(save_video(tracked(flowing, "interpolation", FRAMES), out / "interpolate.webp", 24), "From seed to seed"),
     ]
-    try:
+    with suppress(FullheadError):  # without the extra `video` the WebP has to do
         save_video(frames, out / "turntable.mp4", 24)
-    except FullheadError:  # the extra `video` is not installed; the WebP shows the same
-        pass
     return Section("All around", media=media)
 
 
@@ -106,16 +105,20 @@ def mesh(model: PanoHead, out: Path) -> Section:
 
 def photo(model: PanoHead, out: Path) -> Section:
     """A short fit to the portrait of Eileen Collins that comes with scikit-image (NASA, public domain)."""
+    from rich.progress import Progress
     from skimage.data import astronaut
 
     from fullhead.apps.invert import fit_sheet, invert_photo
     from fullhead.apps.page import Medium, Section
     from fullhead.core.images import save_image
 
-    steps = iter(tracked(range(FIT_STEPS + PIVOT_STEPS), "fit to a photo", FIT_STEPS + PIVOT_STEPS))
-    aligned, fitted = invert_photo(
-        astronaut(), model, steps=FIT_STEPS, pivot_steps=PIVOT_STEPS, on_step=lambda *_: next(steps, None)
-    )
+    with Progress(transient=True) as progress:
+        bar = progress.add_task("fit to a photo", total=FIT_STEPS + PIVOT_STEPS)
+
+        def on_step(stage: str, step: int, due: int, loss: float) -> None:
+            progress.advance(bar)
+
+        aligned, fitted = invert_photo(astronaut(), model, steps=FIT_STEPS, pivot_steps=PIVOT_STEPS, on_step=on_step)
     save_image(fit_sheet(aligned, fitted), out / "fit.png")
     return Section(
         "A photo",

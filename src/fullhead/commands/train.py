@@ -18,7 +18,8 @@ def train(
     """Train a model on a set of photos (as `fullhead synth` writes), or go on with a run.
 
     The run's folder gets config.json, log.jsonl, previews/, state.safetensors (all that going on needs), and at the end or on
-    Ctrl-C model.safetensors and discriminator.safetensors. Several processes: torchrun --nproc-per-node 2 -m fullhead.cli train ...
+    Ctrl-C model.safetensors and discriminator.safetensors. Several processes: torchrun --nproc-per-node 2 -m fullhead.cli train
+    and the same options; each process should have its own core (OMP_NUM_THREADS=1).
 
     Args:
         preset: A run by name; `fullhead presets` lists them.

@@ -79,11 +79,10 @@ def orbit(
     target: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Cameras:
     """Cameras on a sphere of `radius` about the origin that look at `target`; yaw, pitch in radians, broadcast to [V]."""
-    yaw, pitch = torch.broadcast_tensors(torch.atleast_1d(torch.as_tensor(yaw)), torch.atleast_1d(torch.as_tensor(pitch)))
-    yaw, pitch = yaw.double(), pitch.double()
-    origins = radius * torch.stack([yaw.sin() * pitch.cos(), pitch.sin(), yaw.cos() * pitch.cos()], dim=-1)
+    h, v = torch.broadcast_tensors(*(torch.atleast_1d(torch.as_tensor(x, dtype=torch.float64)) for x in (yaw, pitch)))
+    origins = radius * torch.stack([h.sin() * v.cos(), v.sin(), h.cos() * v.cos()], dim=-1)
     c2w = look_at(origins, torch.tensor(target, dtype=torch.float64).expand_as(origins)).float()
-    return Cameras(c2w, intrinsics(focal, (len(yaw),)))
+    return Cameras(c2w, intrinsics(focal, (len(h),)))
 
 
 def yaw_pitch(cameras: Cameras) -> tuple[Tensor, Tensor]:

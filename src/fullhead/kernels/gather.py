@@ -17,7 +17,7 @@ from fullhead.core.grids import sample_planes
 
 
 @njit(cache=True, inline="always")
-def _cells(x: float, size: int) -> tuple[int, int, float, float]:
+def _cells(x: float, size: int) -> tuple[int, int, Any, Any]:
     """The two cells about a coordinate in [-1, 1] and their weights: cell centres are inset by half a cell, and a cell
     outside has no weight (its index is moved inside)."""
     position = (x + np.float32(1)) * np.float32(0.5) * size - np.float32(0.5)
@@ -30,7 +30,7 @@ def _cells(x: float, size: int) -> tuple[int, int, float, float]:
 
 
 @njit(cache=True, inline="always")
-def _slopes(x: float, size: int) -> tuple[float, float]:
+def _slopes(x: float, size: int) -> tuple[Any, Any]:
     """How the two weights change, in cells: -1 and 1, or 0 for a cell outside."""
     low = int(np.floor((x + np.float32(1)) * np.float32(0.5) * size - np.float32(0.5)))
     return np.float32(-1 if 0 <= low < size else 0), np.float32(1 if 0 <= low + 1 < size else 0)

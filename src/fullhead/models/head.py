@@ -72,7 +72,10 @@ class Render:
 class HeadModel(Protocol):
     """A family's model, as applications see it. B heads, V views; one camera per head."""
 
-    box_size: float  # side of the cube about the origin that holds the head, in world units
+    @property
+    def box_size(self) -> float:
+        """Side of the cube about the origin that holds the head, in world units."""
+        ...
 
     def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Latents: ...
 

@@ -26,7 +26,7 @@ from fullhead.nn.stylegan2 import Backbone, Mapping, Synthesis
 from fullhead.nn.superres import Superres, SuperresConfig, resized
 
 LABEL = 25  # numbers in a camera label: c2w and K
-FIRST_SHIFT = 0.01  # scale of the camera corrections of an untrained model
+FIRST_SHIFT = 0.01  # scale of the camera corrections of an untrained model: training starts near the given cameras
 LEAST_OPACITY = 0.05  # rays stopped less than this fade out when a head is rendered alone
 MASK_MARGIN = 0.001  # the opacity is widened by this on both sides, as the published discriminators saw it
 
@@ -85,8 +85,7 @@ class PanoHead(nn.Module):
                 channel_max=config.channel_max,
             )
         if config.camera_adaptation:
-            self.t_mapping = Mapping(config.z_dim, LABEL, 3, lr_multiplier=1.0, last_leaky=False)
-            self.t_mapping.fc1.weight.data.mul_(FIRST_SHIFT)  # training starts near the given cameras
+            self.t_mapping = Mapping(config.z_dim, LABEL, 3, lr_multiplier=1.0, last_leaky=False, last_scale=FIRST_SHIFT)
 
     @property
     def box_size(self) -> float:

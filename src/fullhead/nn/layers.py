@@ -81,21 +81,21 @@ def modulated_conv(
     x [B, I, H, W], weight [O, I, k, k], bias [O], style [B, I], scale [B, O]. Returns [B, O, H, W], or [B, O, 2H, 2W] with
     `up`, in a tensor of its own. One image: style and scale go into the weights. Several: into the input and the output.
     """
-    one, bias = len(x) == 1, bias.to(x.dtype)
-    if one:
+    bias = bias.to(x.dtype)
+    if len(x) == 1:
         weight = weight * style[0, None, :, None, None]
         weight = weight if scale is None else weight * scale[0, :, None, None, None]
+        scale = None
     else:
         x = x * style[:, :, None, None].to(x.dtype)
     weight = weight.to(x.dtype)
-    later = up or not (one or scale is None)  # whether the bias waits until after the blur or the scale
     if up:
         x = blur(F.conv_transpose2d(x, 4 * weight.transpose(0, 1), stride=2), 1)
     else:
-        x = F.conv2d(x, weight, None if later else bias, padding=weight.shape[-1] // 2)
-    if later and (one or scale is None):
-        return x.add_(bias[:, None, None])
-    return torch.addcmul(bias[:, None, None], x, scale[:, :, None, None].to(x.dtype)) if later else x
+        x = F.conv2d(x, weight, bias if scale is None else None, padding=weight.shape[-1] // 2)
+    if scale is not None:
+        return torch.addcmul(bias[:, None, None], x, scale[:, :, None, None].to(x.dtype))
+    return x.add_(bias[:, None, None]) if up else x
 
 
 def demodulation(weight: Tensor, style: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ class Mapping(nn.Module):
         layers: int = 2,
         lr_multiplier: float = 0.01,
         last_leaky: bool = True,
+        last_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.z_dim, self.layers = z_dim, layers
@@ -35,7 +36,10 @@ class Mapping(nn.Module):
         for i in range(layers):
             inputs = z_dim + w_dim if i == 0 else w_dim
             leaky = last_leaky or i < layers - 1
-            setattr(self, f"fc{i}", FullyConnected(inputs, w_dim, lr_multiplier=lr_multiplier, leaky=leaky))
+            layer = FullyConnected(inputs, w_dim, lr_multiplier=lr_multiplier, leaky=leaky)
+            if i == layers - 1:
+                layer.weight.data.mul_(last_scale)
+            setattr(self, f"fc{i}", layer)
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
     def forward(self, z: Tensor | None, label: Tensor) -> Tensor:
@@ -64,6 +68,8 @@ def channels_at(size: int, base: int, most: int) -> int:
 
 class SynthesisBlock(nn.Module):
     """Two modulated convolutions and a layer that adds to the running image, all at one size."""
+
+    const: nn.Parameter  # of the first block
 
     def __init__(
         self,
@@ -118,6 +124,8 @@ def layer_noise(layer: SynthesisLayer, batch: int, noise: bool, generator: torch
 class Synthesis(nn.Module):
     """Styles to an image of `image_channels` at `size` pixels, by a skip pyramid from 4 x 4 on."""
 
+    b4: SynthesisBlock
+
     def __init__(
         self, w_dim: int, size: int, image_channels: int, *, channel_base: int = 32768, channel_max: int = 512
     ) -> None:
@@ -141,8 +149,7 @@ class Synthesis(nn.Module):
 
         A block's last style is also the next block's first.
         """
-        const: Tensor = self.b4.const
-        x = const.to(dtype).expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.b4.const.to(dtype).expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         image = None
         start = 0
         for size in self.sizes:
