@@ -20,7 +20,13 @@ from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig
 from fullhead.training.presets import RUNS
 
 PRESET = RUNS["panohead-tiny"].task
-TINY = replace(PRESET, generator=replace(PRESET.generator, march=replace(PRESET.generator.march, coarse=6, fine=6)))
+GENERATOR = replace(
+    PRESET.generator,
+    neural_size=12,
+    planes=replace(PRESET.generator.planes, size=16),
+    march=replace(PRESET.generator.march, coarse=6, fine=6),
+)
+TINY = replace(PRESET, generator=GENERATOR, neural_size_start=12)
 
 
 class QuickTask(PanoHeadTask):
@@ -36,10 +42,10 @@ def task(photos: Path, seed: int, config: PanoHeadTaskConfig = TINY) -> QuickTas
 
 
 def test_a_resumed_run_continues_the_same_curve(photos: Path, tmp_path: Path):
-    config = replace(TINY, r1_every=2, density_weight=0.1, density_every=2)
-    whole = LoopConfig(batch=2, images=8, log_every=2)
+    config = replace(TINY, r1_every=1, density_weight=0.1, density_every=1)
+    whole = LoopConfig(batch=2, images=4, log_every=2)
     train(task(photos, 0, config), tmp_path / "whole", whole)
-    train(task(photos, 0, config), tmp_path / "halves", replace(whole, images=4))
+    train(task(photos, 0, config), tmp_path / "halves", replace(whole, images=2))
     train(task(photos, 1, config), tmp_path / "halves", whole)  # other first weights: all must come from the file
     a, b = (load_file(tmp_path / name / "state.safetensors") for name in ("whole", "halves"))
     assert a.keys() == b.keys()
