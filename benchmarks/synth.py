@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import resource
 import subprocess
@@ -59,6 +60,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=160, help="photos of each size")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
+    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None  # others at work make the wall times worse
     measure(SIZES[0], VIEWS, 1)  # compile
     figures = {str(size): measure(size, options.images, options.workers) for size in SIZES}
     commit = subprocess.run(
@@ -73,6 +75,7 @@ def main() -> None:
             **{name: version(name) for name in ("numpy", "scipy", "numba", "torch")},
         },
         "commit": commit.stdout.strip() or None,
+        "load_average_at_start": load,
         "views_per_head": VIEWS,
         "workers": options.workers,
         "figures_by_size": figures,

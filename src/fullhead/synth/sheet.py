@@ -54,7 +54,7 @@ def truth_row(studio: Studio, subject: Subject, size: int, yaw: float) -> NDArra
     camera = orbit(yaw)
     photo = take_photo(_lit(studio, subject, size), camera, size)
     seen = photo.alpha[..., None] > 0
-    near = np.clip((RADIUS + 0.45 - photo.depth[..., None]) / 0.9, 0, 1) * seen
+    near = np.clip((RADIUS + 0.25 - photo.depth[..., None]) / 0.5, 0.1, 1) * seen
     normal = (photo.normal @ camera.c2w[0, :3, :3].numpy() * np.array([1, -1, -1]) + 1) / 2 * seen
     palette = stream(5, "palette").uniform(0.15, 1, (256, 3)) * (np.arange(256) > 0)[:, None]
     pictures = [np.repeat(photo.alpha[..., None], 3, 2), np.repeat(near, 3, 2), normal, palette[photo.label]]
