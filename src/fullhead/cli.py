@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 
 import tyro
@@ -25,6 +26,7 @@ COMMANDS = {f.__name__: f for f in (demo, sample, orbit, interpolate, mesh, inve
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command. A user's mistake prints one line and exits with 2; Ctrl-C exits with 130."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads: threads that spin starve a busy machine
     keep_memory()
     try:
         tyro.extras.subcommand_cli_from_dict(
