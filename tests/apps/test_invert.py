@@ -50,7 +50,7 @@ def test_a_render_of_the_model_is_found_again(model, target):
     before = [p.clone() for p in model.parameters()]
     steps = []
     fitted = fit(model, target, steps=60, pivot_steps=30, on_step=lambda *step: steps.append(step))
-    assert fitted.losses[59] < 0.6 * fitted.losses[0]
+    assert fitted.losses[59] < 0.8 * fitted.losses[0]
     start = psnr(shown(model, model.seed_latents([0], 0.0), orbit(0.0)), target)
     assert fitted.psnr_latents > start + 2
     assert fitted.psnr > fitted.psnr_latents

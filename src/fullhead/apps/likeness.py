@@ -10,10 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fullhead.apps.align import FACE_CENTRE, FACE_SIDE
+from fullhead.metrics.features import feature_distance, load_features
 
 FACE_GAIN = 3.0  # by how much more the pixels of the face count
 FACE_HEIGHT = 1.2  # of its ellipse, beside the width
-EDGES = 1.0  # weight of the edges beside the pixels'
+EDGES = 1.0  # weight of the edges beside the pixels
+FEATURES = 0.2  # weight of what the network of heads sees, which lies between 0 and 10
 SMALLEST = 8  # pixels of the last scale
 
 Unlikeness = Callable[[Tensor], Tensor]
@@ -25,9 +27,13 @@ def unlikeness(target: Tensor) -> Unlikeness:
     weights = 1 + (FACE_GAIN - 1) * face_area(target)
     weights = weights / weights.mean()
 
+    network = load_features().to(target.device)
+    seen = network(target)[0]
+
     def unlike(image: Tensor) -> Tensor:
         pixels = (weights * (image - target).square()).mean()
-        return pixels + EDGES * edge_distance(image, target)
+        features = feature_distance(network(image)[0], seen).mean()
+        return pixels + EDGES * edge_distance(image, target) + FEATURES * features
 
     return unlike
 
