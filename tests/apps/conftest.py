@@ -12,6 +12,7 @@ from fullhead.models.head import Head, Latents, Render
 class AnalyticHead:
     """w [B, 2, 3]: its first row is the colour of the hair in [-1, 1], the second one the background's. Counts its calls."""
 
+    metres_per_unit = 0.55
     box_size = 1.0
     size, raw, steps = 64, 32, 48
 

@@ -6,7 +6,6 @@ import torch
 import trimesh
 
 from fullhead.apps.mesh import (
-    METRES_PER_UNIT,
     blended_colours,
     check_mesh_path,
     colouring_cameras,
@@ -83,7 +82,7 @@ def test_a_saved_mesh_is_read_back_in_metres_with_its_colours(mesh, tmp_path, su
     read = trimesh.load(path, process=False, force="mesh", maintain_order=True)
     assert len(read.vertices) == len(mesh.vertices)
     np.testing.assert_array_equal(read.faces, mesh.faces)
-    np.testing.assert_allclose(read.vertices, mesh.vertices * METRES_PER_UNIT, atol=1e-6)
+    np.testing.assert_allclose(read.vertices, mesh.vertices * mesh.metres_per_unit, atol=1e-6)
     assert (read.vertex_normals * mesh.normals).sum(axis=-1).min() > 0.8
     if suffix != ".glb":  # glTF is linear, see test_glb
         np.testing.assert_allclose(read.visual.vertex_colors[:, :3].astype(int), mesh.colours, atol=1)

@@ -21,10 +21,6 @@ from fullhead.models.head import Head, HeadModel
 
 MESH_SUFFIXES = (".glb", ".ply", ".obj")
 
-METRES_PER_UNIT = 0.55
-"""World units to metres for export.  A grown head measures about 0.23 m from chin to crown (0.218 m for women, 0.232 m for
-men in the usual tables of body sizes); in the frame of PanoHead's cameras it spans about 0.42 of the box: 0.23 / 0.42."""
-
 HALF_DEPTH = 1 / 16
 """The default level: what stops half of the light within this part of the box's side is solid.  For a box of side 1 that is
 a density of ln 2 * 16 = 11; the scripts of EG3D and PanoHead cut at 10 before the softplus, 9 after it.  Lower values keep
@@ -39,12 +35,13 @@ POINT_WEIGHT = 0.01  # weight of the point colours in the blend: they fill what 
 @dataclass(frozen=True)
 class Mesh:
     """`vertices` [V, 3] in world units, `faces` [F, 3] counter-clockwise from outside, unit `normals` [V, 3], `colours`
-    [V, 3] uint8 sRGB; `queries`: how many densities were computed to find it."""
+    [V, 3] uint8 sRGB; `metres_per_unit`, by which files are scaled; `queries`: how many densities were computed to find it."""
 
     vertices: NDArray[np.float32]
     faces: NDArray[np.int32]
     normals: NDArray[np.float32]
     colours: NDArray[np.uint8]
+    metres_per_unit: float = 1.0
     queries: int = 0
 
 
@@ -91,7 +88,7 @@ def extract_mesh(
         facing = torch.from_numpy(normals).to(points)
         cameras = colouring_cameras() if views is None else views
         colours = blended_colours(model, head, points, facing, cameras, chunk)
-    return Mesh(surface.vertices, surface.faces, normals, _bytes(colours), surface.queries)
+    return Mesh(surface.vertices, surface.faces, normals, _bytes(colours), model.metres_per_unit, surface.queries)
 
 
 def colouring_cameras() -> Cameras:
@@ -157,11 +154,11 @@ def check_mesh_path(path: str | Path) -> Path:
     return path
 
 
-def save_mesh(mesh: Mesh, path: str | Path, metres_per_unit: float = METRES_PER_UNIT) -> Path:
+def save_mesh(mesh: Mesh, path: str | Path) -> Path:
     """Write a mesh, in metres, as .glb, .ply or .obj (the suffix of `path` chooses)."""
     path = check_mesh_path(path)
     write = {".glb": _save_glb, ".ply": _save_ply, ".obj": _save_obj}[path.suffix.lower()]
-    write(mesh, path, mesh.vertices * np.float32(metres_per_unit))
+    write(mesh, path, mesh.vertices * np.float32(mesh.metres_per_unit))
     return path
 
 

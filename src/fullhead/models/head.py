@@ -77,6 +77,11 @@ class HeadModel(Protocol):
         """Side of the cube about the origin that holds the head, in world units."""
         ...
 
+    @property
+    def metres_per_unit(self) -> float:
+        """Metres in a world unit, for export: what makes a grown head about 0.23 m high from chin to crown."""
+        ...
+
     def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Latents: ...
 
     def decode(self, latents: Latents, *, background: bool = True) -> Head:

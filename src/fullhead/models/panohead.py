@@ -50,6 +50,7 @@ class PanoHeadConfig:
     raw_colours: bool = True  # a layer makes the raw colours; without it they are the first three features (EG3D)
     camera_adaptation: bool = True  # a network corrects the camera's position [pano §3.4]
     conditioned: bool = True  # the mapping sees the camera; without it, zeros
+    metres_per_unit: float = 0.55  # a head of 0.23 m spans about 0.42 units in the frame of the published models
     parsing_classes: int = 0  # class probabilities rendered beside the image (SphereHead: 20)
 
 
@@ -90,6 +91,10 @@ class PanoHead(nn.Module):
     @property
     def box_size(self) -> float:
         return self.config.march.box_size
+
+    @property
+    def metres_per_unit(self) -> float:
+        return self.config.metres_per_unit
 
     @property
     def num_ws(self) -> int:
