@@ -52,7 +52,7 @@ def test_a_random_generator_is_far_from_photos_and_repeats(photos: Path):
     real = looks(network, photo_batches(kept, torch.arange(40)))
     torch.manual_seed(0)
     model = PanoHead(TINY).eval()
-    cameras = cameras_from_labels(kept.labels)
+    cameras = cameras_from_labels(kept.labels[kept.index])
 
     def generated() -> Looks:
         return looks(network, generated_batches(model, cameras, 0.7, torch.Generator().manual_seed(1), batch=16))
