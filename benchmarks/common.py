@@ -19,7 +19,9 @@ RESULTS = Path(__file__).parent / "results"
 def machine() -> str:
     """Processor and cores, as the system calls them."""
     info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line] if info.exists() else []
+    names = (
+        [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line] if info.exists() else []
+    )
     return f"{len(names) or '?'} x {names[0] if names else platform.processor() or platform.machine()}"
 
 

@@ -176,11 +176,12 @@ class PanoHead(nn.Module):
         return Render(image, raw, opacity * (1 + 2 * MASK_MARGIN) - MASK_MARGIN, depth, parsing)
 
     def density(self, head: Head, xyz: Tensor) -> Tensor:
-        """sigma [B, N, 1] of points xyz [B, N, 3]; 0 in the cropped space, as in renders."""
+        """sigma [B, N, 1] of points xyz [B, N, 3]; 0 in the cropped space, as in renders, and outside the box."""
         sigma = density_activation(self.point_values(head, xyz)[0])
+        seen = (xyz.abs() <= self.box_size / 2).all(dim=-1)
         if self.config.march.crop is not None:
-            sigma = sigma * inside_crop(xyz, self.box_size, self.config.march.crop)
-        return sigma[..., None]
+            seen &= inside_crop(xyz, self.box_size, self.config.march.crop)
+        return (sigma * seen)[..., None]
 
     def colour(self, head: Head, xyz: Tensor) -> Tensor:
         """RGB [B, N, 3] in [-1, 1] of points xyz [B, N, 3], before super-resolution."""

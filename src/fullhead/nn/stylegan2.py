@@ -56,9 +56,9 @@ class Mapping(nn.Module):
         return self.w_avg + truncation * (w - self.w_avg)
 
     @torch.no_grad()
-    def track_average(self, w: Tensor, beta: float = 0.998) -> None:
-        """Move the running mean towards the batch's."""
-        self.w_avg.copy_(w.detach().mean(dim=0).lerp(self.w_avg, beta))
+    def track_average(self, mean: Tensor, beta: float = 0.998) -> None:
+        """Move the running mean towards a batch's mean [w_dim]."""
+        self.w_avg.copy_(mean.lerp(self.w_avg, beta))
 
 
 def channels_at(size: int, base: int, most: int) -> int:

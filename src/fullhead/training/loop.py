@@ -101,6 +101,14 @@ def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def mean_over_processes(x: Tensor) -> Tensor:
+    """Mean of a value [...] over the processes, no gradient."""
+    x = x.detach().clone()
+    if world() > 1:
+        dist.all_reduce(x)
+    return x / world()
+
+
 def average_gradients(module: nn.Module) -> None:
     """Mean of each gradient over the processes."""
     if world() == 1:

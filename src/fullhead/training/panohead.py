@@ -17,7 +17,7 @@ from fullhead.models.head import Latents, Render
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
 from fullhead.nn.superres import resized
-from fullhead.training.loop import Clock, Phase, Terms
+from fullhead.training.loop import Clock, Phase, Terms, mean_over_processes
 
 PREVIEW_HEADS, PREVIEW_VIEWS = 8, 8
 
@@ -161,7 +161,7 @@ class PanoHeadTask:
         noise = clock.rank_generator if self.config.noise else None
         w = self.G.style(z, cameras_from_labels(seen))
         if track:
-            self.G.backbone.mapping.track_average(w)
+            self.G.backbone.mapping.track_average(mean_over_processes(w.mean(dim=0)))
         ws = w[:, None].expand(-1, self.G.num_ws, -1)
         behind = torch.where(swap_background, ws.roll(1, dims=0), ws)
         cameras: Cameras = cameras_from_labels(label)
@@ -169,7 +169,7 @@ class PanoHeadTask:
         if self.config.generator.camera_adaptation:
             cameras, shift = self.G.adapted(z, cameras)
             if track:
-                self.G.t_mapping.track_average(shift)
+                self.G.t_mapping.track_average(mean_over_processes(shift.mean(dim=0)))
         render = self.G.render(
             self.G.decode(Latents(ws, behind), generator=noise),
             cameras,

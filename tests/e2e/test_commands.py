@@ -1,0 +1,182 @@
+"""Every command, run as a user runs it: what it writes, and what it says when something is wrong."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+from safetensors import safe_open
+from skimage.data import astronaut
+
+from fullhead.cli import main
+from fullhead.models.checkpoint import load, read_header
+
+SMALL = ["--size", "32"]
+
+
+def run(*arguments: object) -> None:
+    main([str(argument) for argument in arguments])
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line on stderr of a command that must end with exit code 2."""
+    with pytest.raises(SystemExit) as stop:
+        run(*arguments)
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith("fullhead: ")
+    return said
+
+
+def test_sample_draws_a_sheet_with_a_row_per_seed_and_a_column_per_yaw(tmp_path: Path) -> None:
+    run("sample", "--seeds", "0-2", "--yaw", "0", "90", "--no-labels", "--out", tmp_path / "sheet.png", *SMALL)
+    width, height = Image.open(tmp_path / "sheet.png").size
+    assert (width, height) == (2 * 36 + 4, 3 * 36 + 4)
+
+
+def test_sample_into_a_folder_gives_transparent_pictures_of_single_heads(tmp_path: Path) -> None:
+    run("sample", "--seeds", "5", "--yaw", "0", "180", "--background", "transparent", "--out", tmp_path / "heads")
+    names = sorted(p.name for p in (tmp_path / "heads").iterdir())
+    assert names == ["seed0005_yaw+000.png", "seed0005_yaw+180.png"]
+    alpha = np.asarray(Image.open(tmp_path / "heads" / names[0]))[..., 3]
+    assert alpha[0, 0] < 60
+    assert alpha[32, 32] > 200
+
+
+def test_the_background_can_be_a_colour_a_picture_or_another_seed_s(tmp_path: Path) -> None:
+    Image.new("RGB", (50, 40), (0, 200, 0)).save(tmp_path / "green.png")
+    corners = {}
+    for name in ("white", str(tmp_path / "green.png")):
+        run("sample", "--seeds", "1", "--yaw", "0", "--background", name, "--out", tmp_path / "h")
+        corners[name] = np.asarray(Image.open(tmp_path / "h" / "seed0001_yaw+000.png"))[0, 0].astype(int)
+    assert corners["white"].min() > 180
+    assert corners[str(tmp_path / "green.png")].argmax() == 1
+    pictures = []
+    for seed in (2, 3):
+        run("sample", "--seeds", "1", "--yaw", "0", "--background-seed", seed, "--out", tmp_path / "b")
+        pictures.append(np.asarray(Image.open(tmp_path / "b" / "seed0001_yaw+000.png")).astype(int))
+    difference = np.abs(pictures[0] - pictures[1]).mean(axis=-1)
+    assert difference[:8].mean() > 2 * difference[24:40, 28:36].mean()  # the sky changes, the face much less
+
+
+def test_orbit_writes_a_film_that_loops(tmp_path: Path) -> None:
+    run("orbit", "--seeds", "3", "--frames", "6", "--out", tmp_path / "turn.webp", *SMALL)
+    film = Image.open(tmp_path / "turn.webp")
+    assert (film.n_frames, film.size, film.info["loop"]) == (6, (32, 32), 0)
+
+
+def test_interpolate_writes_a_film(tmp_path: Path) -> None:
+    run("interpolate", "--seeds", "0,4", "--frames", "5", "--motion", "swing", "--out", tmp_path / "flow.webp", *SMALL)
+    assert Image.open(tmp_path / "flow.webp").n_frames == 5
+
+
+def test_mesh_writes_a_closed_upright_mesh_in_metres(tmp_path: Path) -> None:
+    run("mesh", "--seeds", "0", "--resolution", "96", "--out", tmp_path / "head.glb")
+    mesh = trimesh.load(tmp_path / "head.glb", force="mesh")
+    assert mesh.is_watertight
+    assert 0.15 < mesh.extents[1] < 0.8
+
+
+def test_invert_writes_a_head_that_other_commands_take(tmp_path: Path) -> None:
+    Image.fromarray(astronaut()).save(tmp_path / "photo.jpg")
+    run("invert", tmp_path / "photo.jpg", "--out", tmp_path / "me", "--steps", "3", "--pivot-steps", "2")
+    assert {p.name for p in (tmp_path / "me").iterdir()} == {"head.safetensors", "photo.png", "fit.png"}
+    run("orbit", "--model", tmp_path / "me/head.safetensors", "--frames", "2", "--out", tmp_path / "me.webp")
+    with safe_open(tmp_path / "me/head.safetensors", framework="pt") as handle:
+        assert "latents.w" in handle.keys()  # noqa: SIM118
+
+
+def test_synth_then_train_then_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("synth", "--out", tmp_path / "set", "--images", "8", "--size", "64", "--views-per-head", "4", "--workers", "0")
+    settings = ["--set", "loop.images=12"]
+    run("train", "panohead-tiny", "--photos", tmp_path / "set", "--run", tmp_path / "run", *settings)
+    lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert lines[-1]["images_seen"] == 8
+    assert read_header(tmp_path / "run/model.safetensors")["about"]["images_seen"] == 12
+    settings = ["--set", "loop.images=16"]
+    run("train", "panohead-tiny", "--photos", tmp_path / "set", "--run", tmp_path / "run", *settings)
+    assert read_header(tmp_path / "run/model.safetensors")["about"]["images_seen"] == 16
+    run("sample", "--model", tmp_path / "run/model.safetensors", "--seeds", "0", "--out", tmp_path / "h.png")
+    assert "not of panohead-synth64" not in capsys.readouterr().err
+    assert "choose another folder" in refused(
+        capsys, "train", "panohead-synth64", "--photos", tmp_path / "set", "--run", tmp_path / "run"
+    )
+
+
+def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
+    run("presets", "panohead-synth64", "--set", "task.r1_gamma=7")
+    assert "r1_gamma = 7.0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["sample", "--model", "no-such-model"], "panohead-demo"),
+        (["sample", "--model", "missing.safetensors"], "no model file"),
+        (["sample", "--model", "PICTURE"], "not a model file"),
+        (["sample", "--model", "DISCRIMINATOR"], "where a 'panohead' is due"),
+        (["sample", "--seeds", "3-x"], "0-3,7"),
+        (["sample", "--seeds", "5-2"], "upwards"),
+        (["sample", "--background", "nosuchcolour"], "image file"),
+        (["sample", "--background", "missing.png"], "no image"),
+        (["sample", "--out", "heads.bmp"], ".png"),
+        (["orbit", "--out", "turn.gif"], ".webp"),
+        (["mesh", "--out", "head.stl"], ".glb"),
+        (["mesh", "--resolution", "4"], "16"),
+        (["interpolate", "--seeds", "3"], "two seeds"),
+        (["invert", "missing.jpg"], "missing.jpg"),
+        (["invert", "NOISE"], "--box"),
+        (["convert", "PICTURE", "out.safetensors"], "not"),
+        (["train", "nothing", "--photos", "a", "--run", "b"], "panohead-synth64"),
+        (["train", "panohead-tiny", "--photos", "a", "--run", "b"], "fullhead synth"),
+        (["train", "panohead-tiny", "--photos", "a", "--run", "b", "--set", "loop.nosuch=1"], "preview_every"),
+        (["train", "panohead-tiny", "--photos", "a", "--run", "b", "--set", "loop.batch=many"], "int"),
+        (["presets", "nothing"], "panohead-ffhq512"),
+        (["synth", "--out", "s", "--shard", "5"], "0/4"),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_what_to_do_and_leaves_nothing(
+    arguments: list[str], hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fullhead.models.checkpoint import model_file
+
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(inputs / "noise.png")
+    stand = {"PICTURE": inputs / "noise.png", "NOISE": inputs / "noise.png", "DISCRIMINATOR": model_file("panohead-demo-d")}
+    place = tmp_path / "place"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    assert hint in refused(capsys, *(stand.get(a, a) for a in arguments))
+    assert not [p for p in place.rglob("*") if p.is_file()]
+
+
+def test_a_disk_that_is_full_is_one_line_and_leaves_what_was_there(capsys: pytest.CaptureFixture[str]) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here")
+    assert "cannot write" in refused(capsys, "sample", "--seeds", "0", "--yaw", "0", "--out", "/dev/full/heads.png")
+
+
+def test_ctrl_c_stops_a_training_with_its_state_saved(tmp_path: Path, photos: Path) -> None:
+    command = [sys.executable, "-m", "fullhead.cli", "train", "panohead-tiny", "--photos", str(photos)]
+    command += ["--run", str(tmp_path / "run"), "--set", "loop.images=1000000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "run" / "log.jsonl"
+    deadline = time.monotonic() + 240
+    while not log.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert load(str(tmp_path / "run" / "model.safetensors")).config.channel_max == 16
+    assert not [p for p in (tmp_path / "run").rglob(".*")]
