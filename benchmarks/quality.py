@@ -6,16 +6,18 @@ A thousand images per truncation, four CPU minutes with panohead-demo.
 
 Writes benchmarks/results/quality.json; docs/metrics.md says what the figures mean. The photos are made first if the folder is
 not there: heads of a seed that no training set uses. Half of the heads are the reference, the other half tells what the
-figures are for photos themselves (the floor). Distances are those of our own feature network, not of Inception.
+figures are for photos themselves (the floor), and for photos blurred and made noisy. Distances are those of our own feature network, not of Inception.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from common import write_result
 from fullhead.core.cameras import cameras_from_labels
@@ -23,6 +25,7 @@ from fullhead.core.errors import FullheadError
 from fullhead.data.photos import PhotoSet
 from fullhead.metrics.features import load_features
 from fullhead.metrics.quality import figures, generated_batches, halves, looks, photo_batches
+from fullhead.metrics.train_features import blurred
 from fullhead.models.checkpoint import load, read_header
 from fullhead.models.panohead import PanoHead
 from fullhead.models.presets import MODELS
@@ -30,6 +33,21 @@ from fullhead.synth.photos import write_photos
 
 SEED = 900000  # of the held-out photos
 VIEWS = 2  # of each head
+
+
+def noisy(images: Tensor, sigma: float) -> Tensor:
+    """Images in [-1, 1] under the same noise at each call."""
+    return images + sigma * torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+
+
+# What the figures are for photos that something was done to: marks on the scale.
+DAMAGES: dict[str, Callable[[Tensor], Tensor]] = {
+    "photos (the floor)": lambda x: x,
+    "photos blurred, sigma 0.5 pixels": lambda x: blurred(x, torch.full((len(x),), 0.5)),
+    "photos blurred, sigma 1 pixel": lambda x: blurred(x, torch.full((len(x),), 1.0)),
+    "photos under noise of 6 levels": lambda x: noisy(x, 0.05),
+    "photos under noise of 26 levels": lambda x: noisy(x, 0.2),
+}
 
 
 def generator_of(name: str) -> tuple[PanoHead, dict[str, object]]:
@@ -61,7 +79,10 @@ def main() -> None:
     if len(reference) < arguments.n or len(other) < arguments.n:
         raise FullheadError(f"{arguments.photos} has {len(reference)} and {len(other)} photos in its halves, not {arguments.n}")
     real = looks(network, photo_batches(photos, reference))
-    result: dict[str, object] = {"photos (the floor)": figures(real, looks(network, photo_batches(photos, other)))}
+    result: dict[str, object] = {}
+    for name, damage in DAMAGES.items():
+        damaged = ((damage(images), cameras) for images, cameras in photo_batches(photos, other))
+        result[name] = figures(real, looks(network, damaged))
     cameras = cameras_from_labels(photos.labels[photos.index[reference]])
     model, about = generator_of(arguments.model)
     model, network, seconds = model.to(arguments.device), network.to(arguments.device), {}
