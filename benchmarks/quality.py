@@ -6,7 +6,8 @@ A thousand images per truncation, four CPU minutes with panohead-demo.
 
 Writes benchmarks/results/quality.json; docs/metrics.md says what the figures mean. The photos are made first if the folder is
 not there: heads of a seed that no training set uses. Half of the heads are the reference, the other half tells what the
-figures are for photos themselves (the floor), and for photos blurred and made noisy. Distances are those of our own feature network, not of Inception.
+figures are for photos themselves (the floor), and for photos blurred and made noisy. Distances are those of our own feature
+network, not of Inception.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from fullhead.data.photos import PhotoSet
 from fullhead.metrics.features import load_features
 from fullhead.metrics.quality import figures, generated_batches, halves, looks, photo_batches
 from fullhead.metrics.train_features import blurred
-from fullhead.models.checkpoint import load, read_header
+from fullhead.models.checkpoint import load, model_file, read_header
 from fullhead.models.panohead import PanoHead
 from fullhead.models.presets import MODELS
 from fullhead.synth.photos import write_photos
@@ -56,8 +57,7 @@ def generator_of(name: str) -> tuple[PanoHead, dict[str, object]]:
     if name.startswith("random:"):
         torch.manual_seed(0)
         return PanoHead(MODELS[name.removeprefix("random:")]).eval(), {"weights": "random"}
-    about = read_header(name)["about"] if Path(name).is_file() else {}
-    return load(name), about
+    return load(name), read_header(model_file(name))["about"]
 
 
 def main() -> None:

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 
 import torch
-from common import write_result
 from torch import Tensor
 
+from common import write_result
 from fullhead.apps.mesh import extract_mesh
 from fullhead.apps.orbit import orbit as turn
 from fullhead.apps.orbit import turntable_cameras

@@ -7,29 +7,17 @@ at 64, 128 and 256 pixels with 4 views of each head. The compiled kernels are ma
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import resource
-import subprocess
-import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from common import write_result
 from fullhead.synth.photos import write_photos
 
-RESULT = Path(__file__).parent / "results" / "synth.json"
 SIZES = (64, 128, 256)
 VIEWS = 4
-
-
-def cpu_model() -> str:
-    """The processor's name as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 def children_seconds() -> float:
@@ -63,25 +51,7 @@ def main() -> None:
     load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None  # others at work make the wall times worse
     measure(SIZES[0], VIEWS, 1)  # compile
     figures = {str(size): measure(size, options.images, options.workers) for size in SIZES}
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
-    )
-    RESULT.parent.mkdir(exist_ok=True)
-    result = {
-        "command": f"python benchmarks/synth.py --images {options.images} --workers {options.workers}",
-        "machine": cpu_model(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("numpy", "scipy", "numba", "torch")},
-        },
-        "commit": commit.stdout.strip() or None,
-        "load_average_at_start": load,
-        "views_per_head": VIEWS,
-        "workers": options.workers,
-        "figures_by_size": figures,
-    }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(figures, indent=2), file=sys.stderr)
+    write_result("synth", figures, views_per_head=VIEWS, workers=options.workers, load_average_at_start=load)
 
 
 if __name__ == "__main__":

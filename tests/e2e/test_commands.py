@@ -179,4 +179,4 @@ def test_ctrl_c_stops_a_training_with_its_state_saved(tmp_path: Path, photos: Pa
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert load(str(tmp_path / "run" / "model.safetensors")).config.channel_max == 16
-    assert not [p for p in (tmp_path / "run").rglob(".*")]
+    assert not list((tmp_path / "run").rglob(".*"))
