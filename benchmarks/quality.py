@@ -5,7 +5,7 @@
 A thousand images per truncation, four CPU minutes with panohead-demo.
 
 Writes benchmarks/results/quality.json; docs/metrics.md says what the figures mean. The photos are made first if the folder is
-not there: heads of a seed that no training set uses. Half of the heads are the reference, the other half tells what the
+not there: heads of a seed that no training set uses. Half of the heads are the reference; the other half tells what the
 figures are for photos themselves (the floor), and for photos blurred and made noisy. Distances are those of our own feature
 network, not of Inception.
 """
