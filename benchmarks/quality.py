@@ -13,6 +13,7 @@ network, not of Inception.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -99,7 +100,7 @@ def main() -> None:
         about=about,
         n=arguments.n,
         feature_space=network.name,
-        photos_seed=SEED,
+        photos=json.loads((arguments.photos / "photos.json").read_text()),
         device=arguments.device,
         seconds=seconds,
     )
