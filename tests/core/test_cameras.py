@@ -8,7 +8,6 @@ import torch
 from fullhead.core.cameras import (
     Cameras,
     cameras_from_labels,
-    focal_from_fov_x,
     intrinsics,
     labels_from_cameras,
     look_at,
@@ -84,7 +83,7 @@ def test_a_mirrored_camera_sees_the_mirrored_world_as_a_mirrored_picture():
 
 def test_the_horizontal_field_of_view_is_what_the_edges_of_the_picture_span():
     fov = 0.5
-    cameras = orbit(0.0, focal=focal_from_fov_x(fov))
+    cameras = orbit(0.0, focal=0.5 / math.tan(0.5 * fov))
     _, directions = pixel_rays(cameras, 1001)
     middle = directions[0].reshape(1001, 1001, 3)[500]
     angle = torch.acos(middle[0] @ middle[-1])

@@ -8,7 +8,6 @@ pitch grows as the camera rises.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -49,11 +48,6 @@ def intrinsics(focal: float | Tensor = FOCAL, batch: tuple[int, ...] = ()) -> Te
     K[..., 0, 2] = K[..., 1, 2] = 0.5
     K[..., 2, 2] = 1.0
     return K
-
-
-def focal_from_fov_x(fov_x: float) -> float:
-    """Focal length in image widths from the horizontal field of view in radians."""
-    return 0.5 / math.tan(0.5 * fov_x)
 
 
 def look_at(origins: Tensor, target: Tensor) -> Tensor:
