@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/fullhead demo --out out/demo
@@ -20,7 +20,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 
-# The CPU build of torch comes first: what is asked for later would bring the one for CUDA, several GB.
+# torch comes first, in the version that the rest is tested with; which build (CPU or CUDA) is up to your pip index.
 $(VENV)/torch:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)

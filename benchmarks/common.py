@@ -29,7 +29,7 @@ def write_result(name: str, figures: dict[str, object], **settings: object) -> N
     """Write results/<name>.json and print it."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     result = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python", *(Path(a).name if Path(a).is_absolute() else a for a in sys.argv)]),
         "commit": commit,
         "machine": machine(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__},

@@ -45,7 +45,7 @@ def main() -> None:
         photos, run = Path(folder) / "photos", Path(folder) / "run"
         write_noise(photos)
         command = ["torch.distributed.run", "--nproc-per-node", str(options.processes), "-m", "fullhead.cli", "train"]
-        command += [options.preset, "--photos", str(photos), "--run", str(run)]
+        command += [options.preset, str(photos), str(run)]
         command += ["--set", f"loop.images={options.images}", f"loop.log_every={options.images // 2}"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
         subprocess.run([sys.executable, "-m", *command], check=True, env=environment)

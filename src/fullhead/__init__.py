@@ -1,4 +1,4 @@
-"""360-degree human heads in 3D: generate, fit to a photo, animate, export.
+"""360-degree human heads in 3D: generate, fit to a photo, export.
 
     import fullhead
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from importlib.metadata import version
 
 import tyro
 
@@ -26,6 +27,9 @@ COMMANDS = {f.__name__: f for f in (demo, sample, orbit, interpolate, mesh, inve
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command. A user's mistake prints one line and exits with 2; Ctrl-C exits with 130."""
+    if (sys.argv[1:] if arguments is None else arguments) == ["--version"]:
+        print(f"fullhead {version('fullhead')}")
+        return
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads: threads that spin starve a busy machine
     keep_memory()
     try:

@@ -94,20 +94,18 @@ def test_invert_writes_a_head_that_other_commands_take(tmp_path: Path) -> None:
 
 
 def test_synth_then_train_then_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("synth", "--out", tmp_path / "set", "--images", "8", "--size", "64", "--views-per-head", "4", "--workers", "0")
+    run("synth", tmp_path / "set", "--images", "8", "--size", "64", "--views-per-head", "4", "--workers", "0")
     settings = ["--set", "loop.images=12"]
-    run("train", "panohead-tiny", "--photos", tmp_path / "set", "--run", tmp_path / "run", *settings)
+    run("train", "panohead-tiny", tmp_path / "set", tmp_path / "run", *settings)
     lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert lines[-1]["images_seen"] == 8
     assert read_header(tmp_path / "run/model.safetensors")["about"]["images_seen"] == 12
     settings = ["--set", "loop.images=16"]
-    run("train", "panohead-tiny", "--photos", tmp_path / "set", "--run", tmp_path / "run", *settings)
+    run("train", "panohead-tiny", tmp_path / "set", tmp_path / "run", *settings)
     assert read_header(tmp_path / "run/model.safetensors")["about"]["images_seen"] == 16
     run("sample", "--model", tmp_path / "run/model.safetensors", "--seeds", "0", "--out", tmp_path / "h.png")
     assert "not of panohead-synth64" not in capsys.readouterr().err
-    assert "choose another folder" in refused(
-        capsys, "train", "panohead-synth64", "--photos", tmp_path / "set", "--run", tmp_path / "run"
-    )
+    assert "choose another folder" in refused(capsys, "train", "panohead-synth64", tmp_path / "set", tmp_path / "run")
 
 
 def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,18 +126,22 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["sample", "--background", "missing.png"], "no image"),
         (["sample", "--out", "heads.bmp"], ".png"),
         (["orbit", "--out", "turn.gif"], ".webp"),
+        (["orbit", "--frames", "0"], "--frames"),
+        (["interpolate", "--fps", "0"], "--fps"),
+        (["sample", "--background", "transparent", "--out", "a.png"], "folder"),
         (["mesh", "--out", "head.stl"], ".glb"),
         (["mesh", "--resolution", "4"], "16"),
         (["interpolate", "--seeds", "3"], "two seeds"),
         (["invert", "missing.jpg"], "missing.jpg"),
+        (["invert", "NOISE", "--out", "NOISE"], "give a folder"),
         (["invert", "NOISE"], "--box"),
         (["convert", "PICTURE", "out.safetensors"], "not"),
-        (["train", "nothing", "--photos", "a", "--run", "b"], "panohead-synth64"),
-        (["train", "panohead-tiny", "--photos", "a", "--run", "b"], "fullhead synth"),
-        (["train", "panohead-tiny", "--photos", "a", "--run", "b", "--set", "loop.nosuch=1"], "preview_every"),
-        (["train", "panohead-tiny", "--photos", "a", "--run", "b", "--set", "loop.batch=many"], "int"),
+        (["train", "nothing", "a", "b"], "panohead-synth64"),
+        (["train", "panohead-tiny", "a", "b"], "fullhead synth"),
+        (["train", "panohead-tiny", "a", "b", "--set", "loop.nosuch=1"], "preview_every"),
+        (["train", "panohead-tiny", "a", "b", "--set", "loop.batch=many"], "int"),
         (["presets", "nothing"], "panohead-ffhq512"),
-        (["synth", "--out", "s", "--shard", "5"], "0/4"),
+        (["synth", "s", "--shard", "5"], "0/4"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_do_and_leaves_nothing(
@@ -167,9 +169,15 @@ def test_a_disk_that_is_full_is_one_line_and_leaves_what_was_there(capsys: pytes
 
 
 def test_ctrl_c_stops_a_training_with_its_state_saved(tmp_path: Path, photos: Path) -> None:
-    command = [sys.executable, "-m", "fullhead.cli", "train", "panohead-tiny", "--photos", str(photos)]
-    command += ["--run", str(tmp_path / "run"), "--set", "loop.images=1000000"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "fullhead.cli", "train", "panohead-tiny", str(photos)]
+    command += [str(tmp_path / "run"), "--set", "loop.images=1000000"]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a job in the background ignores it
+    )
     log = tmp_path / "run" / "log.jsonl"
     deadline = time.monotonic() + 240
     while not log.exists() and process.poll() is None and time.monotonic() < deadline:

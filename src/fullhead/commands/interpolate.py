@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from fullhead.commands.options import HeadOptions, parse_seeds, radians, tracked
+from fullhead.commands.options import HeadOptions, check_film, parse_seeds, radians, tracked
 from fullhead.core.errors import FullheadError
 
 
@@ -31,6 +31,7 @@ def interpolate(
     from fullhead.apps.orbit import interpolate as flow
 
     head.check()
+    check_film(frames, fps)
     check_video_path(out)
     if head.seeds is not None and len(parse_seeds(head.seeds)) < 2:
         raise FullheadError(f"--seeds {head.seeds}: an interpolation needs two seeds at least")

@@ -40,6 +40,8 @@ def invert(
         seed: Of the fit's randomness.
         overwrite: Replace the head that is in the folder.
     """
+    if out.is_file():
+        raise FullheadError(f"--out {out} is a file: give a folder")
     head = out / "head.safetensors"
     if head.exists() and not overwrite:
         raise FullheadError(f"{head} exists already: choose another --out, or say --overwrite")

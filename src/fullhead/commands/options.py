@@ -99,6 +99,14 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
+def check_film(frames: int, fps: float) -> None:
+    """Refuse lengths and speeds that no film has."""
+    if not 1 <= frames <= 100_000:
+        raise FullheadError(f"--frames {frames}: a film has between 1 and 100000 frames")
+    if not 1 <= fps <= 1000:
+        raise FullheadError(f"--fps {fps:g}: between 1 and 1000 frames a second")
+
+
 def radians(degrees: float, option: str, limit: float = 360.0) -> float:
     """An angle option in radians; beyond its limit it is refused."""
     if not -limit <= degrees <= limit:

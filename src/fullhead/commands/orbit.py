@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fullhead.commands.options import HeadOptions, radians, tracked
+from fullhead.commands.options import HeadOptions, check_film, radians, tracked
 
 
 def orbit(
@@ -27,6 +27,7 @@ def orbit(
     from fullhead.apps.orbit import orbit as turn
 
     head.check()
+    check_film(frames, fps)
     check_video_path(out)
     up, show = radians(pitch, "--pitch", 85), head.show()
     model = head.load()

@@ -17,12 +17,14 @@ def presets(name: Annotated[str | None, tyro.conf.Positional] = None, set: tuple
         set: Changes to try, as in task.r1_gamma=2.
     """
     from fullhead.core.config import describe, overridden
+    from fullhead.models.checkpoint import shipped_names
     from fullhead.models.presets import MODELS
     from fullhead.training.presets import RUNS
 
     if name is None:
-        print("training runs:", ", ".join(RUNS))
-        print("models:", ", ".join(MODELS))
+        print("shipped models, for --model:", ", ".join(shipped_names()))
+        print("training runs, for `fullhead train`:", ", ".join(RUNS))
+        print("sizes of models, for Python and conversion:", ", ".join(MODELS))
     elif name in RUNS:
         print(describe(overridden(RUNS[name], list(set))))
     elif name in MODELS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fullhead.commands.options import HeadOptions, radians, tracked
+from fullhead.core.errors import FullheadError
 
 
 def sample(
@@ -30,6 +31,8 @@ def sample(
     sides, up, show = [radians(y, "--yaw") for y in yaw], radians(pitch, "--pitch", 85), head.show()
     if out.suffix:
         check_still_path(out)
+        if head.background == "transparent":
+            raise FullheadError(f"--out {out}: a sheet is opaque; transparent pictures go to a folder, a name without suffix")
     model = head.load()
     names, latents = head.heads(model, default="0-7")
     drawn = sheet_rows(model, latents, sides, up, background=head.background is None, show=show)

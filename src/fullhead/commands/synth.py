@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 
 def synth(
-    out: Path,
+    out: Annotated[Path, tyro.conf.Positional],
     images: int = 1000,
     size: int = 128,
     views_per_head: int = 4,

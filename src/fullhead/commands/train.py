@@ -10,8 +10,8 @@ import tyro
 
 def train(
     preset: Annotated[str, tyro.conf.Positional],
-    photos: Path,
-    run: Path,
+    photos: Annotated[Path, tyro.conf.Positional],
+    run: Annotated[Path, tyro.conf.Positional],
     set: tuple[str, ...] = (),
     export_only: bool = False,
 ) -> None:

@@ -135,5 +135,6 @@ def from_hub(repo_id: str) -> Path:
         return Path(hf_hub_download(repo_id, "model.safetensors"))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise FullheadError(
-            f"no file or folder {repo_id}, and the hub gave no {repo_id}/model.safetensors ({type(error).__name__})"
+            f"no file {repo_id}, and no {repo_id}/model.safetensors from the hub: check the name and the connection "
+            f"({type(error).__name__})"
         ) from None
