@@ -9,7 +9,6 @@ averages, optimisers, counters, random states): a resumed run continues the same
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -189,8 +188,8 @@ def train(task: Task, run: Path, config: LoopConfig, report: Callable[[dict[str,
                 bad_in_a_row, bad = (0, bad) if finite else (bad_in_a_row + 1, bad + 1)
                 if bad_in_a_row >= NON_FINITE_IN_A_ROW:
                     raise FullheadError(
-                        f"{bad_in_a_row} steps in a row had non-finite gradients ({phase.name} last, {math.nan}): lower a "
-                        f"learning rate; {run} still holds its last good state"
+                        f"{bad_in_a_row} steps in a row had non-finite gradients, the last of phase {phase.name}: lower a "
+                        f"learning rate; {run} holds the state of the last save"
                     )
                 if log:
                     log.add(terms)
