@@ -1,6 +1,8 @@
 """Every command, run as a user runs it: what it writes, and what it says when something is wrong."""
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -104,7 +106,6 @@ def test_synth_then_train_then_sample(tmp_path: Path, capsys: pytest.CaptureFixt
     run("train", "panohead-tiny", tmp_path / "set", tmp_path / "run", *settings)
     assert read_header(tmp_path / "run/model.safetensors")["about"]["images_seen"] == 16
     run("sample", "--model", tmp_path / "run/model.safetensors", "--seeds", "0", "--out", tmp_path / "h.png")
-    assert "not of panohead-synth64" not in capsys.readouterr().err
     assert "choose another folder" in refused(capsys, "train", "panohead-synth64", tmp_path / "set", tmp_path / "run")
 
 
@@ -161,11 +162,25 @@ def test_a_mistake_is_one_line_that_says_what_to_do_and_leaves_nothing(
     assert not [p for p in place.rglob("*") if p.is_file()]
 
 
-def test_a_disk_that_is_full_is_one_line_and_leaves_what_was_there(capsys: pytest.CaptureFixture[str]) -> None:
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("no /dev/full here")
-    assert "cannot write" in refused(capsys, "sample", "--seeds", "0", "--yaw", "0", "--out", "/dev/full/heads.png")
+def test_a_disk_that_is_full_is_one_line_and_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "heads.png").write_bytes(b"an older picture")
+
+    def no_room(self: Image.Image, path: Path, **options: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Image.Image, "save", no_room)
+    said = refused(capsys, "sample", "--seeds", "0", "--yaw", "0", "--out", tmp_path / "heads.png")
+    assert "No space left" in said
+    assert [p.name for p in tmp_path.iterdir()] == ["heads.png"]
+    assert (tmp_path / "heads.png").read_bytes() == b"an older picture"
+
+
+def test_a_place_that_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("no folder")
+    assert "cannot write" in refused(capsys, "sample", "--seeds", "0", "--yaw", "0", "--out", tmp_path / "file" / "heads.png")
 
 
 def test_ctrl_c_stops_a_training_with_its_state_saved(tmp_path: Path, photos: Path) -> None:
