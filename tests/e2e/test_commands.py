@@ -96,7 +96,7 @@ def test_invert_writes_a_head_that_other_commands_take(tmp_path: Path) -> None:
 
 
 def test_synth_then_train_then_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("synth", tmp_path / "set", "--images", "8", "--size", "64", "--views-per-head", "4", "--workers", "0")
+    run("synth", "photos", tmp_path / "set", "--images", "8", "--size", "64", "--views-per-head", "4", "--workers", "0")
     settings = ["--set", "loop.images=12"]
     run("train", "panohead-tiny", tmp_path / "set", tmp_path / "run", *settings)
     lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
@@ -142,7 +142,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "panohead-tiny", "a", "b", "--set", "loop.nosuch=1"], "preview_every"),
         (["train", "panohead-tiny", "a", "b", "--set", "loop.batch=many"], "int"),
         (["presets", "nothing"], "panohead-ffhq512"),
-        (["synth", "s", "--shard", "5"], "0/4"),
+        (["synth", "photos", "s", "--shard", "5"], "0/4"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_do_and_leaves_nothing(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fullhead.commands.synth import synth
+from fullhead.commands.synth.photos import photos as photos_command
 from fullhead.core.cameras import FOCAL, RADIUS, cameras_from_labels, yaw_pitch
 from fullhead.core.errors import FullheadError
 from fullhead.synth.photos import DEPTH_UNIT, image_name, write_photos
@@ -81,5 +81,5 @@ def test_a_folder_with_another_set_is_refused(photos: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("shard", ["3", "a/b", "2/2", "0/0", "-1/2"])
 def test_a_shard_that_makes_no_sense_is_refused(shard: str, tmp_path: Path) -> None:
     with pytest.raises(FullheadError, match="shard"):
-        synth(tmp_path / "set", images=1, shard=shard, workers=0)
+        photos_command(tmp_path / "set", images=1, shard=shard, workers=0)
     assert not (tmp_path / "set").exists()

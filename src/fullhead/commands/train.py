@@ -15,7 +15,7 @@ def train(
     set: tuple[str, ...] = (),
     export_only: bool = False,
 ) -> None:
-    """Train a model on a set of photos (as `fullhead synth` writes), or go on with a run.
+    """Train a model on a set of photos (as `fullhead synth photos` writes), or go on with a run.
 
     The run's folder gets config.json, log.jsonl, previews/, state.safetensors (all that going on needs), and at the end or on
     Ctrl-C model.safetensors and discriminator.safetensors. Several processes: torchrun --nproc-per-node 2 -m fullhead.cli train

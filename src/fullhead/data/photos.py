@@ -43,7 +43,7 @@ class Store:
         elif path.with_suffix(".zip").is_file():
             self.folder, self.zip = None, zipfile.ZipFile(path.with_suffix(".zip"))
         else:
-            raise FullheadError(f"no folder {path} and no {path.with_suffix('.zip')}: make a set with `fullhead synth`")
+            raise FullheadError(f"no folder {path} and no {path.with_suffix('.zip')}: make a set with `fullhead synth photos`")
 
     def names(self) -> list[str]:
         if self.zip:

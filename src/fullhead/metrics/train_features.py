@@ -2,7 +2,7 @@
 
     python -m fullhead.metrics.train_features PHOTOS OUT.safetensors --steps 3000
 
-PHOTOS is a folder of `fullhead synth`: img/ and heads.json. Every tenth head is never trained on. Besides what heads.json
+PHOTOS is a folder of `fullhead synth photos`: img/ and heads.json. Every tenth head is never trained on. Besides what heads.json
 tells, the network has to say how much an image was blurred, made noisy or bent: so that its embeddings notice what goes wrong
 in generated images, instead of learning to ignore it.
 """
@@ -66,7 +66,7 @@ def read_examples(photos: Path, vocabulary: dict[str, list[str]] | None = None) 
     try:
         entries: list[dict[str, Any]] = json.loads((photos / "heads.json").read_text())
     except (OSError, ValueError) as error:
-        raise FullheadError(f"{photos} has no readable heads.json ({error}): make a set with `fullhead synth`") from None
+        raise FullheadError(f"{photos} has no readable heads.json ({error}): make a set with `fullhead synth photos`") from None
     vocabulary = vocabulary or {name: sorted({e[name] for e in entries}) for name in CLASSES}
     images = torch.empty(len(entries), 3, SIZE, SIZE, dtype=torch.uint8)
     for i, entry in enumerate(entries):

@@ -1,4 +1,4 @@
-"""A contact sheet of procedural heads from all sides: `python -m fullhead.synth.sheet sheet.png`.
+"""Sheets of procedural heads to look at.
 
 One head per row: the first subject, counting seeds from the one given, that has the wanted hair style. Nothing else is
 chosen.
@@ -6,17 +6,13 @@ chosen.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fullhead.core.cameras import RADIUS, orbit
-from fullhead.core.files import written_whole
 from fullhead.rig.identity import shape_parameters
 from fullhead.rig.template import load_template
 from fullhead.synth.body import Studio, open_studio
@@ -80,28 +76,17 @@ def first_subjects(styles: Sequence[str], seed: int, shape_names: Sequence[str])
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Contact sheet of procedural heads from all sides.")
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--size", type=int, default=256, help="pixels per view")
-    parser.add_argument("--seed", type=int, default=0, help="first seed that is looked at")
-    parser.add_argument("--consecutive", type=int, default=0, help="show this many seeds as they come instead")
-    parser.add_argument("--truth", action="store_true", help="show mask, depth, normals and labels of four of them instead")
-    options = parser.parse_args()
+def heads_sheet(size: int, seed: int = 0, consecutive: int = 0) -> NDArray:
+    """Heads from all sides: the first of each of STYLES_SHOWN from `seed` on, or that many seeds as they come."""
     names = list(shape_parameters(load_template()))
-    if options.consecutive:
-        subjects = [sample_subject(options.seed + i, names) for i in range(options.consecutive)]
-    else:
-        subjects = first_subjects(STYLES_SHOWN, options.seed, names)
-    if options.truth:
-        studio = open_studio(texture_size_for(options.size))
-        views = zip(subjects[1::3], (0.0, 0.6, 1.2, 2.6), strict=False)
-        picture = np.concatenate([truth_row(studio, subject, options.size, yaw) for subject, yaw in views])
-    else:
-        picture = contact_sheet(subjects, options.size)
-    with written_whole(options.out) as beside:
-        Image.fromarray(picture).save(beside, optimize=True)
+    if consecutive:
+        return contact_sheet([sample_subject(seed + i, names) for i in range(consecutive)], size)
+    return contact_sheet(first_subjects(STYLES_SHOWN, seed, names), size)
 
 
-if __name__ == "__main__":
-    main()
+def truth_sheet(size: int, seed: int = 0) -> NDArray:
+    """Four heads as photo, mask, depth, normals and labels."""
+    subjects = first_subjects(STYLES_SHOWN, seed, list(shape_parameters(load_template())))
+    studio = open_studio(texture_size_for(size))
+    views = zip(subjects[1::3], (0.0, 0.6, 1.2, 2.6), strict=False)
+    return np.concatenate([truth_row(studio, subject, size, yaw) for subject, yaw in views])

@@ -65,7 +65,7 @@ def photo_set(root: Path, config: RunConfig) -> PhotoSet:
     if photos.size != config.task.generator.image_size:
         raise FullheadError(
             f"{root} has images of {photos.size} pixels, the model makes {config.task.generator.image_size}: write a set with "
-            f"`fullhead synth --size {config.task.generator.image_size}`"
+            f"`fullhead synth photos OUT --size {config.task.generator.image_size}`"
         )
     return photos
 

@@ -1,4 +1,4 @@
-"""`fullhead synth`: write photos of procedural heads."""
+"""`fullhead synth photos`: single views of procedural heads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 
-def synth(
+def photos(
     out: Annotated[Path, tyro.conf.Positional],
     images: int = 1000,
     size: int = 128,

@@ -1,0 +1,17 @@
+"""`fullhead synth ...`: procedural heads, as sets, sheets and files. One file per command."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from tyro.conf import subcommand
+
+from fullhead.commands.synth.photos import photos
+from fullhead.commands.synth.sheet import sheet
+
+
+def synth(
+    command: Annotated[Any, subcommand(name="photos", constructor=photos)]
+    | Annotated[Any, subcommand(name="sheet", constructor=sheet)],
+) -> None:
+    """Procedural heads that need no permission: sets with the truth known, and sheets to look at."""
