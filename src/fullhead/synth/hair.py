@@ -95,10 +95,13 @@ def ground(studio: Studio, neutral: NDArray) -> Ground:
 
 
 def sample_roots(random: RandomState, place: Ground, density: NDArray, count: int) -> Roots:
-    """`count` random places on the head, as dense as `density` [V] says."""
+    """`count` random places on the head, as dense on the average head as `density` [V] says.
+
+    So a hair keeps its root whatever face the head makes.
+    """
     studio = place.studio
     triangles = studio.skin.triangles[studio.island == HEAD]  # [F', 3]
-    corners = place.vertices[triangles]
+    corners = studio.rest[triangles]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     weight = density[triangles].mean(1) * area
     if weight.sum() <= 0:
