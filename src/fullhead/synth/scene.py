@@ -120,6 +120,16 @@ def _head_height(studio: Studio, skin: NDArray) -> float:
 
 def build_scene(person: Person, expression: Mapping[str, float] | None = None, joint_pose: NDArray | None = None) -> Scene:
     """The person with ARKit weights in [0, 1] and joint rotations [5, 3] (axis-angle, radians)."""
+    return _packed(*posed_parts(person, expression, joint_pose))
+
+
+def posed_parts(
+    person: Person, expression: Mapping[str, float] | None = None, joint_pose: NDArray | None = None
+) -> tuple[list[Surface], list[tuple[Strands, NDArray]]]:
+    """Surfaces and strands of `build_scene`, apart; strands with their points [S, K, 3] and radius in world units.
+
+    Which parts there are, and how their vertices are numbered, depends on the person alone.
+    """
     expression = expression or {}
     pose = np.zeros((5, 3)) if joint_pose is None else joint_pose
     transforms = joint_transforms(person.joints, pose)
@@ -127,7 +137,7 @@ def build_scene(person: Person, expression: Mapping[str, float] | None = None, j
     vertices = skinned(person.studio.template, moved, transforms)
     surfaces = [*_body_surfaces(person, vertices), *_eye_surfaces(person, expression, transforms)]
     surfaces += _worn(person, vertices, transforms)
-    return _packed(surfaces, _strands(person, vertices, transforms[NECK]))
+    return surfaces, _strands(person, vertices, transforms[NECK])
 
 
 def _plain(colour: tuple[float, float, float]) -> NDArray:
