@@ -99,7 +99,7 @@ def test_the_discriminator_hears_the_camera_that_was_asked_for_not_the_corrected
 
 
 def test_swapped_cameras_come_from_the_same_batch(task: PanoHeadTask):
-    _, label, seen, _ = task.draw(clock(0))  # at the start every camera is swapped
+    _, label, seen, _, _ = task.draw(clock(0))  # at the start every camera is swapped
     assert torch.equal(seen, label.roll(1, dims=0))
     assert len(cameras_from_labels(seen)) == 4
 

@@ -69,7 +69,7 @@ def test_the_averaged_generator_follows_the_generator(photos: Path, tmp_path: Pa
 # -- processes
 
 SHARED = replace(
-    TINY, noise=False, background_swap=0.0, discriminator=replace(TINY.discriminator, group=2), density_noise_fade_images=0
+    TINY, noise=False, background_swap=0.5, discriminator=replace(TINY.discriminator, group=2), density_noise_fade_images=0
 )
 
 

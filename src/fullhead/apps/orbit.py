@@ -61,7 +61,6 @@ def orbit(
     """Frames uint8 [H, W, C] of one decoded head seen by each of the cameras in turn, `batch` at a time."""
     if len(head) != 1:
         raise FullheadError(f"an orbit shows one head, not {len(head)}: take head[0]")
-    cameras = cameras.to(head.planes.device)
     for first in range(0, len(cameras), batch):
         views = cameras[first : first + batch]
         with torch.no_grad():

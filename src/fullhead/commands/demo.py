@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fullhead.commands.options import tracked
+from fullhead.commands.options import Device, tracked
 
 if TYPE_CHECKING:
     from fullhead.apps.page import Section
@@ -20,17 +20,18 @@ MESH_SEED = 1
 FIT_STEPS, PIVOT_STEPS = 150, 80  # of the photo: a short fit
 
 
-def demo(out: Path = Path("out/demo"), model: str = "panohead-demo") -> None:
+def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Device = "auto") -> None:
     """Make a sheet of heads, a turntable, a mesh and a fit to a photo, and a page that shows them: OUT/index.html.
 
     Args:
         out: Folder of the results; files of an earlier demo are replaced.
         model: A shipped model's name, a .safetensors file, or a Hugging Face hub id.
+        device: Where to compute: auto is cuda if there is one, else cpu.
     """
     from fullhead.apps.page import write_page
     from fullhead.models.checkpoint import load
 
-    generator = load(model)
+    generator = load(model, device=device)
     sections = [heads(generator, out), turntable(generator, out), mesh(generator, out), photo(generator, out)]
     page = write_page(
         out, "fullhead", sections, f"360-degree heads by {model}, computed on this machine. None of these people exists."

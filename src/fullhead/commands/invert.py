@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from fullhead.commands.options import radians
+from fullhead.commands.options import Device, radians
 from fullhead.core.errors import FullheadError
 
 
@@ -21,6 +21,7 @@ def invert(
     steps: int = 400,
     pivot_steps: int = 200,
     seed: int = 0,
+    device: Device = "auto",
     overwrite: bool = False,
 ) -> None:
     """Fit a head to a photo of a face that looks about into the camera.
@@ -38,6 +39,7 @@ def invert(
         steps: Of the first stage, which looks for the head among those the model knows.
         pivot_steps: Of the second stage, which adapts the model to the photo; 0 leaves the model as it is.
         seed: Of the fit's randomness.
+        device: Where to compute: auto is cuda if there is one, else cpu.
         overwrite: Replace the head that is in the folder.
     """
     if out.is_file():
@@ -59,7 +61,7 @@ def invert(
 
     pixels = read_image(photo)
     face = parse_box(box, pixels) if box else None
-    generator = load(model)
+    generator = load(model, device=device)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
     with Progress(*columns, transient=True) as progress:
         bars = {

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fullhead.models.panohead import PanoHead
 
 T = TypeVar("T")
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 @dataclass(frozen=True)
@@ -36,20 +37,23 @@ class HeadOptions:
     """Take the model's background of this seed instead of the head's own."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of the convolutions: bf16 is faster on CPUs and GPUs that have it."""
+    device: Device = "auto"
+    """Where to compute: auto is cuda if there is one, else cpu."""
 
     def load(self) -> PanoHead:
         """The model, ready to render."""
         from fullhead.models.checkpoint import load
 
-        return load(self.model, precision=self.precision)
+        return load(self.model, precision=self.precision, device=self.device)
 
     def heads(self, model: PanoHead, default: str) -> tuple[list[str], Latents]:
         """Names (seed0000, or fit) and latents of the heads: of --seeds, else fitted ones, else the seeds `default`."""
+        from fullhead.core.devices import device_of
         from fullhead.models.checkpoint import load_latents
 
         fitted = load_latents(self.model) if self.seeds is None else None
         if fitted is not None:
-            names, latents = [f"fit{i or ''}" for i in range(len(fitted))], fitted
+            names, latents = [f"fit{i or ''}" for i in range(len(fitted))], fitted.to(device_of(model))
         else:
             seeds = parse_seeds(self.seeds or default)
             names, latents = [f"seed{seed:04d}" for seed in seeds], model.seed_latents(seeds, self.truncation)

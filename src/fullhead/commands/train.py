@@ -7,6 +7,8 @@ from typing import Annotated
 
 import tyro
 
+from fullhead.commands.options import Device
+
 
 def train(
     preset: Annotated[str, tyro.conf.Positional],
@@ -14,6 +16,7 @@ def train(
     run: Annotated[Path, tyro.conf.Positional],
     set: tuple[str, ...] = (),
     export_only: bool = False,
+    device: Device = "auto",
 ) -> None:
     """Train a model on a set of photos (as `fullhead synth photos` writes), or go on with a run.
 
@@ -27,7 +30,8 @@ def train(
         run: Folder of the run. One that exists goes on where it stopped, with its own config.
         set: Changes to the preset, as in task.r1_gamma=2 loop.batch=16.
         export_only: Write the models of a run's present state and do not train.
+        device: Where to compute: auto is cuda if there is one, else cpu.
     """
     from fullhead.training.run import train_run
 
-    train_run(preset, photos, run, list(set), export_only=export_only)
+    train_run(preset, photos, run, list(set), export_only=export_only, device=device)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fullhead.core.devices import uniform
+
 BIN_FLOOR = 0.01  # added to every weight, so that no part of a ray goes unseen
 PDF_FLOOR = 1e-5
 
@@ -27,7 +29,7 @@ def jitter(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | No
     """U[0, 1) of a generator, or 0.5 everywhere."""
     if generator is None:
         return torch.full(shape, 0.5, device=like.device, dtype=like.dtype)
-    return torch.rand(shape, generator=generator, device=like.device, dtype=like.dtype)
+    return uniform(shape, like, generator)
 
 
 def importance(t: Tensor, weights: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
@@ -38,7 +40,7 @@ def importance(t: Tensor, weights: Tensor, samples: int, generator: torch.Genera
     if generator is None:
         u = torch.linspace(0, 1, samples, device=t.device, dtype=t.dtype).expand(*t.shape[:2], samples)
     else:
-        u = torch.rand((*t.shape[:2], samples), generator=generator, device=t.device, dtype=t.dtype)
+        u = uniform((*t.shape[:2], samples), t, generator)
     return inverse_cdf(t.detach(), weights.detach(), u)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fullhead.core.cameras import Cameras
 from fullhead.core.compositing import expected_distance, interval_weights, sample_weights
+from fullhead.core.devices import normal
 from fullhead.core.grids import inside_crop
 from fullhead.core.rays import box_range, pixel_rays
 from fullhead.core.sampling import importance, stratified
@@ -74,7 +75,7 @@ def march(
         xyz = (origins[:, :, None] + t[..., None] * directions[:, :, None]).flatten(1, 2)
         raw, values = function(xyz)
         if density_noise > 0 and generator is not None:
-            raw = raw + density_noise * torch.randn(raw.shape, generator=generator, device=raw.device)
+            raw = raw + density_noise * normal(tuple(raw.shape), raw, generator)
         if config.crop is not None:
             raw = torch.where(inside_crop(xyz, config.box_size, config.crop), raw, EMPTY)
         return raw.reshape(t.shape), values.reshape(*t.shape, -1)

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fullhead.core.config import from_dict, to_dict
+from fullhead.core.devices import device_named
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import existing_file, written_whole
 from fullhead.models.head import Latents
@@ -92,14 +93,16 @@ def load_latents(model: str) -> Latents | None:
         return Latents(**{name.removeprefix(LATENTS): handle.get_tensor(name) for name in names}) if names else None
 
 
-def load(model: str, *, precision: str = "fp32") -> PanoHead:
+def load(model: str, *, precision: str = "fp32", device: str = "cpu") -> PanoHead:
     """A generator by name ("panohead-demo"), file, or Hugging Face hub id ("owner/name"), ready to render.
 
-    `precision` "bf16" runs the convolutions in bfloat16. Raises FullheadError in one line if there is no such model.
+    `precision` "bf16" runs the convolutions in bfloat16; `device` is cpu, cuda, mps, or auto (cuda where there is one). Raises
+    FullheadError in one line if there is no such model or device.
     """
     if precision not in ("fp32", "bf16"):
         raise FullheadError(f"precision must be fp32 or bf16, not {precision}")
-    module = load_file(model_file(model))
+    where = device_named(device)
+    module = load_file(model_file(model)).to(where)
     assert isinstance(module, PanoHead)
     module.precision = torch.bfloat16 if precision == "bf16" else torch.float32
     return module

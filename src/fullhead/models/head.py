@@ -32,6 +32,9 @@ class Latents:
             index = slice(index, index + 1)
         return Latents(self.w[index], None if self.background is None else self.background[index])
 
+    def to(self, device: torch.device) -> Latents:
+        return Latents(self.w.to(device), None if self.background is None else self.background.to(device))
+
 
 @dataclass(frozen=True)
 class Head:

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from fullhead.core.cameras import Cameras, labels_from_cameras, orbit
 from fullhead.core.compositing import density_activation
+from fullhead.core.devices import normal
+from fullhead.core.errors import FullheadError
 from fullhead.core.grids import inside_crop
 from fullhead.heads.fields import Decoder, DecoderConfig, PlanesConfig
 from fullhead.heads.fields import field as build_field
@@ -117,11 +119,13 @@ class PanoHead(nn.Module):
 
     def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Latents:
         """n random heads, untruncated."""
-        device = self.backbone.mapping.w_avg.device
-        return self.latents(torch.randn(n, self.config.z_dim, generator=generator, device=device))
+        return self.latents(normal((n, self.config.z_dim), self.backbone.mapping.w_avg, generator))
 
     def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> Latents:
-        """The heads of seeds, drawn as the field does: RandomState(seed).randn(1, z_dim)."""
+        """The heads of seeds from 0 to 2^32 - 1, drawn as the field does: RandomState(seed).randn(1, z_dim)."""
+        for seed in seeds:
+            if not 0 <= seed < 2**32:
+                raise FullheadError(f"seed {seed}: a seed is a whole number from 0 to {2**32 - 1}")
         z = np.concatenate([np.random.RandomState(seed).randn(1, self.config.z_dim) for seed in seeds])
         return self.latents(torch.from_numpy(z).to(self.backbone.mapping.w_avg), truncation)
 
@@ -153,12 +157,13 @@ class PanoHead(nn.Module):
         generator: torch.Generator | None = None,
         density_noise: float = 0.0,
     ) -> Render:
-        """Images of heads, one camera each. A head without background features is rendered alone (use its mask)."""
+        """Images of heads, one camera each, on the heads' device. A head without background features is rendered alone (use
+        its mask)."""
         config = self.config
         features, opacity, depth = render_features(
             lambda xyz: self.point_values(head, xyz),
             config.march,
-            cameras,
+            cameras.to(head.w_last),
             neural_size or config.neural_size,
             generator,
             density_noise,
@@ -196,11 +201,12 @@ class PanoHead(nn.Module):
 
     def camera_shift(self, z: Tensor, cameras: Cameras, truncation: float = 1.0) -> Tensor:
         """Self-adapted correction of each camera's position in world space, [B, 3] [pano §3.4]."""
-        return self.t_mapping.truncated(self.t_mapping(z, labels_from_cameras(cameras)), truncation)
+        return self.t_mapping.truncated(self.t_mapping(z, labels_from_cameras(cameras).to(z)), truncation)
 
     def adapted(self, z: Tensor, cameras: Cameras, truncation: float = 1.0) -> tuple[Cameras, Tensor]:
         """Cameras moved (not turned) by their correction, and the correction [B, 3]."""
         shift = self.camera_shift(z, cameras, truncation)
+        cameras = cameras.to(z)
         c2w = cameras.c2w.clone()
         c2w[:, :3, 3] = c2w[:, :3, 3] + shift
         return replace(cameras, c2w=c2w), shift

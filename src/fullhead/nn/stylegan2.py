@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from fullhead.core.devices import normal
 from fullhead.nn.layers import FullyConnected, SynthesisLayer, ToRGB, normalised, upsample
 
 
@@ -117,8 +118,7 @@ def layer_noise(layer: SynthesisLayer, batch: int, noise: bool, generator: torch
         return None
     if generator is None:
         return layer.noise_const
-    size, device = layer.noise_const.shape, layer.noise_const.device
-    return torch.randn((batch, 1, *size), generator=generator, device=device)
+    return normal((batch, 1, *layer.noise_const.shape), layer.noise_const, generator)
 
 
 class Synthesis(nn.Module):

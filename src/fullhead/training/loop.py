@@ -24,6 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from fullhead.core.devices import device_of
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import written_whole
 
@@ -46,7 +47,8 @@ class LoopConfig:
 
 @dataclass
 class Clock:
-    """What time it is in a run, and its randomness: `generator` is common to all processes, `rank_generator` each one's own."""
+    """What time it is in a run, and its randomness: `generator`, on the CPU, is common to all processes; `rank_generator` is
+    each one's own, on the device that it computes on."""
 
     images_seen: int
     batch: int
@@ -165,7 +167,8 @@ def step(phase: Phase, batch: Any, clock: Clock) -> tuple[Terms, bool]:
 
 def train(task: Task, run: Path, config: LoopConfig, report: Callable[[dict[str, float]], None] = lambda line: None) -> None:
     """Train until `config.images`, from the state in `run` if there is one. Ctrl-C saves and returns by KeyboardInterrupt."""
-    clock = Clock(0, config.batch, torch.Generator().manual_seed(config.seed), torch.Generator())
+    device = device_of(next(iter(task.modules.values())))
+    clock = Clock(0, config.batch, torch.Generator().manual_seed(config.seed), torch.Generator(device))
     clock.rank_generator.manual_seed(config.seed * 1_000_003 + rank() + 1)
     for module in task.modules.values():
         module.requires_grad_(False)
@@ -236,10 +239,10 @@ def save_state(task: Task, clock: Clock, path: Path) -> None:
     """Everything resuming needs, in one file."""
     tensors: dict[str, Tensor] = {"random": clock.generator.get_state(), "random_rank": clock.rank_generator.get_state()}
     for name, module in task.modules.items():
-        tensors |= {f"{name}/{key}": value.contiguous() for key, value in module.state_dict().items()}
+        tensors |= {f"{name}/{key}": value.cpu().contiguous() for key, value in module.state_dict().items()}
     for name, optimiser in optimisers(task).items():
         for index, state in optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser/{name}/{index}/{key}": value.contiguous() for key, value in state.items()}
+            tensors |= {f"optimiser/{name}/{index}/{key}": value.cpu().contiguous() for key, value in state.items()}
     with written_whole(path) as temporary:
         save_file(tensors, temporary, metadata={"images_seen": str(clock.images_seen)})
 
@@ -250,8 +253,9 @@ def load_state(task: Task, clock: Clock, path: Path) -> None:
         tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
         clock.images_seen = int(handle.metadata()["images_seen"])
     clock.generator.set_state(tensors["random"])
-    clock.rank_generator.set_state(tensors["random_rank"])
-    if rank():  # the file is the first process's; the others go on with a stream of their own
+    if rank() == 0 and tensors["random_rank"].numel() == clock.rank_generator.get_state().numel():
+        clock.rank_generator.set_state(tensors["random_rank"])
+    else:  # the file is the first process's, perhaps of another kind of device: go on with a stream of one's own
         clock.rank_generator.manual_seed(clock.images_seen * 1_000_003 + rank())
     for name, module in task.modules.items():
         module.load_state_dict({k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fullhead.core.cameras import Cameras, cameras_from_labels, orbit
+from fullhead.core.devices import CPU, normal, uniform
 from fullhead.data.photos import Batch, PhotoSet
 from fullhead.models.head import Latents, Render
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
@@ -78,10 +79,10 @@ def faded(images_seen: int, over: int) -> float:
 class PanoHeadTask:
     """Two players, their phases and their averaged copy."""
 
-    def __init__(self, config: PanoHeadTaskConfig, photos: PhotoSet) -> None:
-        self.config, self.photos = config, photos
-        self.G = PanoHead(config.generator)
-        self.D = Discriminator(config.discriminator)
+    def __init__(self, config: PanoHeadTaskConfig, photos: PhotoSet, device: torch.device = CPU) -> None:
+        self.config, self.photos, self.device = config, photos, device
+        self.G = PanoHead(config.generator).to(device)
+        self.D = Discriminator(config.discriminator).to(device)
         self.G_ema = deepcopy(self.G).eval().requires_grad_(False)
         if config.bf16:
             self.G.precision = self.D.precision = torch.bfloat16
@@ -113,7 +114,7 @@ class PanoHeadTask:
         return len(self.photos)
 
     def batch(self, positions: Tensor) -> Batch:
-        return self.photos.batch(positions)
+        return Batch(**{name: value.to(self.device) for name, value in vars(self.photos.batch(positions)).items()})
 
     @torch.no_grad()
     def average(self, clock: Clock) -> None:
@@ -141,8 +142,9 @@ class PanoHeadTask:
 
     # -- the players
 
-    def draw(self, clock: Clock) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """z [B, z_dim], labels [B, 25] to render, labels for the mapping, and which backgrounds to swap [B, 1, 1].
+    def draw(self, clock: Clock) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """z [B, z_dim], labels [B, 25] to render, labels for the mapping; z and mapping labels of what stands behind the heads,
+        now and then that of another head.
 
         Drawn for the whole batch of all processes, of which each takes its part: so the number of processes does not matter.
         """
@@ -151,27 +153,28 @@ class PanoHeadTask:
         label = self.photos.random_labels(n, rng)
         swap = torch.rand(n, 1, generator=rng) < self.swap_chance(clock)
         seen = torch.where(swap, label.roll(1, dims=0), label)
-        behind = torch.rand(n, 1, 1, generator=rng) < self.config.background_swap
-        z, label, seen, behind = (clock.mine(x) for x in (z, label, seen, behind))
-        return z, label, seen, behind
+        other = torch.rand(n, 1, generator=rng) < self.config.background_swap
+        z_behind, seen_behind = (torch.where(other, x.roll(1, dims=0), x) for x in (z, seen))
+        z, label, seen, z_behind, seen_behind = (clock.mine(x).to(self.device) for x in (z, label, seen, z_behind, seen_behind))
+        return z, label, seen, z_behind, seen_behind
 
     def fake(self, clock: Clock, track: bool = False) -> tuple[Render, Tensor, Tensor]:
         """Rendered heads, the labels that they were asked for, and their camera corrections [B, 3]."""
-        z, label, seen, swap_background = self.draw(clock)
+        z, label, seen, z_behind, seen_behind = self.draw(clock)
         noise = clock.rank_generator if self.config.noise else None
         w = self.G.style(z, cameras_from_labels(seen))
         if track:
             self.G.backbone.mapping.track_average(mean_over_processes(w.mean(dim=0)))
-        ws = w[:, None].expand(-1, self.G.num_ws, -1)
-        behind = torch.where(swap_background, ws.roll(1, dims=0), ws)
+        behind = self.G.style(z_behind, cameras_from_labels(seen_behind))
+        ws, ws_behind = (x[:, None].expand(-1, self.G.num_ws, -1) for x in (w, behind))
         cameras: Cameras = cameras_from_labels(label)
-        shift = torch.zeros(len(z), 3)
+        shift = z.new_zeros(len(z), 3)
         if self.config.generator.camera_adaptation:
             cameras, shift = self.G.adapted(z, cameras)
             if track:
                 self.G.t_mapping.track_average(mean_over_processes(shift.mean(dim=0)))
         render = self.G.render(
-            self.G.decode(Latents(ws, behind), generator=noise),
+            self.G.decode(Latents(ws, ws_behind), generator=noise),
             cameras,
             neural_size=self.neural_size(clock),
             generator=noise,
@@ -224,11 +227,11 @@ class PanoHeadTask:
     def density_loss(self, batch: Batch, clock: Clock) -> Terms:
         """Nearby points should have near densities [eg3d supp.]."""
         c = self.config
-        z, _, seen, _ = self.draw(clock)
+        z, _, seen, _, _ = self.draw(clock)
         w = self.G.style(z, cameras_from_labels(seen))
         head = self.G.decode(Latents(w[:, None].expand(-1, self.G.num_ws, -1)))
-        xyz = (torch.rand(len(z), 1000, 3, generator=clock.rank_generator) - 0.5) * self.G.box_size
-        near = xyz + torch.randn(xyz.shape, generator=clock.rank_generator) * c.density_distance
+        xyz = (uniform((len(z), 1000, 3), z, clock.rank_generator) - 0.5) * self.G.box_size
+        near = xyz + normal(tuple(xyz.shape), z, clock.rank_generator) * c.density_distance
         raw, _ = self.G.point_values(head, torch.cat([xyz, near], dim=1))
         a, b = raw.chunk(2, dim=1)
         return {"G/density": c.density_weight * c.density_every * (a - b).abs().mean()}
@@ -242,4 +245,4 @@ class PanoHeadTask:
             head = self.G_ema.decode(self.G_ema.seed_latents([seed], truncation=0.8)).expand(PREVIEW_VIEWS)
             rows.append(torch.cat(list(self.G_ema.render(head, orbit(yaws)).image), dim=2))
         sheet = torch.cat(rows, dim=1)
-        return ((sheet + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+        return ((sheet + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fullhead.core.config import from_dict, overridden, to_dict
+from fullhead.core.devices import device_named
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import written_whole
 from fullhead.data.photos import PhotoSet
@@ -37,13 +38,16 @@ def run_config(preset: str, run: Path, settings: list[str]) -> RunConfig:
     return overridden(RUNS[preset], settings)
 
 
-def train_run(preset: str, photos: Path, run: Path, settings: list[str], *, export_only: bool = False) -> None:
+def train_run(
+    preset: str, photos: Path, run: Path, settings: list[str], *, export_only: bool = False, device: str = "auto"
+) -> None:
     """Train `preset` on the set `photos` in the folder `run`, or go on with it; see `fullhead train`."""
+    where = device_named(device)
     config = run_config(preset, run, settings)
     if "RANK" in os.environ and not dist.is_initialized():  # under torchrun
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        where = join_processes(where)
     torch.manual_seed(config.loop.seed)
-    task = PanoHeadTask(config.task, photo_set(photos, config))
+    task = PanoHeadTask(config.task, photo_set(photos, config), where)
     first = not dist.is_initialized() or dist.get_rank() == 0
     try:
         if not export_only:
@@ -56,6 +60,17 @@ def train_run(preset: str, photos: Path, run: Path, settings: list[str], *, expo
             export(task, run, photos, preset)
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def join_processes(device: torch.device) -> torch.device:
+    """Join the processes that torchrun started; each gets a GPU of its own if GPUs are what they compute on."""
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        if device.index >= torch.cuda.device_count():
+            raise FullheadError(f"no GPU for process {device.index}: start as many processes as there are, or say --device cpu")
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return device
 
 
 def photo_set(root: Path, config: RunConfig) -> PhotoSet:
