@@ -25,6 +25,7 @@ class Outer:
     pair: tuple[int, int] = (1, 2)
     name: str = "x"
     on: bool = False
+    shares: dict[str, float] = field(default_factory=lambda: {"cat": 1.0, "dog": 2.0})
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ def test_the_last_of_two_settings_counts():
     assert overridden(Outer(), ["rate=2", "rate=3"]).rate == 3.0
 
 
+def test_one_share_of_several_is_set_by_its_name():
+    assert overridden(Outer(), ["shares.dog=5"]).shares == {"cat": 1.0, "dog": 5.0}
+
+
 def test_a_whole_number_of_a_float_becomes_one():
     rate = overridden(Outer(), ["rate=2"]).rate
     assert isinstance(rate, float)
@@ -91,6 +96,9 @@ def test_a_whole_number_of_a_float_becomes_one():
         ("rate=null", "float"),
         ("clamp=x", "float"),
         ("rate", "="),
+        ("shares=3", "group"),
+        ("shares.cat=meow", r"shares\.cat must be of type float"),
+        ("shares.cow=1", "cat, dog"),
     ],
 )
 def test_a_wrong_setting_is_an_error_that_says_what_would_be_right(setting: str, said: str):

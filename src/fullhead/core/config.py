@@ -49,6 +49,10 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
         if value not in args:
             raise FullheadError(f"{where} must be one of {', '.join(map(str, args))}, not {value!r}")
         return value
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise FullheadError(f"{where} must be a group of keys, not {value!r}")
+        return {name: _checked(item, args[1], f"{where}.{name}") for name, item in value.items()}
     if origin is tuple:
         if not isinstance(value, (list, tuple)) or (args[-1] is not ... and len(value) != len(args)):
             raise FullheadError(f"{where} must be {len(args)} values, not {value!r}")
