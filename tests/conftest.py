@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from fullhead.core.cameras import labels_from_cameras, orbit
+from fullhead.training.panohead import PanoHeadTaskConfig
+from fullhead.training.presets import RUNS
 
 YAWS = (0.0, 0.5, -1.0, 2.0, -2.8, 3.0)
 
@@ -30,6 +32,12 @@ def write_photos(root: Path, yaws: Sequence[float] = YAWS, size: int = 64) -> Pa
         labels.append([name, labels_from_cameras(orbit(yaw, 0.1))[0].tolist()])
     (root / "img" / "dataset.json").write_text(json.dumps({"labels": labels}))
     return root
+
+
+@pytest.fixture(scope="session")
+def tiny() -> PanoHeadTaskConfig:
+    """Two players so small that a step takes a moment; `tiny.generator` is the model's config: 64 pixels, 16 raw."""
+    return RUNS["panohead-tiny"].task
 
 
 @pytest.fixture

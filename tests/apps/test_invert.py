@@ -12,31 +12,16 @@ from fullhead.apps.likeness import psnr, unlikeness
 from fullhead.commands.invert import invert
 from fullhead.core.cameras import orbit, yaw_pitch
 from fullhead.core.errors import FullheadError
-from fullhead.heads.fields import DecoderConfig, PlanesConfig
-from fullhead.heads.volume import MarchConfig
 from fullhead.models.checkpoint import load, load_latents, read_header, save
-from fullhead.models.panohead import PanoHead, PanoHeadConfig
-from fullhead.nn.superres import SuperresConfig
-
-TINY = PanoHeadConfig(
-    z_dim=16,
-    w_dim=16,
-    image_size=32,
-    neural_size=16,
-    channel_base=256,
-    channel_max=16,
-    planes=PlanesConfig(size=16, depth=2, channels=8),
-    decoder=DecoderConfig(hidden=16),
-    march=MarchConfig(near=2.2, far=3.2, coarse=6, fine=4, crop=0.05),
-    superres=SuperresConfig(input_size=16, channels=(8, 8), upsample_first=False, clamp=None),
-)
+from fullhead.models.panohead import PanoHead
+from fullhead.training.panohead import PanoHeadTaskConfig
 
 
 @pytest.fixture(scope="module")
-def model() -> PanoHead:
+def model(tiny: PanoHeadTaskConfig) -> PanoHead:
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        model = PanoHead(TINY).eval().requires_grad_(False)
+        model = PanoHead(tiny.generator).eval().requires_grad_(False)
         model.decoder.net[2].bias[0] = 20.0  # something to see
     return model
 
@@ -75,8 +60,8 @@ def test_without_tuning_the_model_stays_as_it_is(model, target):
 
 
 def test_a_picture_of_another_size_is_refused(model):
-    with pytest.raises(FullheadError, match=r"\[1, 3, 32, 32\]"):
-        fit(model, torch.zeros(1, 3, 64, 64))
+    with pytest.raises(FullheadError, match=r"\[1, 3, 64, 64\]"):
+        fit(model, torch.zeros(1, 3, 32, 32))
 
 
 def test_a_camera_without_moves_is_the_orbits():
@@ -112,9 +97,9 @@ def test_psnr_is_that_of_a_known_error():
 def test_a_photo_becomes_a_head_and_a_sheet(model):
     photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     aligned, fitted = invert_photo(photo, model, Square(40, 30, 20), steps=2, pivot_steps=1)
-    assert aligned.shape == (32, 32, 3)
+    assert aligned.shape == (64, 64, 3)
     sheet = fit_sheet(aligned, fitted)
-    assert sheet.shape[1] > 10 * 32
+    assert sheet.shape[1] > 10 * 64
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +111,7 @@ def files(tmp_path_factory, model):
     return folder
 
 
-def test_the_command_writes_a_head_that_loads_like_any_other(files, capsys):
+def test_the_command_writes_a_head_that_loads_like_any_other(files, model, capsys):
     out, tiny = files / "out", str(files / "tiny.safetensors")
     invert(files / "photo.png", out, tiny, box="30,20,20,20", steps=2, pivot_steps=1)
     assert sorted(path.name for path in out.iterdir()) == ["fit.png", "head.safetensors", "photo.png"]
@@ -136,7 +121,7 @@ def test_the_command_writes_a_head_that_loads_like_any_other(files, capsys):
     assert latents is not None
     assert latents.w.shape == (1, tuned.num_ws, 16)
     assert latents.background is not None
-    assert tuned.config == TINY
+    assert tuned.config == model.config
     assert read_header(head)["about"]["inverted"]
     assert load_latents(tiny) is None
     with safe_open(head, framework="pt") as handle:

@@ -6,24 +6,10 @@ import torch
 
 from fullhead.core.cameras import cameras_from_labels
 from fullhead.data.photos import PhotoSet
-from fullhead.heads.fields import DecoderConfig, PlanesConfig
-from fullhead.heads.volume import MarchConfig
 from fullhead.metrics.features import load_features
 from fullhead.metrics.quality import Looks, figures, generated_batches, halves, looks, photo_batches
 from fullhead.models.panohead import PanoHead
-from fullhead.models.presets import PANOHEAD_SYNTH64
-
-TINY = replace(
-    PANOHEAD_SYNTH64,
-    z_dim=8,
-    w_dim=8,
-    neural_size=16,
-    channel_base=128,
-    channel_max=8,
-    planes=PlanesConfig(size=16, depth=2, channels=8),
-    decoder=DecoderConfig(hidden=8),
-    march=MarchConfig(near=2.2, far=3.2, coarse=4, fine=4),
-)
+from fullhead.training.panohead import PanoHeadTaskConfig
 
 
 def test_photos_of_a_set_split_into_halves_that_share_no_head(photos: Path):
@@ -47,11 +33,11 @@ def test_photos_against_themselves_are_perfect_on_every_side(photos: Path):
         assert side["yaw_error_deg"] < 20
 
 
-def test_a_random_generator_is_far_from_photos_and_repeats(photos: Path):
+def test_a_random_generator_is_far_from_photos_and_repeats(photos: Path, tiny: PanoHeadTaskConfig):
     network, kept = load_features(), PhotoSet(photos)
     real = looks(network, photo_batches(kept, torch.arange(40)))
     torch.manual_seed(0)
-    model = PanoHead(TINY).eval()
+    model = PanoHead(tiny.generator).eval()
     cameras = cameras_from_labels(kept.labels[kept.index])
 
     def generated() -> Looks:

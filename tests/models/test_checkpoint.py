@@ -11,31 +11,16 @@ from safetensors.torch import save_file
 
 from fullhead.core.cameras import orbit
 from fullhead.core.errors import FullheadError
-from fullhead.heads.fields import DecoderConfig, PlanesConfig
-from fullhead.heads.volume import MarchConfig
 from fullhead.models.checkpoint import load, load_file, read_header, save
-from fullhead.models.panohead import PanoHead, PanoHeadConfig
+from fullhead.models.panohead import PanoHead
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
-from fullhead.nn.superres import SuperresConfig
-
-TINY = PanoHeadConfig(
-    z_dim=8,
-    w_dim=8,
-    image_size=32,
-    neural_size=8,
-    channel_base=64,
-    channel_max=8,
-    planes=PlanesConfig(size=8, channels=4),
-    decoder=DecoderConfig(hidden=8),
-    march=MarchConfig(coarse=6, fine=4),
-    superres=SuperresConfig(input_size=16, channels=(4, 4), upsample_first=False),
-)
+from fullhead.training.panohead import PanoHeadTaskConfig
 
 
 @pytest.fixture
-def model() -> PanoHead:
+def model(tiny: PanoHeadTaskConfig) -> PanoHead:
     torch.manual_seed(0)
-    return PanoHead(TINY).eval().requires_grad_(False)
+    return PanoHead(tiny.generator).eval().requires_grad_(False)
 
 
 def rewritten(path: Path, tensors: dict[str, torch.Tensor], header: dict[str, object] | None) -> Path:
@@ -46,7 +31,7 @@ def rewritten(path: Path, tensors: dict[str, torch.Tensor], header: dict[str, ob
 def test_a_saved_model_renders_the_same_picture(model: PanoHead, tmp_path: Path):
     save(model, tmp_path / "a.safetensors", about={"by": "a test"})
     back = load(str(tmp_path / "a.safetensors"))
-    assert back.config == TINY and not back.training
+    assert back.config == model.config and not back.training
     images = [m.render(m.decode(m.seed_latents([3])), orbit(0.3)).image for m in (model, back)]
     assert torch.equal(*images)
     assert read_header(tmp_path / "a.safetensors")["about"] == {"by": "a test"}

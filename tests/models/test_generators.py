@@ -5,50 +5,52 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_checkpoint import TINY
 
 from fullhead.core.cameras import orbit
 from fullhead.core.compositing import density_activation
-from fullhead.heads.fields import DecoderConfig, PlanesConfig
-from fullhead.heads.volume import MarchConfig
+from fullhead.core.errors import FullheadError
+from fullhead.heads.fields import DecoderConfig
 from fullhead.models.head import Latents
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
-
-CONFIGS = {
-    "panohead": TINY,
-    "eg3d": replace(
-        TINY,
-        planes=PlanesConfig(kind="eg3d", size=8, depth=1, channels=4),
-        decoder=DecoderConfig(hidden=8, activation="sigmoid"),
-        march=MarchConfig(coarse=6, fine=4, crop=None),
-        background=False,
-        raw_colours=False,
-        camera_adaptation=False,
-    ),
-    "spherehead": replace(TINY, planes=PlanesConfig(kind="two-balls", size=8, depth=1, channels=4), parsing_classes=5),
-}
+from fullhead.training.panohead import PanoHeadTaskConfig
 
 
-@pytest.fixture(params=CONFIGS)
-def model(request: pytest.FixtureRequest) -> PanoHead:
+def config_of(kind: str, tiny: PanoHeadConfig) -> PanoHeadConfig:
+    if kind == "eg3d":
+        return replace(
+            tiny,
+            planes=replace(tiny.planes, kind="eg3d", depth=1),
+            decoder=DecoderConfig(hidden=8, activation="sigmoid"),
+            march=replace(tiny.march, crop=None),
+            background=False,
+            raw_colours=False,
+            camera_adaptation=False,
+        )
+    if kind == "spherehead":
+        return replace(tiny, planes=replace(tiny.planes, kind="two-balls", depth=1), parsing_classes=5)
+    return tiny
+
+
+@pytest.fixture(params=["panohead", "eg3d", "spherehead"])
+def model(request: pytest.FixtureRequest, tiny: PanoHeadTaskConfig) -> PanoHead:
     torch.manual_seed(0)
-    return PanoHead(CONFIGS[request.param]).eval().requires_grad_(False)
+    return PanoHead(config_of(request.param, tiny.generator)).eval().requires_grad_(False)
 
 
 @pytest.fixture
-def panohead() -> PanoHead:
+def panohead(tiny: PanoHeadTaskConfig) -> PanoHead:
     torch.manual_seed(0)
-    return PanoHead(TINY).eval().requires_grad_(False)
+    return PanoHead(tiny.generator).eval().requires_grad_(False)
 
 
 def test_pictures_have_the_promised_shapes_and_ranges(model: PanoHead):
     render = model.render(model.decode(model.seed_latents([0, 1])), orbit(torch.tensor([0.0, 2.0])))
-    assert render.image.shape == (2, 3, 32, 32) and render.image_raw.shape == (2, 3, 8, 8)
-    assert render.mask.shape == render.depth.shape == (2, 1, 8, 8)
+    assert render.image.shape == (2, 3, 64, 64) and render.image_raw.shape == (2, 3, 16, 16)
+    assert render.mask.shape == render.depth.shape == (2, 1, 16, 16)
     assert render.mask.min() >= -0.0011 and render.mask.max() <= 1.0011
     assert (render.depth >= 2.2).all() and (render.depth <= 3.5).all()
     if render.parsing is not None:
-        torch.testing.assert_close(render.parsing.sum(dim=1), torch.ones(2, 8, 8))
+        torch.testing.assert_close(render.parsing.sum(dim=1), torch.ones(2, 16, 16))
 
 
 def test_the_mask_does_not_depend_on_the_background(panohead: PanoHead):
@@ -78,13 +80,19 @@ def test_one_head_seen_by_many_cameras_is_decoded_once(model: PanoHead):
 
 
 def test_a_seed_is_drawn_as_the_field_does(panohead: PanoHead):
-    z = torch.from_numpy(np.random.RandomState(7).randn(1, 8)).float()
+    z = torch.from_numpy(np.random.RandomState(7).randn(1, 16)).float()
     torch.testing.assert_close(panohead.seed_latents([7], 0.6).w, panohead.latents(z, 0.6).w)
     torch.testing.assert_close(panohead.seed_latents([3, 7]).w[1:], panohead.seed_latents([7]).w, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_nobody_can_draw_is_refused_in_words(panohead: PanoHead, seed: int):
+    with pytest.raises(FullheadError, match=f"seed {seed}: .*0 to 4294967295"):
+        panohead.seed_latents([0, seed])
+
+
 def test_truncation_stops_at_the_cutoff(panohead: PanoHead):
-    z = torch.randn(1, 8, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(1, 16, generator=torch.Generator().manual_seed(0))
     full, cut = panohead.latents(z).w, panohead.latents(z, 0.5, cutoff=2).w
     assert torch.equal(cut[:, 2:], full[:, 2:])
     mean = panohead.backbone.mapping.w_avg
@@ -92,21 +100,21 @@ def test_truncation_stops_at_the_cutoff(panohead: PanoHead):
 
 
 def test_without_a_camera_the_style_is_that_of_the_frontal_one(panohead: PanoHead):
-    z = torch.randn(2, 8, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(panohead.style(z), panohead.style(z, orbit(torch.zeros(2))))
     assert not torch.allclose(panohead.style(z), panohead.style(z, orbit(torch.full((2,), 2.0))))
 
 
-def test_an_unconditioned_model_does_not_see_the_camera():
+def test_an_unconditioned_model_does_not_see_the_camera(tiny: PanoHeadTaskConfig):
     torch.manual_seed(0)
-    model: PanoHead = PanoHead(replace(TINY, conditioned=False)).requires_grad_(False)
-    z = torch.randn(2, 8)
+    model: PanoHead = PanoHead(replace(tiny.generator, conditioned=False)).requires_grad_(False)
+    z = torch.randn(2, 16)
     assert torch.equal(model.style(z), model.style(z, orbit(torch.full((2,), 2.0))))
 
 
 def test_density_is_that_of_the_renders_and_0_in_the_cropped_space(panohead: PanoHead):
     head = panohead.decode(panohead.seed_latents([0]))
-    xyz = torch.tensor([[[0.1, 0.2, -0.1], [0.45, 0.0, 0.0], [0.0, 0.0, -0.45]]])
+    xyz = torch.tensor([[[0.1, 0.2, -0.1], [0.47, 0.0, 0.0], [0.0, 0.0, -0.47]]])
     sigma = panohead.density(head, xyz)
     assert sigma.shape == (1, 3, 1)
     assert sigma[0, 1:].abs().max() == 0
@@ -120,7 +128,7 @@ def test_colours_are_rgb_in_range(model: PanoHead):
 
 
 def test_camera_corrections_move_but_do_not_turn_and_start_small(panohead: PanoHead):
-    z = torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(4, 16, generator=torch.Generator().manual_seed(0))
     cameras = orbit(torch.linspace(-2, 2, 4))
     moved, shift = panohead.adapted(z, cameras)
     assert torch.equal(moved.c2w[:, :3, :3], cameras.c2w[:, :3, :3])
@@ -136,7 +144,7 @@ def test_rendering_does_not_change_the_model(panohead: PanoHead):
 
 def test_more_pixels_of_the_raw_image_leave_the_final_size(panohead: PanoHead):
     render = panohead.render(panohead.decode(panohead.seed_latents([0])), orbit(0.0), neural_size=12)
-    assert render.image_raw.shape[-1] == 12 and render.image.shape[-1] == 32
+    assert render.image_raw.shape[-1] == 12 and render.image.shape[-1] == 64
 
 
 def test_the_default_config_is_the_published_models():

@@ -11,18 +11,13 @@ from fullhead.core.cameras import cameras_from_labels
 from fullhead.data.photos import PhotoSet
 from fullhead.nn.superres import resized
 from fullhead.training.loop import Clock
-from fullhead.training.panohead import PanoHeadTask, blurred, camera_penalty, faded
-from fullhead.training.presets import RUNS
-
-PRESET = RUNS["panohead-tiny"].task
-MARCH = replace(PRESET.generator.march, coarse=6, fine=6)
-TINY = replace(PRESET, noise=False, generator=replace(PRESET.generator, march=MARCH))
+from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig, blurred, camera_penalty, faded
 
 
 @pytest.fixture
-def task(photos: Path) -> PanoHeadTask:
+def task(photos: Path, tiny: PanoHeadTaskConfig) -> PanoHeadTask:
     torch.manual_seed(0)
-    return PanoHeadTask(TINY, PhotoSet(photos))
+    return PanoHeadTask(replace(tiny, noise=False), PhotoSet(photos))
 
 
 def clock(images_seen: int = 0) -> Clock:
@@ -58,7 +53,7 @@ def test_schedules_run_from_their_start_to_their_end(task: PanoHeadTask):
 
 
 def test_the_gradient_penalty_is_the_squared_gradient_at_real_images(task: PanoHeadTask, photos: Path):
-    task.config = replace(TINY, r1_gamma=2.0, r1_gamma_mask=6.0, r1_every=3, blur_start=0.0)
+    task.config = replace(task.config, r1_gamma=2.0, r1_gamma_mask=6.0, r1_every=3, blur_start=0.0)
     batch = PhotoSet(photos).batch(torch.tensor([0, 3]))
     size = task.neural_size(clock())
     raw, mask = resized(batch.image, size), resized(batch.mask, size)
@@ -72,7 +67,7 @@ def test_the_gradient_penalty_is_the_squared_gradient_at_real_images(task: PanoH
 
 def test_players_want_the_opposite_of_a_fake(task: PanoHeadTask, photos: Path):
     batch = PhotoSet(photos).batch(torch.tensor([0, 1, 2, 3]))
-    task.config = replace(TINY, camera_weight=0.0)
+    task.config = replace(task.config, camera_weight=0.0)
     fooled = task.generator_loss(batch, clock())["G/adversarial"]
     caught = task.discriminator_loss(batch, clock())["D/fake"]
     with torch.no_grad():
@@ -108,6 +103,6 @@ def test_density_differences_shrink_with_the_distance(task: PanoHeadTask, photos
     batch = PhotoSet(photos).batch(torch.tensor([0, 1, 2, 3]))
     losses = []
     for distance in (0.1, 0.0):
-        task.config = replace(TINY, density_weight=1.0, density_distance=distance)
+        task.config = replace(task.config, density_weight=1.0, density_distance=distance)
         losses.append(float(task.density_loss(batch, clock())["G/density"].detach()))
     assert losses[0] > 0 and losses[1] == pytest.approx(0, abs=1e-5)

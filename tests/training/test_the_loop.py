@@ -19,14 +19,7 @@ from fullhead.training.loop import NON_FINITE_IN_A_ROW, Clock, LoopConfig, Phase
 from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig
 from fullhead.training.presets import RUNS
 
-PRESET = RUNS["panohead-tiny"].task
-GENERATOR = replace(
-    PRESET.generator,
-    neural_size=12,
-    planes=replace(PRESET.generator.planes, size=16),
-    march=replace(PRESET.generator.march, coarse=6, fine=6),
-)
-TINY = replace(PRESET, generator=GENERATOR, neural_size_start=12)
+TINY = RUNS["panohead-tiny"].task  # the fixture `tiny`; other processes have no fixtures
 
 
 class QuickTask(PanoHeadTask):
@@ -111,7 +104,7 @@ def test_two_processes_give_the_losses_and_gradients_of_one(photos: Path, tmp_pa
     assert alone.keys() == together.keys()
     for key, value in alone.items():
         scale = float(value.abs().max())
-        torch.testing.assert_close(together[key], value, atol=2e-4 * scale + 1e-7, rtol=0, msg=lambda m, key=key: f"{key}: {m}")
+        torch.testing.assert_close(together[key], value, atol=1e-3 * scale + 1e-7, rtol=0, msg=lambda m, key=key: f"{key}: {m}")
 
 
 # -- a smallest task

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from fullhead.heads.fields import DecoderConfig, PlanesConfig
 from fullhead.models.presets import EG3D_FFHQ512, PANOHEAD_FFHQ512, PANOHEAD_SYNTH64
 from fullhead.nn.discriminator import DiscriminatorConfig
 from fullhead.training.loop import LoopConfig
@@ -67,13 +68,24 @@ RUNS: dict[str, RunConfig] = {
     "panohead-ffhq512": _FFHQ512,
     "eg3d-ffhq512": _EG3D512,
     "panohead-synth64": _SYNTH64,
-    # One step in a second: for trying the machinery.
+    # Several steps in a second: for trying the machinery.
     "panohead-tiny": replace(
         _SYNTH64,
         task=replace(
             _SYNTH64.task,
-            generator=replace(PANOHEAD_SYNTH64, channel_max=16, z_dim=16, w_dim=16),
+            generator=replace(
+                PANOHEAD_SYNTH64,
+                z_dim=16,
+                w_dim=16,
+                neural_size=16,
+                channel_max=16,
+                planes=PlanesConfig(size=16, depth=2, channels=8),
+                decoder=DecoderConfig(hidden=16),
+                march=replace(PANOHEAD_SYNTH64.march, coarse=6, fine=4),
+                superres=replace(PANOHEAD_SYNTH64.superres, channels=(8, 8)),
+            ),
             discriminator=DiscriminatorConfig(image_size=64, channel_max=16, clamp=None),
+            neural_size_start=16,
         ),
         loop=LoopConfig(batch=4, images=100, log_every=8, preview_every=50),
     ),
