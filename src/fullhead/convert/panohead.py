@@ -14,9 +14,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from fullhead.convert.pickles import show
 from fullhead.convert.reader import Module, read_snapshot, state_dict
 from fullhead.core.errors import FullheadError
+from fullhead.core.pickles import show
 from fullhead.heads.fields import DecoderConfig, PlanesConfig
 from fullhead.heads.volume import MarchConfig
 from fullhead.models import checkpoint
