@@ -103,8 +103,9 @@ def test_two_processes_give_the_losses_and_gradients_of_one(photos: Path, tmp_pa
     alone, together = losses_and_gradients(photos), load_file(tmp_path / "out.safetensors")
     assert alone.keys() == together.keys()
     for key, value in alone.items():
-        scale = float(value.abs().max())
-        torch.testing.assert_close(together[key], value, atol=1e-3 * scale + 1e-7, rtol=0, msg=lambda m, key=key: f"{key}: {m}")
+        part = 1e-5 if value.ndim == 0 and "/" in key else 1e-2  # a loss; a gradient, in which rounding tips leaky ReLUs over
+        near = part * float(value.abs().max()) + 1e-7
+        torch.testing.assert_close(together[key], value, atol=near, rtol=0, msg=lambda m, key=key: f"{key}: {m}")
 
 
 # -- a smallest task
