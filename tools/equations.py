@@ -33,9 +33,16 @@ PAPERS = {
     "binkowski18": "Binkowski et al., Demystifying MMD GANs, ICLR 2018",
     "gretton12": "Gretton et al., A Kernel Two-Sample Test, Journal of Machine Learning Research 2012",
     "kynkaanniemi19": "Kynkaanniemi et al., Improved Precision and Recall Metric for Assessing Generative Models, NeurIPS 2019",
+    "ganhead": "Wu et al., GANHead: Towards Generative Animatable Neural Head Avatars, CVPR 2023, and its supplement",
+    "snarf": "Chen et al., SNARF: Differentiable Forward Skinning for Animating Non-Rigid Neural Implicit Shapes, ICCV 2021",
+    "fastsnarf": "Chen et al., Fast-SNARF: A Fast Deformer for Articulated Neural Fields, TPAMI 2023",
+    "gdna": "Chen et al., gDNA: Towards Generative Detailed Neural Avatars, CVPR 2022",
+    "igr": "Gropp et al., Implicit Geometric Regularization for Learning Shapes, ICML 2020",
+    "occnet": "Mescheder et al., Occupancy Networks: Learning 3D Reconstruction in Function Space, CVPR 2019",
+    "broyden65": "Broyden, A Class of Methods for Solving Nonlinear Simultaneous Equations, Mathematics of Computation 1965",
     "mip-nerf": "Barron et al., Mip-NeRF: A Multiscale Representation for Anti-Aliasing Neural Radiance Fields, ICCV 2021",
 }
-NUMBER = r"§[\w.]+|Eq\.\d+(?:-\d+)?|supp\.(?: [A-Z](?:\.\d+)?)?"
+NUMBER = r"§[\w.]+|Eq\.\d+(?:-\d+)?|supp\.(?: [A-Z\d](?:\.\d+)?| Eq\.\d+)?"
 TAG = re.compile(r"\[([a-z][\w-]*)(?: (" + NUMBER + r"))?\]")
 LOOSE = re.compile(r"\[[^\[\]]*(?:§|\bEq\.|\bsupp\.)[^\[\]]*\]")
 

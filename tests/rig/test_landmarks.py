@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fullhead.rig.identity import Phenotype, expression_offsets, identity_vertices
+from fullhead.rig.arkit import arkit_weights
+from fullhead.rig.identity import Phenotype, identity
 from fullhead.rig.landmarks import ibug_points, landmark_weights
 from fullhead.rig.template import Template, load_template
 
 MIRROR = [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
           41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]  # fmt: skip
+
+
+def vertices(template: Template, expression: dict[str, float]) -> np.ndarray:
+    """Of the average adult."""
+    return template.rig(identity(template, Phenotype(), {})[None], arkit_weights(expression)[None]).vertices[0].numpy()
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +30,7 @@ def weights(template: Template) -> sparse.csr_matrix:
 
 @pytest.fixture(scope="module")
 def average(template: Template) -> np.ndarray:
-    return identity_vertices(template, Phenotype(), {})
+    return vertices(template, {})
 
 
 def test_the_table_lies_on_the_average_face(weights: sparse.csr_matrix, average: np.ndarray) -> None:
@@ -43,7 +49,7 @@ def test_a_blink_closes_the_eye_and_an_open_jaw_parts_the_lips(
     template: Template, weights: sparse.csr_matrix, average: np.ndarray
 ) -> None:
     def moved(name: str) -> np.ndarray:
-        return weights @ (average + expression_offsets(template, {name: 1.0}))
+        return weights @ vertices(template, {name: 1.0})
 
     def opening(points: np.ndarray, above: list[int], below: list[int]) -> float:
         return float((points[above] - points[below])[:, 1].mean())

@@ -1,1 +1,1 @@
-"""A posable head mesh: the CC0 template, its identities, its 52 ARKit expressions and its five joints."""
+"""Posable heads: the CC0 template with its identities and 52 ARKit expressions, FLAME from the user's file, maps between them."""

@@ -1,19 +1,23 @@
-"""Who a head is: a phenotype (gender, age, muscle, weight, ancestry) and named local parameters, to neutral vertices.
+"""Who a head is: a phenotype and named local parameters, or principal components, to the shape of the template's rig.
 
-A parameter such as `nose-scale-vert-decr/incr` is signed: below 0 it applies its first word, above 0 its second; one
-without a slash, such as `head-oval`, is not negative. Left and right move together; `asym-...` parameters are the odd ones.
+The phenotype mixes 96 corners of a body model (two sexes, four ages, three degrees of muscle and of weight, three
+ancestries) by products of tents. A local parameter such as `nose-scale-vert-decr/incr` is signed: below 0 it applies its
+first word, above 0 its second; one without a slash, such as `head-oval`, is not negative. Left and right move together;
+`asym-...` parameters are the odd ones. All is differentiable but at the tents' tips.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
-import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fullhead.core.errors import FullheadError
-from fullhead.rig.template import Template
+from fullhead.rig.rig import Rig
+from fullhead.rig.template import LEFT_EYE, Template
 
 OPPOSITES = (
     ("decr", "incr"),
@@ -23,11 +27,18 @@ OPPOSITES = (
     ("concave", "convex"),
     ("compress", "uncompress"),
 )
+TENTS = {  # anchors of each axis of the phenotype, evenly from 0 to 1
+    "gender": ("female", "male"),
+    "age": ("baby", "child", "young", "old"),
+    "muscle": ("minmuscle", "averagemuscle", "maxmuscle"),
+    "weight": ("minweight", "averageweight", "maxweight"),
+}
+ANCESTRIES = ("african", "asian", "caucasian")
 
 
 @dataclass(frozen=True)
 class Phenotype:
-    """Corners of the multilinear body model; all in [0, 1]. The three ancestries are shares of their sum."""
+    """All in [0, 1]. The three ancestries are shares of their sum."""
 
     gender: float = 0.5  # 0 female, 1 male
     age: float = 2 / 3  # 0 baby, 1/3 child, 2/3 young adult, 1 old
@@ -38,11 +49,30 @@ class Phenotype:
     caucasian: float = 1 / 3
 
 
+@dataclass(frozen=True)
+class Parameters:
+    """The M named parameters and what they do to the S coefficients of the template's rig."""
+
+    names: tuple[str, ...]
+    below: Tensor  # [M, S], 1 at the targets of values below zero; none for parameters that are not negative
+    above: Tensor  # [M, S]
+    corners: Tensor  # [96, 4] int64: the tents whose product is the coefficient of a corner
+
+    def coefficients(self, phenotype: Tensor, values: Tensor) -> Tensor:
+        """Shape [B, S] of phenotypes [B, 7], in the order of Phenotype, and values [B, M]."""
+        tents = [_tents(phenotype[:, i], len(anchors)) for i, anchors in enumerate(TENTS.values())]
+        ancestry = phenotype[:, len(TENTS) :] / phenotype[:, len(TENTS) :].sum(1, keepdim=True)
+        factors = torch.cat([*tents, ancestry, torch.ones_like(ancestry[:, :1])], dim=1)  # [B, 16]
+        macro = factors[:, self.corners].prod(-1)  # [B, 96]
+        local = values.clamp(min=0) @ self.above + (-values).clamp(min=0) @ self.below
+        return local + torch.nn.functional.pad(macro, (0, local.shape[1] - macro.shape[1]))
+
+
 def shape_parameters(template: Template) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """Name -> (targets below zero, targets above zero); the first is empty for a parameter that is not negative."""
-    names = set(template.shape_names)
+    names = [name for name in template.rig.shape_names if not _corner(name)]
     parameters: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
-    for name in template.shape_names:
+    for name in names:
         stem, _, ending = name.rpartition("-")
         if name.startswith("asym-"):
             parameters[f"{stem}-r/l"] = ((f"{stem}-r",), (f"{stem}-l",))
@@ -61,55 +91,60 @@ def shape_parameters(template: Template) -> dict[str, tuple[tuple[str, ...], tup
     return parameters
 
 
-def identity_vertices(template: Template, phenotype: Phenotype, shape: Mapping[str, float]) -> NDArray:
-    """Neutral vertices [N, 3] float32, decimetres, of a phenotype and values of `shape_parameters`."""
+def head_parameters(template: Template) -> Parameters:
+    """The parameters of the template's identities, for batches of them."""
+    names = template.rig.shape_names
+    words = [*(word for anchors in TENTS.values() for word in anchors), *ANCESTRIES, ""]
+    corners = [corner for name in names if (corner := _corner(name))]
+    rows = {name: row for row, name in enumerate(names)}
     parameters = shape_parameters(template)
-    unknown = sorted(set(shape) - set(parameters))
+    below, above = torch.zeros(2, len(parameters), len(names))
+    for row, sides in enumerate(parameters.values()):
+        for matrix, side in zip((below, above), sides, strict=True):
+            matrix[row, [rows[name] for name in side]] = 1
+    places = [[words.index(word) for word in (*corner, "", "")[:4]] for corner in corners]
+    return Parameters(tuple(parameters), below, above, torch.tensor(places))
+
+
+def identity(template: Template, phenotype: Phenotype, shape: Mapping[str, float]) -> Tensor:
+    """Shape [S] of a phenotype and values by name of `shape_parameters`; those left out are 0."""
+    parameters = head_parameters(template)
+    unknown = sorted(set(shape) - set(parameters.names))
     if unknown:
-        some = ", ".join(list(parameters)[:3])
-        raise FullheadError(f"no shape parameter {unknown[0]!r}; there are {len(parameters)}, such as {some}")
-    rows = {name: i for i, name in enumerate(template.shape_names)}
-    coefficients = np.zeros(len(rows), np.float32)
-    for name, value in shape.items():
-        for target in parameters[name][1 if value >= 0 else 0]:
-            coefficients[rows[target]] += abs(value)
-    macro = _combine(phenotype_coefficients(template, phenotype), template.macro)
-    return template.vertices + macro + _combine(coefficients, template.shape)
+        some = ", ".join(parameters.names[:3])
+        raise FullheadError(f"no shape parameter {unknown[0]!r}; there are {len(parameters.names)}, such as {some}")
+    values = torch.tensor([[shape.get(name, 0.0) for name in parameters.names]])
+    return parameters.coefficients(torch.tensor([list(asdict(phenotype).values())]), values)[0]
 
 
-def expression_offsets(template: Template, weights: Mapping[str, float]) -> NDArray:
-    """Vertex offsets [N, 3], decimetres, of ARKit blendshape weights in [0, 1]."""
-    unknown = sorted(set(weights) - set(template.expression_names))
-    if unknown:
-        raise FullheadError(f"no ARKit blendshape {unknown[0]!r}; names are spelt as in eyeBlinkLeft or jawOpen")
-    coefficients = np.array([weights.get(name, 0.0) for name in template.expression_names], np.float32)
-    return _combine(coefficients, template.expression)
+def identity_vertices(template: Template, phenotype: Phenotype, shape: Mapping[str, float]) -> NDArray:
+    """Neutral vertices [N, 3] float32, decimetres, of an `identity`."""
+    return template.rig.personal(identity(template, phenotype, shape)).template.numpy()
 
 
-def phenotype_coefficients(template: Template, phenotype: Phenotype) -> NDArray:
-    """Weights [96] of the macro targets: products of tents along each axis of the phenotype."""
-    ancestry = {name: getattr(phenotype, name) for name in ("african", "asian", "caucasian")}
-    total = sum(ancestry.values())
-    genders = _tents(phenotype.gender, {"female": 0.0, "male": 1.0})
-    ages = _tents(phenotype.age, {"baby": 0.0, "child": 1 / 3, "young": 2 / 3, "old": 1.0})
-    muscles = _tents(phenotype.muscle, {"minmuscle": 0.0, "averagemuscle": 0.5, "maxmuscle": 1.0})
-    weights = _tents(phenotype.weight, {"minweight": 0.0, "averageweight": 0.5, "maxweight": 1.0})
-    named: dict[str, float] = {}
-    for gender, g in genders.items():
-        for age, a in ages.items():
-            named |= {f"{name}-{gender}-{age}": share / total * g * a for name, share in ancestry.items()}
-            for muscle, m in muscles.items():
-                named |= {f"universal-{gender}-{age}-{muscle}-{weight}": g * a * m * w for weight, w in weights.items()}
-    return np.array([named.get(name, 0.0) for name in template.macro_names], np.float32)
+def main_shape_rig(template: Template) -> Rig:
+    """The template's rig with 100 principal components of adults' shapes instead of its raw targets.
+
+    A coefficient's unit is one standard deviation. The eyes' midpoint of every head lies where the mean's does.
+    """
+    rig = template.rig
+    basis = torch.from_numpy(template.main_shapes)
+    mean = rig.personal(basis[0])
+    vertices, joints = (torch.tensordot(basis[1:], of, 1) for of in (rig.shape_basis, rig.joint_shape_basis))
+    shift = joints[:, LEFT_EYE:].mean(1, keepdim=True)
+    names = tuple(f"component {i + 1}" for i in range(len(vertices)))
+    return replace(mean, shape_basis=vertices - shift, joint_shape_basis=joints - shift, shape_names=names)
 
 
-def _tents(x: float, anchors: dict[str, float]) -> dict[str, float]:
-    """Linear interpolation weights of `x` between named, ascending anchors."""
-    places = list(anchors.values())
-    return {name: float(np.interp(x, places, np.eye(len(places))[i])) for i, name in enumerate(anchors)}
+def _corner(name: str) -> tuple[str, ...]:
+    """The tents of a macro target such as `asian-female-young` or `universal-male-old-maxmuscle-minweight`; else none."""
+    first, *words = name.split("-")
+    if first in ANCESTRIES and len(words) == 2:
+        return (first, *words)
+    return tuple(words) if first == "universal" else ()
 
 
-def _combine(coefficients: NDArray, targets: NDArray) -> NDArray:
-    """Sum over the targets with a coefficient: [M] x [M, N, 3] -> [N, 3]."""
-    active = np.flatnonzero(coefficients)
-    return np.tensordot(coefficients[active], targets[active].astype(np.float32), axes=1)
+def _tents(x: Tensor, count: int) -> Tensor:
+    """Linear interpolation weights [B, count] of x [B] in [0, 1] between even anchors."""
+    anchors = torch.arange(count, dtype=x.dtype, device=x.device)
+    return (1 - (x[:, None].clamp(0, 1) * (count - 1) - anchors).abs()).clamp(min=0)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from fullhead.core.triangles import closest_on_mesh
-from fullhead.rig.identity import Phenotype, identity_vertices
+from fullhead.rig.identity import Phenotype, identity
 from fullhead.rig.subdivision import catmull_clark, triangles_from_quads
 from fullhead.rig.template import Template
 
@@ -61,7 +61,7 @@ def landmark_weights(template: Template) -> sparse.csr_matrix:
     """Weights [68, N] of the template's vertices, so that `weights @ vertices` are the landmarks of any head."""
     operator, quads = catmull_clark(len(template.vertices), template.part("skin")[0])
     triangles = triangles_from_quads(quads)
-    average = operator @ identity_vertices(template, Phenotype(), {})
+    average = operator @ template.rig(identity(template, Phenotype(), {})[None]).vertices[0].numpy()
     found, weights = closest_on_mesh(ibug_points(), average, triangles, candidates=40)
     on_skin = sparse.csr_matrix((weights.ravel(), (np.repeat(np.arange(68), 3), triangles[found].ravel())), (68, len(average)))
     return sparse.csr_matrix(on_skin @ operator)

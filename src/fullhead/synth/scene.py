@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from fullhead.rig.identity import expression_offsets, identity_vertices
-from fullhead.rig.pose import joint_transforms, joints, rotation, skinned
+from fullhead.rig.arkit import arkit_weights
+from fullhead.rig.identity import identity
+from fullhead.rig.rig import Rig
 from fullhead.rig.subdivision import vertex_normals
 from fullhead.rig.template import LEFT_EYE, NECK, RIGHT_EYE
 from fullhead.synth import regions
@@ -76,8 +78,9 @@ class Person:
 
     studio: Studio
     subject: Subject
-    neutral: NDArray  # [N, 3] template vertices
-    joints: NDArray  # [5, 3]
+    rig: Rig  # of this person
+    neutral: NDArray  # [N, 3], the rig's vertices at rest
+    joints: NDArray  # [5, 3] at rest
     place: Ground
     hair: Strands
     skin_texture: NDArray
@@ -93,14 +96,16 @@ class Person:
 
 def build_person(studio: Studio, subject: Subject, detail: float = 1.0) -> Person:
     """Grow and paint a subject; `detail` in (0, 1] is the share of hairs."""
-    neutral = identity_vertices(studio.template, subject.phenotype, subject.shape)
+    rig = studio.template.rig.personal(identity(studio.template, subject.phenotype, subject.shape))
+    neutral = rig.template.numpy()
     skin = (studio.skin.operator @ neutral).astype(np.float32)
     place = ground(studio, skin)
     return Person(
         studio=studio,
         subject=subject,
+        rig=rig,
         neutral=neutral,
-        joints=joints(studio.template, neutral),
+        joints=rig.rest_joints.numpy(),
         place=place,
         hair=grow_hair(place, subject, detail),
         skin_texture=skin_texture(studio, subject),
@@ -130,13 +135,10 @@ def posed_parts(
 
     Which parts there are, and how their vertices are numbered, depends on the person alone.
     """
-    expression = expression or {}
-    pose = np.zeros((5, 3)) if joint_pose is None else joint_pose
-    transforms = joint_transforms(person.joints, pose)
-    moved = person.neutral + expression_offsets(person.studio.template, expression)
-    vertices = skinned(person.studio.template, moved, transforms)
-    surfaces = [*_body_surfaces(person, vertices), *_eye_surfaces(person, expression, transforms)]
-    surfaces += _worn(person, vertices, transforms)
+    pose = None if joint_pose is None else torch.from_numpy(np.asarray(joint_pose, np.float32))[None]
+    posed = person.rig(expression=arkit_weights(expression or {})[None], joint_pose=pose)
+    vertices, transforms = posed.vertices[0].numpy(), posed.transforms[0].numpy()
+    surfaces = [*_body_surfaces(person, vertices), *_eye_surfaces(person, transforms), *_worn(person, vertices, transforms)]
     return surfaces, _strands(person, vertices, transforms[NECK])
 
 
@@ -184,20 +186,15 @@ def _body_surfaces(person: Person, vertices: NDArray) -> list[Surface]:
     ]
 
 
-def _eye_surfaces(person: Person, expression: Mapping[str, float], transforms: NDArray) -> list[Surface]:
-    """Both eyeballs, turned by the ARKit eyeLook weights and the eye joints, carried by the head."""
+def _eye_surfaces(person: Person, transforms: NDArray) -> list[Surface]:
+    """Both eyeballs."""
     found = []
-    for joint, label, side, own in ((LEFT_EYE, "l_eye", "Left", 0), (RIGHT_EYE, "r_eye", "Right", 1)):
+    for joint, label, own in ((LEFT_EYE, "l_eye", 0), (RIGHT_EYE, "r_eye", 1)):
         centre = person.joints[joint]
         helper = person.neutral[person.studio.eye_vertices[own]]
         radius = float(np.percentile(np.linalg.norm(helper - centre, axis=1), 60))
         points, triangles, uv = eyeball(radius)
-        outward = expression.get(f"eyeLookOut{side}", 0.0) - expression.get(f"eyeLookIn{side}", 0.0)
-        down = expression.get(f"eyeLookDown{side}", 0.0) - expression.get(f"eyeLookUp{side}", 0.0)
-        yaw = np.radians(30) * outward * (1 if side == "Left" else -1)
-        gaze = rotation(np.array([0, yaw, 0])) @ rotation(np.array([np.radians(22) * down, 0, 0]))
-        placed = points @ gaze.T + centre
-        placed = placed @ transforms[joint, :3, :3].T + transforms[joint, :3, 3]
+        placed = (points + centre) @ transforms[joint, :3, :3].T + transforms[joint, :3, 3]
         found.append(_surface(person, placed.astype(np.float32), triangles, person.eye_texture, label, EYE, 0.08, uv))
     return found
 
