@@ -8,7 +8,7 @@ from skimage.measure import marching_cubes
 from torch import Tensor
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.surface import Surface, extract_surface, largest_piece, vertex_normals
+from fullhead.core.surface import Surface, central_piece, extract_surface, largest_piece, vertex_normals
 
 
 def sphere(xyz: Tensor) -> Tensor:
@@ -139,6 +139,40 @@ def test_largest_piece_drops_floaters():
     assert as_trimesh(surface).body_count == 2
     assert as_trimesh(head).is_watertight
     assert head.vertices[:, 0].max() < 0.06
+
+
+@pytest.mark.parametrize(("small", "kept"), [(0.1, 0.2), (0.16, 0.16)])
+def test_the_central_piece_gives_way_to_one_of_more_than_twice_its_area(small: float, kept: float):
+    """A ball at the origin, and one of radius 0.2 beside it."""
+
+    def two_balls(xyz: Tensor) -> Tensor:
+        return torch.maximum(small - xyz.norm(dim=-1), 0.2 - (xyz - torch.tensor([0.0, 0.4, 0.0])).norm(dim=-1))
+
+    surface = extract_surface(two_balls, 1.3, 0.0, 64, coarse=16, outside=-1.0)
+    piece = central_piece(surface)
+    assert as_trimesh(surface).body_count == 2
+    assert np.ptp(piece.vertices, axis=0) == pytest.approx(2 * kept, rel=0.01)
+
+
+def test_only_corners_of_crossed_cells_are_asked_for_below_the_coarse_grid():
+    asked = []
+
+    def counted(xyz: Tensor) -> Tensor:
+        asked.append(len(xyz))
+        return sphere(xyz)
+
+    r = 64
+    extract_surface(counted, 1.0, 0.5, r, coarse=32)
+    axis = (torch.arange(r + 1) / r - 0.5).float()
+    inside = sphere(torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1).reshape(-1, 3)).view(
+        r + 1, r + 1, r + 1
+    )
+    corners = (inside > 0.5).float()[None, None]
+    crossed = torch.nn.functional.avg_pool3d(corners, 2, stride=1)
+    crossed = ((crossed > 0) & (crossed < 1)).float()
+    needed = torch.nn.functional.max_pool3d(torch.nn.functional.pad(crossed, (1,) * 6), 2, stride=1)[0, 0] > 0
+    needed[::2, ::2, ::2] = False  # known from the coarse grid
+    assert sum(asked) == 31**3 + int(needed.sum())  # the samples on the cube's faces are not asked for
 
 
 def test_a_level_without_surface_says_which_values_there_are():

@@ -1,9 +1,10 @@
 """Triangles of a level set {field = level}, asking the field for values only near the surface.
 
-A coarse grid is sampled whole. Then the grid is halved again and again: only cells that the surface crosses are split, and
-the surface is followed into every neighbour that it enters, so each piece of which the coarse grid sees one cell comes out
-exactly as if the whole fine grid had been sampled. Marching cubes [Lorensen & Cline 1987] turns the crossed cells into
-triangles.
+A coarse grid is sampled whole. Then the grid is halved again and again: the edges that the surface crosses are halved, and
+from the cells around them the surface is followed into every neighbour that it enters, so each piece that crosses an edge of
+the coarse grid comes out exactly as if the whole fine grid had been sampled; only corners of crossed cells are asked for
+(fewer than MISE [occnet] asks for, which fills the crossed cells).
+Marching cubes [Lorensen & Cline 1987] turns the crossed cells into triangles.
 
 Notation: a grid of r cells a side has (r + 1)^3 samples; sample (i, j, k) has the key (i (r + 1) + j) (r + 1) + k, and a cell
 has the key of its lowest corner. `keys` are sorted int64 and `values` [S] float32 stand beside them. Inside means
@@ -131,18 +132,28 @@ class _Samples:
 
     def split(self, cells: Ints) -> Ints:
         """Double the resolution; crossed cells of the fine grid, sorted, from those of the coarse one."""
-        ijk, known = self.ijk(cells), self.ijk(self.keys)
+        inside, known, ijk = self.corners(cells) > self.level, self.ijk(self.keys), self.ijk(cells)
         self.r *= 2
         self.keys = self.offsets(2 * known)
-        parents = self.offsets(2 * ijk)
-        steps = np.stack(np.meshgrid(*[np.arange(3)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-        self.add(_distinct(parents[:, None] + self.offsets(steps)))
-        seen = np.sort((parents[:, None] + self.offsets(CORNERS)).ravel())
-        found = [self.crossed(seen)]
-        while len(frontier := self._entered(found[-1], seen)):  # follow the surface out of the split cells
+        unit = self.offsets(np.eye(3, dtype=np.int64))
+        seeds = []
+        for axis in range(3):  # of each crossed edge, the half that is crossed, and the four cells around it
+            low = np.flatnonzero(CORNERS[:, axis] == 0)
+            cell, corner = np.nonzero(inside[:, low] != inside[:, low + (1 << axis)])
+            start = _distinct(self.offsets(2 * (ijk[cell] + CORNERS[low[corner]])))
+            self.add(start + unit[axis])
+            ends, middle = np.searchsorted(self.keys, start), np.searchsorted(self.keys, start + unit[axis])
+            upper = (self.values[ends] > self.level) == (self.values[middle] > self.level)
+            start = start + upper * unit[axis]
+            u, v = unit[(axis + 1) % 3], unit[(axis + 2) % 3]
+            seeds += [start, start - u, start - v, start - u - v]
+        frontier = seen = _distinct(np.concatenate(seeds))
+        found = []
+        while len(frontier):  # follow the surface out of the cells around the coarse edges
             self.add(_distinct(frontier[:, None] + self.offsets(CORNERS)))
-            seen = np.sort(np.concatenate([seen, frontier]))
             found.append(self.crossed(frontier))
+            frontier = self._entered(found[-1], seen)
+            seen = np.sort(np.concatenate([seen, frontier]))
         return np.sort(np.concatenate(found))
 
     def _entered(self, cells: Ints, seen: Ints) -> Ints:
@@ -195,8 +206,26 @@ def face_components(faces: NDArray[np.int32], n_vertices: int) -> Ints:
 def largest_piece(surface: Surface) -> Surface:
     """Only the connected piece with the most faces: floaters and the walls of hollows inside are left out."""
     pieces = face_components(surface.faces, len(surface.vertices))
-    faces = surface.faces[pieces == np.bincount(pieces).argmax()]
-    kept, renumbered = np.unique(faces, return_inverse=True)
+    return _part(surface, pieces == np.bincount(pieces).argmax())
+
+
+def central_piece(surface: Surface) -> Surface:
+    """Only the connected piece whose vertices lie around the origin most closely in the mean, unless its area is less than half
+    of the largest piece's: then that one."""
+    pieces = np.unique(face_components(surface.faces, len(surface.vertices)), return_inverse=True)[1]
+    of_vertex = np.empty(len(surface.vertices), np.int64)
+    of_vertex[surface.faces] = pieces[:, None]
+    counts = np.bincount(of_vertex)
+    means = np.stack([np.bincount(of_vertex, surface.vertices[:, i]) / counts for i in range(3)], axis=-1)
+    a, b, c = (surface.vertices[surface.faces[:, i]].astype(np.float64) for i in range(3))
+    areas = np.bincount(pieces, np.linalg.norm(np.cross(b - a, c - a), axis=-1))
+    central, largest = np.linalg.norm(means, axis=-1).argmin(), areas.argmax()
+    return _part(surface, pieces == (central if areas[central] >= areas[largest] / 2 else largest))
+
+
+def _part(surface: Surface, chosen: NDArray[np.bool_]) -> Surface:
+    """The surface of some faces alone."""
+    kept, renumbered = np.unique(surface.faces[chosen], return_inverse=True)
     return Surface(surface.vertices[kept], renumbered.reshape(-1, 3).astype(np.int32), surface.queries)
 
 
