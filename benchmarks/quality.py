@@ -100,7 +100,7 @@ def main() -> None:
         about=about,
         n=arguments.n,
         feature_space=network.name,
-        photos=json.loads((arguments.photos / "photos.json").read_text()),
+        photos=json.loads((arguments.photos / "set.json").read_text())["settings"],
         device=arguments.device,
         seconds=seconds,
     )

@@ -142,7 +142,9 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "panohead-tiny", "a", "b", "--set", "loop.nosuch=1"], "preview_every"),
         (["train", "panohead-tiny", "a", "b", "--set", "loop.batch=many"], "int"),
         (["presets", "nothing"], "panohead-ffhq512"),
-        (["synth", "photos", "s", "--shard", "5"], "0/4"),
+        (["synth", "photos", "s", "--share", "5"], "0/4"),
+        (["synth", "photos", "s", "--truth", "depht"], "depth"),
+        (["synth", "check", "s"], "no set"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_do_and_leaves_nothing(

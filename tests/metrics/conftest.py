@@ -45,7 +45,7 @@ def photos(pictures: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Pa
         entries.append({"file": name, "head": i // 2, "yaw": yaw, **numbers, **words})
     (root / "img" / "dataset.json").write_text(json.dumps({"labels": labels}))
     (root / "heads.json").write_text(json.dumps(entries))
-    (root / "photos.json").write_text(json.dumps({"seed": 1}))
+    (root / "set.json").write_text(json.dumps({"settings": {"seed": 1}}))
     return root
 
 

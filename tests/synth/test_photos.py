@@ -1,7 +1,7 @@
-"""Sets of photos: the same seed writes the same bytes, in any order, in any number of runs."""
+"""Sets of photos: the layout, where the cameras stand, and labels that are wrong on purpose."""
 
-import hashlib
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from fullhead.commands.synth.photos import photos as photos_command
 from fullhead.core.cameras import FOCAL, RADIUS, cameras_from_labels, yaw_pitch
-from fullhead.core.errors import FullheadError
-from fullhead.synth.photos import DEPTH_UNIT, image_name, write_photos
+from fullhead.synth.photos import Misalignment, Photos, image_key, write_photos
+from fullhead.synth.sets import read_records, write_set
 
-SIZE, VIEWS, IMAGES = 20, 2, 5
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """Content of every file of a set by its name."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+SIZE, VIEWS, IMAGES = 20, 2, 6
 
 
 @pytest.fixture(scope="module")
@@ -30,27 +23,17 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_stopping_and_sharding_write_the_same_files_as_one_go(photos: Path, tmp_path: Path) -> None:
-    out = tmp_path / "set"
-    write_photos(out, IMAGES, SIZE, VIEWS, seed=3, shard=(1, 2), workers=0, quiet=True)
-    assert len(json.loads((out / "img/dataset.json").read_text())["labels"]) == VIEWS
-    write_photos(out, 3, SIZE, VIEWS, seed=3, workers=0, quiet=True)  # the second shard's head is there; the first is not
-    (out / "seg" / image_name(0)).unlink()  # a lost file is written again
-    assert write_photos(out, IMAGES, SIZE, VIEWS, seed=3, workers=1, quiet=True) == VIEWS + 1
-    assert digests(out) == digests(photos)
-    assert write_photos(out, IMAGES, SIZE, VIEWS, seed=3, workers=0, quiet=True) == 0
-
-
 def test_another_seed_shows_other_heads(photos: Path, tmp_path: Path) -> None:
     write_photos(tmp_path / "set", 1, SIZE, VIEWS, seed=4, workers=0, quiet=True)
-    mine, other = (np.asarray(Image.open(folder / "img" / image_name(0)), float) for folder in (photos, tmp_path / "set"))
+    first = f"img/{image_key(0)}.png"
+    mine, other = (np.asarray(Image.open(folder / first), float) for folder in (photos, tmp_path / "set"))
     assert np.abs(mine - other).mean() > 5
 
 
 def test_labels_are_the_cameras_of_the_attributes(photos: Path) -> None:
     labels = dict(json.loads((photos / "img/dataset.json").read_text())["labels"])
     entries = json.loads((photos / "heads.json").read_text())
-    assert [entry["file"] for entry in entries] == list(labels) == [image_name(i) for i in range(IMAGES)]
+    assert [entry["file"] for entry in entries] == list(labels) == [f"{image_key(i)}.png" for i in range(IMAGES)]
     cameras = cameras_from_labels(torch.tensor(list(labels.values())))
     yaw, pitch = yaw_pitch(cameras)
     np.testing.assert_allclose(yaw, [entry["yaw"] for entry in entries], atol=1e-4)
@@ -60,26 +43,37 @@ def test_labels_are_the_cameras_of_the_attributes(photos: Path) -> None:
     assert entries[0]["head"] == entries[1]["head"] == 0 and entries[0]["hair_style"] == entries[1]["hair_style"]
 
 
-def test_masks_and_depths_show_the_same_head(photos: Path) -> None:
+def test_every_photo_has_its_mask(photos: Path) -> None:
     for i in range(IMAGES):
-        mask, depth = (np.asarray(Image.open(photos / folder / image_name(i))) for folder in ("seg", "depth"))
-        assert mask.dtype == np.uint8 and depth.dtype == np.uint16 and mask.shape == (SIZE, SIZE)
-        assert ((mask > 0) == (depth > 0)).all()
-        metres = depth[depth > 0] * DEPTH_UNIT
+        image, mask = (np.asarray(Image.open(photos / folder / f"{image_key(i)}.png")) for folder in ("img", "seg"))
+        assert image.shape == (SIZE, SIZE, 3) and mask.shape == (SIZE, SIZE)
         assert 0.2 < (mask > 127).mean() < 0.8
-        assert metres.min() > RADIUS - 0.6 and metres.max() < RADIUS + 0.6
 
 
-def test_a_folder_with_another_set_is_refused(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(FullheadError, match=r"holds another set \(seed 3 there and 5 asked\)"):
-        write_photos(photos, IMAGES, SIZE, VIEWS, seed=5, workers=0, quiet=True)
-    (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(FullheadError, match="not empty"):
-        write_photos(tmp_path, 1, SIZE, workers=0, quiet=True)
+def yaws(recipe: Photos, count: int) -> np.ndarray:
+    return np.degrees([recipe.view(head, 0).yaw for head in range(count)])
 
 
-@pytest.mark.parametrize("shard", ["3", "a/b", "2/2", "0/0", "-1/2"])
-def test_a_shard_that_makes_no_sense_is_refused(shard: str, tmp_path: Path) -> None:
-    with pytest.raises(FullheadError, match="shard"):
-        photos_command(tmp_path / "set", images=1, shard=shard, workers=0)
-    assert not (tmp_path / "set").exists()
+def test_cameras_stand_evenly_around_or_as_in_the_wild() -> None:
+    even, wild = yaws(Photos(), 200), yaws(Photos(yaw="wild"), 200)
+    assert np.histogram(even, 6, (-180, 180))[0].min() > 15
+    assert 0.68 < (np.abs(wild) < 60).mean() < 0.9 and (np.abs(wild) > 120).mean() > 0.05
+    assert abs((wild > 0).mean() - 0.5) < 0.15
+    assert np.abs(yaws(Photos(yaw="wild", yaw_limit=90), 50)).max() <= 90.001
+
+
+def test_a_misaligned_set_keeps_the_true_cameras_beside_its_labels(photos: Path, tmp_path: Path) -> None:
+    by = Misalignment(scale=0.1, shift=0.1, angle=10)
+    write_set(tmp_path, Photos(1, SIZE, VIEWS, 3, misaligned=by), workers=0, quiet=True)
+    record, aligned = read_records(tmp_path)[0], read_records(photos)[0]
+    assert record["views"][0]["label"] == aligned["views"][0]["label"]
+    true = dict(json.loads((tmp_path / "img/true_cameras.json").read_text())["labels"])
+    for view, other in zip(record["views"], aligned["views"], strict=True):
+        assert true[f"{view['key']}.png"] == view["camera"] != view["label"]
+        # Landmarks, which tell of the picture, lie where the true camera sees them.
+        camera = cameras_from_labels(torch.tensor([view["camera"]], dtype=torch.float64))
+        points = (torch.tensor(record["landmarks"], dtype=torch.float64) - camera.origins) @ camera.c2w[0, :3, :3]
+        pixels = (points @ camera.K[0].T)[:, :2] / points[:, 2:] * SIZE
+        np.testing.assert_allclose(pixels, view["landmarks"], atol=0.02)
+        assert np.abs(np.array(view["landmarks"]) - other["landmarks"]).max() > 0.5
+    assert math.isclose(np.linalg.det(np.array(record["views"][0]["camera"][:16]).reshape(4, 4)), 1, rel_tol=1e-5)

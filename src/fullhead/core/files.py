@@ -1,5 +1,6 @@
-"""Files that are whole or absent: write beside, then rename."""
+"""Files that are whole or absent: write beside, then rename. Checksums."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -7,6 +8,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fullhead.core.errors import FullheadError
+
+
+PROBE = 1 << 20  # bytes written to see whether there is any room
+
+
+def check_place(path: str | Path, *, folder: bool = False) -> Path:
+    """`path` as a Path if a file, or a folder of files, can be written there; call it before the work. Leaves nothing there.
+
+    Raises FullheadError: a folder where a file is due or the other way round, no right to write, no space.
+    """
+    path = Path(path)
+    if folder and path.is_file():
+        raise FullheadError(f"{path} is a file: give a folder")
+    if path.is_dir() and not folder:
+        raise FullheadError(f"{path} is a folder: give the name of a file in it")
+    place = path if folder else path.parent
+    try:
+        nearest = next(p for p in (place, *place.parents) if p.exists())  # the folders below it will be made
+        with tempfile.TemporaryFile(dir=nearest) as file:
+            file.write(bytes(PROBE))
+    except OSError as error:
+        raise FullheadError(f"cannot write {path}: {error.strerror}; choose another place") from error
+    return path
 
 
 @contextmanager
@@ -21,7 +45,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
     except OSError as error:
-        raise FullheadError(f"cannot write {path}: {error.strerror}; choose another place with --out") from error
+        raise FullheadError(f"cannot write {path}: {error.strerror}; choose another place") from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -36,6 +60,14 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         raise FullheadError(f"cannot write {path}: {error.strerror}; free some space or choose another place") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sha256(content: Path | bytes) -> str:
+    """Checksum of a file or of bytes, in hexadecimal."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with content.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def existing_file(path: str | Path, what: str) -> Path:

@@ -2,9 +2,9 @@
 
     python -m fullhead.metrics.train_features PHOTOS OUT.safetensors --steps 3000
 
-PHOTOS is a folder of `fullhead synth photos`: img/ and heads.json. Every tenth head is never trained on. Besides what heads.json
-tells, the network has to say how much an image was blurred, made noisy or bent: so that its embeddings notice what goes wrong
-in generated images, instead of learning to ignore it.
+PHOTOS is a folder of `fullhead synth photos`: img/ and heads.json. Every tenth head is never trained on. Besides what
+heads.json tells, the network has to say how much an image was blurred, made noisy or bent: so that its embeddings notice what
+goes wrong in generated images, instead of learning to ignore it.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ def main() -> None:
     about = {
         "version": VERSION,
         "vocabulary": vocabulary,
-        "photos": json.loads((arguments.photos / "photos.json").read_text()),
+        "photos": json.loads((arguments.photos / "set.json").read_text())["settings"],
         "trained_on": len(training),
         "held_out": len(held_out),
         "steps": arguments.steps,

@@ -31,17 +31,15 @@ class Photo:
 def take_photo(lit: Lit, cameras: Cameras, size: int) -> Photo:
     """What the first of `cameras` sees, size x size pixels."""
     scene, n = lit.scene, size * OVERSAMPLING
-    c2w = cameras.c2w[0].double().numpy()
-    K_px = cameras.K[0].double().numpy() * np.array([[n], [n], [1]])
-    x, y, inverse_z = _projected(scene.vertices, c2w, K_px)
+    x, y, inverse_z = _on_screen(scene.vertices, cameras, n)
     winner, b, c, nearest = rasterize_arrays(x, y, inverse_z, scene.triangles, n, n, scene.triangle_keep)
     first_code = len(scene.triangles)
     if len(scene.segments):
-        x, y, inverse_z = _projected(scene.strand_points, c2w, K_px)
-        radius = (scene.strand_radius * inverse_z * np.float32(K_px[0, 0])).astype(np.float32)
+        x, y, inverse_z = _on_screen(scene.strand_points, cameras, n)
+        radius = (scene.strand_radius * inverse_z * np.float32(float(cameras.K[0, 0, 0]) * n)).astype(np.float32)
         draw_segments(x, y, inverse_z, radius, scene.segments, np.float32(LEAST_RADIUS), first_code, nearest, winner)
     colour, normal, label = np.zeros((n, n, 3), np.float32), np.zeros((n, n, 3), np.float32), np.zeros((n, n), np.uint8)
-    eye, key, key_colour = (a.astype(np.float32) for a in (c2w[:3, 3], lit.lights.key, lit.lights.key_colour))
+    eye, key, key_colour = (a.astype(np.float32) for a in (cameras.origins[0].numpy(), lit.lights.key, lit.lights.key_colour))
     shadow = (lit.key_shadow.nearest, lit.key_shadow.basis, np.float32(lit.key_shadow.scale))
     shade_surfaces(
         winner, b, c, scene.vertices, scene.normals, scene.uv, scene.triangles, scene.triangle_texture, scene.triangle_label,
@@ -62,13 +60,22 @@ def composite(photo: Photo, background: NDArray) -> NDArray:
     return (srgb_from_linear(colour) * 255 + 0.5).astype(np.uint8)
 
 
-def _projected(points: NDArray, c2w: NDArray, K_px: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Pixel x, y and inverse depth, float32 [V] each, of world points [V, 3]."""
+def projected(points: NDArray, cameras: Cameras, size: int) -> tuple[NDArray, NDArray]:
+    """Where the first of `cameras` sees world points [V, 3]: pixels [V, 2] of an image of `size`, and camera z [V].
+
+    Pixel centres lie at i + 0.5; z is in world units.
+    """
+    c2w, K = cameras.c2w[0].double().numpy(), cameras.K[0].double().numpy()
     in_camera = (points - c2w[:3, 3]) @ c2w[:3, :3]
-    inverse_z = 1 / in_camera[:, 2]
-    x = in_camera[:, 0] * inverse_z * K_px[0, 0] + K_px[0, 2]
-    y = in_camera[:, 1] * inverse_z * K_px[1, 1] + K_px[1, 2]
-    return x.astype(np.float32), y.astype(np.float32), inverse_z.astype(np.float32)
+    z = in_camera[:, 2]
+    return (in_camera[:, :2] / z[:, None] * K[[0, 1], [0, 1]] + K[:2, 2]) * size, z
+
+
+def _on_screen(points: NDArray, cameras: Cameras, size: int) -> tuple[NDArray, NDArray, NDArray]:
+    """Pixel x, y and inverse depth, float32 [V] each, of world points [V, 3]."""
+    pixels, z = projected(points, cameras, size)
+    x, y = np.ascontiguousarray(pixels.T, np.float32)
+    return x, y, (1 / z).astype(np.float32)
 
 
 def _tone_mapped(colour: NDArray) -> NDArray:

@@ -18,10 +18,11 @@ from fullhead.rig.template import load_template
 from fullhead.synth.body import Studio, open_studio
 from fullhead.synth.fields import linear_from_srgb, stream
 from fullhead.synth.lights import Lit, lights_of, lit
-from fullhead.synth.photos import detail_for, mild_expression, texture_size_for
+from fullhead.synth.photos import mild_expression
 from fullhead.synth.render import composite, take_photo
 from fullhead.synth.scene import build_person, build_scene
 from fullhead.synth.subject import Subject, sample_subject
+from fullhead.synth.takes import quality_for
 
 STYLES_SHOWN = (
     "short", "long", "afro", "bob", "balding", "ponytail", "buzz", "wavy", "sidepart", "bun", "curly", "bangs",
@@ -32,7 +33,7 @@ BACKGROUNDS = linear_from_srgb(np.array([(0.90, 0.89, 0.87), (0.62, 0.66, 0.71),
 
 def contact_sheet(subjects: Sequence[Subject], size: int = 256, columns: int = 2) -> NDArray:
     """uint8 sRGB picture: every subject from the five yaws, subjects running down `columns` columns."""
-    studio = open_studio(texture_size_for(size))
+    studio = open_studio(quality_for(size).texture)
     rows = [head_row(studio, subject, size, BACKGROUNDS[i % len(BACKGROUNDS)]) for i, subject in enumerate(subjects)]
     height = -(-len(rows) // columns)
     rows += [np.full_like(rows[0], 255)] * (height * columns - len(rows))
@@ -60,7 +61,7 @@ def truth_row(studio: Studio, subject: Subject, size: int, yaw: float) -> NDArra
 def _lit(studio: Studio, subject: Subject, size: int) -> Lit:
     """A subject with its mild expression under its light, for pictures of `size`."""
     expression = mild_expression(stream(subject.seed, "expression"))
-    scene = build_scene(build_person(studio, subject, detail_for(2 * size)), expression)
+    scene = build_scene(build_person(studio, subject, quality_for(2 * size).detail), expression)
     return lit(scene, lights_of(subject.lighting), directions=48, size=192, key_size=1024)
 
 
@@ -87,6 +88,6 @@ def heads_sheet(size: int, seed: int = 0, consecutive: int = 0) -> NDArray:
 def truth_sheet(size: int, seed: int = 0) -> NDArray:
     """Four heads as photo, mask, depth, normals and labels."""
     subjects = first_subjects(STYLES_SHOWN, seed, list(shape_parameters(load_template())))
-    studio = open_studio(texture_size_for(size))
+    studio = open_studio(quality_for(size).texture)
     views = zip(subjects[1::3], (0.0, 0.6, 1.2, 2.6), strict=False)
     return np.concatenate([truth_row(studio, subject, size, yaw) for subject, yaw in views])

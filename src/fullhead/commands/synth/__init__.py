@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 from tyro.conf import subcommand
 
+from fullhead.commands.synth.check import check
 from fullhead.commands.synth.photos import photos
 from fullhead.commands.synth.sheet import sheet
 
 
 def synth(
     command: Annotated[Any, subcommand(name="photos", constructor=photos)]
-    | Annotated[Any, subcommand(name="sheet", constructor=sheet)],
+    | Annotated[Any, subcommand(name="sheet", constructor=sheet)]
+    | Annotated[Any, subcommand(name="check", constructor=check)],
 ) -> None:
     """Procedural heads that need no permission: sets with the truth known, and sheets to look at."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
+
+from fullhead.commands.synth.options import SetOptions
 
 
 def photos(
@@ -14,42 +16,55 @@ def photos(
     size: int = 128,
     views_per_head: int = 4,
     seed: int = 0,
-    shard: str = "0/1",
-    workers: int = 2,
-    pitch_spread: float = 0.18,
+    truth: str = "seg",
+    yaw: Literal["uniform", "wild"] = "uniform",
     yaw_limit: float = 180.0,
+    pitch_spread: float = 10.0,
     expressive: float = 1.0,
+    scale_error: float = 0.0,
+    shift_error: float = 0.0,
+    angle_error: float = 0.0,
+    options: SetOptions = SetOptions(),  # noqa: B008
 ) -> None:
-    """Write photos of procedural heads with masks, depth, cameras and attributes, in the layout of EG3D and PanoHead.
+    """Write single photos of procedural heads with masks, cameras and attributes, in the layout of EG3D and PanoHead.
 
-    Stop it at any time with Ctrl-C and run it again to go on. The same seed writes the same files.
+    Stop it at any time with Ctrl-C and run it again to go on. The same settings write the same files.
 
     Args:
         out: Folder of the set; it is made if needed.
-        images: Number of photos of the whole set. More can be asked for later.
+        images: Number of photos of the whole set, rounded up to whole heads. More can be asked for later.
         size: Pixels per side.
         views_per_head: Photos of each head, from random sides.
         seed: Which set of heads.
-        shard: i/n writes every n-th head, from the i-th, so n machines can share the work in one folder.
-        workers: Processes; 0 works in this one.
-        pitch_spread: Standard deviation of the camera's pitch, radians.
-        yaw_limit: Cameras stand evenly within plus and minus this many degrees of the front.
+        truth: Also write seg, mask, rgba, parts, depth, normal: any of them with commas between, all, or none.
+        yaw: Where cameras stand: evenly around the head, or mostly in front, as in collections of photos.
+        yaw_limit: Cameras stand within plus and minus this many degrees of the front.
+        pitch_spread: Standard deviation of the cameras' pitch, degrees.
         expressive: Strength of the mild expressions; 0 leaves all faces neutral.
+        scale_error: Misaligned on purpose: standard deviation of the head's size that labels do not tell, as in 0.05.
+        shift_error: The same for its place in the picture, in picture sizes.
+        angle_error: The same for yaw, pitch and roll of the camera, degrees.
+        options: How the set is written.
     """
     import math
 
     from fullhead.core.errors import FullheadError
-    from fullhead.synth.photos import write_photos
+    from fullhead.synth.photos import Misalignment, Photos
+    from fullhead.synth.truth import truth_fields
 
-    which, _, count = shard.partition("/")
-    if not (which.isdigit() and count.isdigit()):
-        raise FullheadError(f"--shard {shard!r} is not i/n, such as 0/4 for the first of four")
-    try:
-        new = write_photos(
-            out, images, size, views_per_head, seed, (int(which), int(count)), workers,
-            pitch_spread=pitch_spread, yaw_limit=math.radians(yaw_limit), expressive=expressive,
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        print(f"Stopped. What is finished is in {out}; run the same command again to go on.")
-        raise SystemExit(130) from None
-    print(f"{new} new photos in {out}")
+    if images < 1 or views_per_head < 1 or not 8 <= size <= 2048:
+        raise FullheadError(f"--images {images}, --views-per-head {views_per_head}, --size {size}: at least 1, 1 and 8")
+    options.check()
+    recipe = Photos(
+        heads=math.ceil(images / views_per_head),
+        size=size,
+        views_per_head=views_per_head,
+        seed=seed,
+        yaw=yaw,
+        yaw_limit=yaw_limit,
+        pitch_spread=pitch_spread,
+        expressive=expressive,
+        misaligned=Misalignment(scale_error, shift_error, angle_error),
+        truth=truth_fields(truth),
+    )
+    options.write(out, recipe, "photos")

@@ -1,0 +1,46 @@
+"""What the commands that write sets have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from fullhead.core.errors import FullheadError
+
+if TYPE_CHECKING:
+    from fullhead.synth.sets import Recipe
+
+
+@dataclass(frozen=True)
+class SetOptions:
+    """How a set is written."""
+
+    form: Literal["folder", "zip", "tar"] = "folder"
+    """Files in folders; or in zip shards with the same names; or in tar shards grouped by sample (webdataset's layout)."""
+    share: str = "0/1"
+    """i/n writes every n-th shard, from the i-th, so n machines can share the work in one folder."""
+    workers: int = 2
+    """Processes; 0 works in this one."""
+
+    def check(self) -> None:
+        """Refuse what can be seen to be wrong before anything is loaded."""
+        self._share()
+
+    def write(self, out: Path, recipe: Recipe, noun: str) -> int:
+        """Write the set, or what is missing of it, and say so; Ctrl-C exits with 130. Returns how many are new."""
+        from fullhead.synth.sets import write_set
+
+        try:
+            new = write_set(out, recipe, form=self.form, share=self._share(), workers=self.workers)
+        except KeyboardInterrupt:
+            print(f"Stopped. What is finished is in {out}; run the same command again to go on.")
+            raise SystemExit(130) from None
+        print(f"{new} new {noun} in {out}")
+        return new
+
+    def _share(self) -> tuple[int, int]:
+        which, _, count = self.share.partition("/")
+        if not (which.isdigit() and count.isdigit()) or int(which) >= int(count):
+            raise FullheadError(f"--share {self.share!r} is not i/n, such as 0/4 for the first of four")
+        return int(which), int(count)
