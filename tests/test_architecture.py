@@ -122,7 +122,12 @@ def test_the_command_line_is_imported_without_torch(module: str, tmp_path: Path)
 
 
 def test_every_public_name_is_there(tmp_path: Path):
-    code = "import fullhead; print(len([getattr(fullhead, name) for name in fullhead.__all__]))"
+    code = """
+import fullhead
+names = {name: getattr(fullhead, name) for name in fullhead.__all__}
+assert all(getattr(fullhead, name) is value for name, value in names.items()), "a module of the same name hides it"
+print(len(names))
+"""
     assert 5 <= int(python(code, tmp_path)) <= 24
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fullhead.apps.orbit import save_video as save_video
     from fullhead.apps.orbit import turntable_cameras as turntable_cameras
     from fullhead.apps.sheet import sheet as sheet
-    from fullhead.convert.panohead import convert as convert
+    from fullhead.convert.panohead import convert_checkpoint as convert_checkpoint
     from fullhead.core.cameras import Cameras as Cameras
     from fullhead.core.cameras import orbit as orbit
     from fullhead.core.errors import FullheadError as FullheadError
@@ -37,7 +37,7 @@ _HOMES = {
     "Cameras": "core.cameras",
     "FullheadError": "core.errors",
     "Latents": "models.head",
-    "convert": "convert.panohead",
+    "convert_checkpoint": "convert.panohead",
     "extract_mesh": "apps.mesh",
     "invert_photo": "apps.invert",
     "load": "models.checkpoint",

@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
             raise
-        _stop(f"cannot write {error.filename or 'the output'}: {error.strerror}; choose another place with --out", 2)
+        _stop(f"cannot write {error.filename or 'the output'}: {error.strerror}; choose another place", 2)
 
 
 def _stop(message: str, code: int) -> None:

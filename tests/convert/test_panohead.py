@@ -10,7 +10,15 @@ from safetensors import safe_open
 from snapshots import FIR, PLANE_AXES, Persistent, dumps, generator, network, ordered, recipe, snapshot
 
 from fullhead.commands.convert import convert as command
-from fullhead.convert.panohead import Converted, Which, build, config_from_original, convert, discriminator_config, extract
+from fullhead.convert.panohead import (
+    Converted,
+    Which,
+    build,
+    config_from_original,
+    convert_checkpoint,
+    discriminator_config,
+    extract,
+)
 from fullhead.convert.reader import read_snapshot
 from fullhead.core.cameras import cameras_from_labels, orbit
 from fullhead.core.errors import FullheadError
@@ -239,7 +247,7 @@ def test_the_two_tower_discriminator_is_refused():
 def test_a_snapshot_becomes_a_model_file_with_the_same_config_weights_and_image(pickled, tmp_path, family, numpy1):
     G = original_generator(family)
     path = pickled(G_ema=ordered(G) if numpy1 else G, numpy1=numpy1)
-    convert(path, tmp_path / "model.safetensors")
+    convert_checkpoint(path, tmp_path / "model.safetensors")
     model = load_file(tmp_path / "model.safetensors")
     assert isinstance(model, PanoHead) and model.config == SMALL[family]
     expected = PanoHead(SMALL[family]).eval().requires_grad_(False)
@@ -262,7 +270,7 @@ def test_a_converted_original_draws_the_original_s_image(tmp_path, family):
     G = generator(family, kwargs, {name: recipe(name, shape) for name, shape in shapes.items()}, nrr=16)
     G._modules["superresolution"].__dict__["class_name_"] = "SuperresolutionHybrid8XDC"
     (tmp_path / "original.pkl").write_bytes(dumps(snapshot(G)))
-    convert(tmp_path / "original.pkl", tmp_path / "model.safetensors")
+    convert_checkpoint(tmp_path / "original.pkl", tmp_path / "model.safetensors")
     model = load_file(tmp_path / "model.safetensors")
     assert isinstance(model, PanoHead)
     latents = model.latents(z, truncation=0.8, cutoff=3, cameras=cameras_from_labels(c_cond))
@@ -274,16 +282,16 @@ def test_a_converted_original_draws_the_original_s_image(tmp_path, family):
 def test_each_network_of_a_snapshot_can_be_taken(pickled, tmp_path):
     raw = original_generator("panohead", tensors={"t_mapping.w_avg": torch.tensor([1.0, 2.0, 3.0])})
     path = pickled(G_ema=original_generator("panohead"), G=raw, D=original_discriminator())
-    convert(path, tmp_path / "g.safetensors", "G")
+    convert_checkpoint(path, tmp_path / "g.safetensors", "G")
     model = load_file(tmp_path / "g.safetensors")
     assert model.state_dict()["t_mapping.w_avg"].tolist() == [1, 2, 3]
-    convert(path, tmp_path / "d.safetensors", "D")
+    convert_checkpoint(path, tmp_path / "d.safetensors", "D")
     D = load_file(tmp_path / "d.safetensors", "panohead-discriminator")
     assert isinstance(D, Discriminator) and D.config == DiscriminatorConfig(image_size=128, channel_base=256, channel_max=8)
 
 
 def test_the_header_keeps_what_the_original_says_of_itself(pickled, tmp_path):
-    convert(pickled(G_ema=original_generator("eg3d")), tmp_path / "model.safetensors")
+    convert_checkpoint(pickled(G_ema=original_generator("eg3d")), tmp_path / "model.safetensors")
     about = read_header(tmp_path / "model.safetensors")["about"]
     assert about["converted_from"] == "original.pkl" and about["family"] == "eg3d"
     assert about["rendering_kwargs"]["avg_camera_pivot"] == [0, 0, 0.2]
@@ -333,7 +341,7 @@ def test_arguments_given_by_position_are_named(pickled):
 def test_what_cannot_be_honoured_is_refused_in_words(pickled, tmp_path, changes, words):
     path = pickled(G_ema=original_generator("panohead", **changes))
     with pytest.raises(FullheadError, match=words):
-        convert(path, tmp_path / "model.safetensors")
+        convert_checkpoint(path, tmp_path / "model.safetensors")
     assert not (tmp_path / "model.safetensors").exists()
 
 
@@ -341,7 +349,7 @@ def test_missing_tensors_are_named(pickled, tmp_path):
     G = original_generator("panohead")
     del G._modules["t_mapping"]._modules["fc1"]  # type: ignore[union-attr]
     with pytest.raises(FullheadError, match=r"lacks 't_mapping\.fc1\.weight', 't_mapping\.fc1\.bias'"):
-        convert(pickled(G_ema=G), tmp_path / "model.safetensors")
+        convert_checkpoint(pickled(G_ema=G), tmp_path / "model.safetensors")
 
 
 @pytest.mark.parametrize(("family", "axes"), [("panohead", "eg3d"), ("eg3d", "panohead")])

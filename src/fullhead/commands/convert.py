@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from fullhead.core.errors import FullheadError
+from fullhead.core.files import check_place
+
 
 def convert(
     original: Path,
@@ -21,16 +24,15 @@ def convert(
         which: Network to take: the averaged generator, the raw generator, or the discriminator.
         overwrite: Replace out if it exists.
     """
-    from fullhead.core.errors import FullheadError
-
     if out.suffix != ".safetensors":
         raise FullheadError(f"{out} must end in .safetensors")
     if out.exists() and not overwrite:
         raise FullheadError(f"{out} exists: choose another name, or replace it with --overwrite")
+    check_place(out)
 
-    from fullhead.convert.panohead import convert as convert_file
+    from fullhead.convert.panohead import convert_checkpoint
 
-    found = convert_file(original, out, which)
+    found = convert_checkpoint(original, out, which)
     family = {"panohead": "PanoHead", "eg3d": "EG3D", "spherehead": "SphereHead"}[found.family]
     numbers = sum(tensor.numel() for tensor in found.tensors.values())
     print(f"Found {family} {which} ({found.parts['']}): {numbers / 1e6:.2f} million numbers in {len(found.tensors)} tensors,")

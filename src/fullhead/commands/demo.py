@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fullhead.commands.options import Device, tracked
+from fullhead.core.files import check_place
 
 if TYPE_CHECKING:
     from fullhead.apps.page import Section
@@ -31,6 +32,7 @@ def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Dev
     from fullhead.apps.page import write_page
     from fullhead.models.checkpoint import load
 
+    check_place(out, folder=True)
     generator = load(model, device=device)
     sections = [heads(generator, out), turntable(generator, out), mesh(generator, out), photo(generator, out)]
     page = write_page(

@@ -7,6 +7,7 @@ from typing import Literal
 
 from fullhead.commands.options import HeadOptions, check_film, parse_seeds, radians, tracked
 from fullhead.core.errors import FullheadError
+from fullhead.core.files import check_place
 
 
 def interpolate(
@@ -32,7 +33,7 @@ def interpolate(
 
     head.check()
     check_film(frames, fps)
-    check_video_path(out)
+    check_video_path(check_place(out))
     if head.seeds is not None and len(parse_seeds(head.seeds)) < 2:
         raise FullheadError(f"--seeds {head.seeds}: an interpolation needs two seeds at least")
     up, show = radians(pitch, "--pitch", 85), head.show()

@@ -9,6 +9,7 @@ import tyro
 
 from fullhead.commands.options import Device, radians
 from fullhead.core.errors import FullheadError
+from fullhead.core.files import check_place
 
 
 def invert(
@@ -42,9 +43,7 @@ def invert(
         device: Where to compute: auto is cuda if there is one, else cpu.
         overwrite: Replace the head that is in the folder.
     """
-    if out.is_file():
-        raise FullheadError(f"--out {out} is a file: give a folder")
-    head = out / "head.safetensors"
+    head = check_place(out, folder=True) / "head.safetensors"
     if head.exists() and not overwrite:
         raise FullheadError(f"{head} exists already: choose another --out, or say --overwrite")
     if steps < 1 or pivot_steps < 0:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fullhead.commands.options import HeadOptions
 from fullhead.core.errors import FullheadError
+from fullhead.core.files import check_place
 
 
 def mesh(
@@ -29,7 +30,7 @@ def mesh(
     from fullhead.apps.mesh import check_mesh_path, extract_mesh, save_mesh
 
     head.check()
-    check_mesh_path(out)
+    check_mesh_path(check_place(out))
     if not 16 <= resolution <= 1024:
         raise FullheadError(f"--resolution {resolution}: between 16 and 1024 cells")
     model = head.load()

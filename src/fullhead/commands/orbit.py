@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fullhead.commands.options import HeadOptions, check_film, radians, tracked
+from fullhead.core.files import check_place
 
 
 def orbit(
@@ -28,7 +29,7 @@ def orbit(
 
     head.check()
     check_film(frames, fps)
-    check_video_path(out)
+    check_video_path(check_place(out))
     up, show = radians(pitch, "--pitch", 85), head.show()
     model = head.load()
     names, latents = head.heads(model, default="0")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fullhead.commands.options import HeadOptions, radians, tracked
 from fullhead.core.errors import FullheadError
+from fullhead.core.files import check_place
 
 
 def sample(
@@ -33,6 +34,7 @@ def sample(
         check_still_path(out)
         if head.background == "transparent":
             raise FullheadError(f"--out {out}: a sheet is opaque; transparent pictures go to a folder, a name without suffix")
+    check_place(out, folder=not out.suffix)
     model = head.load()
     names, latents = head.heads(model, default="0-7")
     drawn = sheet_rows(model, latents, sides, up, background=head.background is None, show=show)

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from fullhead.commands.options import Device
+from fullhead.core.files import check_place
 
 
 def train(
@@ -34,4 +35,5 @@ def train(
     """
     from fullhead.training.run import train_run
 
+    check_place(run, folder=True)
     train_run(preset, photos, run, list(set), export_only=export_only, device=device)

@@ -66,7 +66,7 @@ class Converted:
     tensors: dict[str, Tensor]
 
 
-def convert(path: str | Path, out: str | Path, which: Which = "G_ema") -> Converted:
+def convert_checkpoint(path: str | Path, out: str | Path, which: Which = "G_ema") -> Converted:
     """Write network `which` of the original snapshot `path` as our model file `out`; returns what was found."""
     converted = extract(read_snapshot(path), which)
     checkpoint.save(build(converted), out, about={"converted_from": Path(path).name, **describe(converted)})

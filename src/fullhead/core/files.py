@@ -9,7 +9,6 @@ from pathlib import Path
 
 from fullhead.core.errors import FullheadError
 
-
 PROBE = 1 << 20  # bytes written to see whether there is any room
 
 
