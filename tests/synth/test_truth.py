@@ -1,0 +1,147 @@
+"""The truth of a picture agrees with itself and with the head that was pictured."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from fullhead.core.cameras import Cameras, orbit
+from fullhead.core.errors import FullheadError
+from fullhead.core.triangles import closest_on_mesh
+from fullhead.rig.identity import shape_parameters
+from fullhead.synth.lights import Lit
+from fullhead.synth.regions import LABELS
+from fullhead.synth.scene import Person
+from fullhead.synth.sets import Part
+from fullhead.synth.sheet import first_subjects
+from fullhead.synth.takes import Take, View, Workshop, label_of, shoot, take_of, true_camera, vertices_of
+from fullhead.synth.truth import DEPTH_STEP, FIELDS, truth_fields
+
+SIZE = 96
+FACE = [LABELS[name] for name in ("skin", "nose", "l_ear", "r_ear", "u_lip", "l_lip", "mouth", "neck")]
+
+
+@pytest.fixture(scope="module")
+def workshop() -> Workshop:
+    return Workshop(SIZE)
+
+
+@pytest.fixture(scope="module")
+def take(workshop: Workshop) -> Take:
+    subject = first_subjects(["sidepart"], 0, list(shape_parameters(workshop.studio.template)))[0]
+    views = tuple(View(f"{i}", yaw, 0.1, label_of(orbit(yaw, 0.1))) for i, yaw in enumerate((0.0, 1.0, 3.0)))
+    pose = ((0.0, 0.0, 0.0), (0.1, 0.2, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+    return Take(subject, SIZE, views, {"jawOpen": 0.6, "mouthSmileLeft": 0.4}, pose)
+
+
+@pytest.fixture(scope="module")
+def shot(workshop: Workshop, take: Take) -> Part:
+    return shoot(workshop, take, tuple(FIELDS))
+
+
+@pytest.fixture(scope="module")
+def built(workshop: Workshop, take: Take) -> tuple[Person, Lit]:
+    return workshop.lit(take)
+
+
+def picture(shot: Part, view: int, field: str) -> NDArray:
+    return np.asarray(Image.open(io.BytesIO(shot.samples[view].files[f"{field}.png"])))
+
+
+def camera(take: Take, view: int) -> Cameras:
+    return true_camera(take.views[view])
+
+
+@pytest.mark.parametrize("view", [0, 1, 2])
+def test_depth_leads_back_to_the_surface_within_a_pixel(view: int, shot: Part, take: Take, built: tuple[Person, Lit]) -> None:
+    scene, metres = built[1].scene, shot.record["metres_per_unit"]
+    seen = np.isin(picture(shot, view, "parts"), FACE)
+    rows, columns = np.nonzero(seen)
+    z = picture(shot, view, "depth")[seen] * DEPTH_STEP / metres
+    K, c2w = camera(take, view).K[0].numpy(), camera(take, view).c2w[0].numpy()
+    pixels = np.stack([(columns + 0.5) / SIZE, (rows + 0.5) / SIZE, np.ones(len(rows))], axis=1)
+    points = (pixels @ np.linalg.inv(K).T * z[:, None]) @ c2w[:3, :3].T + c2w[:3, 3]
+    found, weights = closest_on_mesh(points, scene.vertices, scene.triangles, 24)
+    away = np.linalg.norm(np.einsum("nc,ncd->nd", weights, scene.vertices[scene.triangles[found]]) - points, axis=1)
+    assert len(points) > 100
+    assert away.max() < (z / K[0, 0] / SIZE).min()  # a pixel's width there
+
+
+@pytest.mark.parametrize("view", [0, 1, 2])
+def test_masks_are_where_alpha_is_above_a_half(view: int, shot: Part) -> None:
+    seg, mask, rgba = (picture(shot, view, name) for name in ("seg", "mask", "rgba"))
+    assert set(np.unique(mask)) == {0, 255}
+    np.testing.assert_array_equal(mask == 255, seg > 128)  # 128 is a half, rounded
+    np.testing.assert_array_equal(rgba[..., 3], seg)
+    np.testing.assert_array_equal(picture(shot, view, "img"), rgba)  # no background was asked for
+    for name in ("depth", "parts"):
+        np.testing.assert_array_equal(picture(shot, view, name) > 0, seg > 0)
+
+
+def test_normals_are_unit_face_the_camera_and_are_those_of_the_surface(
+    shot: Part, take: Take, built: tuple[Person, Lit]
+) -> None:
+    seen = np.isin(picture(shot, 0, "parts"), FACE) & (picture(shot, 0, "seg") == 255)
+    normal = picture(shot, 0, "normal")[seen] / 127.5 - 1
+    np.testing.assert_allclose(np.linalg.norm(normal, axis=1), 1, atol=0.02)
+    assert (normal[:, 2] > -0.05).all()
+    # The face's left half, on the right of a picture from the front, looks to the right.
+    columns = np.nonzero(seen)[1]
+    assert normal[columns > SIZE * 0.55, 0].mean() > 0.3 and normal[columns < SIZE * 0.45, 0].mean() < -0.3
+
+
+def test_landmarks_lie_on_the_skin_and_where_cameras_see_them(shot: Part, take: Take, built: tuple[Person, Lit]) -> None:
+    person, _ = built
+    points = np.array(shot.record["landmarks"])
+    skin = person.studio.skin.operator @ vertices_of(person, take)
+    found, weights = closest_on_mesh(points, skin, person.studio.skin.triangles, 24)
+    on_surface = np.einsum("nc,ncd->nd", weights, skin[person.studio.skin.triangles[found]])
+    assert np.linalg.norm(on_surface - points, axis=1).max() * shot.record["metres_per_unit"] < 1e-4
+    for number, view in enumerate(shot.record["views"]):
+        c2w, K = camera(take, number).c2w[0].numpy(), camera(take, number).K[0].numpy()
+        in_camera = (points - c2w[:3, 3]) @ c2w[:3, :3] @ K.T
+        np.testing.assert_allclose(in_camera[:, :2] / in_camera[:, 2:] * SIZE, view["landmarks"], atol=0.02)
+
+
+def test_landmarks_are_visible_from_their_side_only(shot: Part) -> None:
+    front, left, back = (np.array(list(view["visible"])) == "1" for view in shot.record["views"])
+    assert front[17:].mean() > 0.9
+    assert not back[17:].any()  # corners of the jaw may be
+    assert left[[26, 45, 12]].all() and not left[[0, 1, 2, 3]].any()  # the camera stands on the subject's left
+
+
+def test_an_open_mouth_parts_the_lips_in_the_picture(shot: Part) -> None:
+    lips = np.array(shot.record["views"][0]["landmarks"])
+    assert lips[66, 1] - lips[62, 1] > 2
+
+
+def test_a_smaller_world_is_the_same_picture_with_other_numbers(workshop: Workshop, take: Take, shot: Part) -> None:
+    camera = orbit(0.0, 0.1, radius=2.7 * 3)
+    large = Take(take.subject, SIZE, (View("0", 0.0, 0.1, label_of(camera)),), take.expression, take.joint_pose, world=3.0)
+    done = shoot(workshop, large, ("depth",))
+    assert np.abs(picture(done, 0, "img").astype(int) - picture(shot, 0, "img")).mean() < 0.1
+    assert np.abs(picture(done, 0, "depth").astype(int) - picture(shot, 0, "depth")).mean() < 2
+    np.testing.assert_allclose(np.array(done.record["landmarks"]) / 3, shot.record["landmarks"], atol=1e-5)
+    assert done.record["metres_per_unit"] * 3 == pytest.approx(shot.record["metres_per_unit"])
+
+
+def test_without_hair_no_hair_is_seen_and_the_face_stays(workshop: Workshop, take: Take, shot: Part) -> None:
+    bald = shoot(workshop, Take(take.subject, SIZE, take.views[:1], take.expression, take.joint_pose, hair=False), ("parts",))
+    parts, before = picture(bald, 0, "parts"), picture(shot, 0, "parts")
+    assert not (parts == LABELS["hair"]).any() and (before == LABELS["hair"]).any()
+    assert (parts == before)[np.isin(before, [LABELS["nose"], LABELS["l_lip"], LABELS["u_lip"]])].mean() > 0.97
+    assert bald.record["landmarks"] == shot.record["landmarks"]
+
+
+def test_a_record_in_json_is_the_take_again(shot: Part, take: Take) -> None:
+    assert take_of(json.loads(json.dumps(shot.record))) == take
+
+
+def test_truth_is_asked_for_by_name() -> None:
+    assert truth_fields("depth, seg") == ("seg", "depth")
+    assert truth_fields("all") == tuple(FIELDS) and truth_fields("none") == ()
+    with pytest.raises(FullheadError, match="'detph'"):
+        truth_fields("seg,detph")
