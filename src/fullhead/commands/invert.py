@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from fullhead.commands.options import Device, radians
+from fullhead.commands.options import Device, check_seed, radians
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import check_place
 
@@ -48,6 +48,7 @@ def invert(
         raise FullheadError(f"{head} exists already: choose another --out, or say --overwrite")
     if steps < 1 or pivot_steps < 0:
         raise FullheadError(f"--steps {steps}, --pivot-steps {pivot_steps}: at least 1 and 0")
+    check_seed(seed, "--seed")
     about, above = radians(yaw, "--yaw", 90), radians(pitch, "--pitch", 60)
 
     import torch

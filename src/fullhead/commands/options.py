@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Device = Literal["auto", "cpu", "cuda", "mps"]
+MOST_SEEDS = 100_000  # in one range
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class HeadOptions:
 
         if self.seeds is not None:
             parse_seeds(self.seeds)
+        if self.background_seed is not None:
+            check_seed(self.background_seed, "--background-seed")
         if self.size is not None and not 8 <= self.size <= 4096:
             raise FullheadError(f"--size {self.size}: a picture has between 8 and 4096 pixels a side")
         if self.background not in (None, "transparent"):
@@ -97,10 +100,19 @@ def parse_seeds(text: str) -> list[int]:
         if not match:
             raise FullheadError(f"--seeds {text!r}: write numbers and ranges from 0 on, as in 0-3,7")
         first, last = int(match[1]), int(match[2] or match[1])
-        if last < first or last >= 2**32 or last - first >= 100_000:
-            raise FullheadError(f"--seeds {text!r}: {part} must go upwards, within 0 to 4294967295, 100000 seeds at most")
+        if last < first:
+            raise FullheadError(f"--seeds {text!r}: {part} goes downwards; write {last}-{first}")
+        if last - first >= MOST_SEEDS:
+            raise FullheadError(f"--seeds {text!r}: {part} are more than {MOST_SEEDS} heads")
+        check_seed(last, "--seeds")
         seeds += range(first, last + 1)
     return seeds
+
+
+def check_seed(seed: int, option: str) -> None:
+    """Refuse a seed that the random numbers of numpy do not take."""
+    if not 0 <= seed < 2**32:
+        raise FullheadError(f"{option} {seed}: a seed is a whole number from 0 to {2**32 - 1}")
 
 
 def check_film(frames: int, fps: float) -> None:
