@@ -40,6 +40,9 @@ PAPERS = {
     "igr": "Gropp et al., Implicit Geometric Regularization for Learning Shapes, ICML 2020",
     "occnet": "Mescheder et al., Occupancy Networks: Learning 3D Reconstruction in Function Space, CVPR 2019",
     "broyden65": "Broyden, A Class of Methods for Solving Nonlinear Simultaneous Equations, Mathematics of Computation 1965",
+    "jacobson13": "Jacobson et al., Robust Inside-Outside Segmentation Using Generalized Winding Numbers, SIGGRAPH 2013",
+    "barill18": "Barill et al., Fast Winding Numbers for Soups and Clouds, SIGGRAPH 2018",
+    "oosterom83": "Van Oosterom and Strackee, The Solid Angle of a Plane Triangle, IEEE Trans. Biomedical Engineering 1983",
     "mip-nerf": "Barron et al., Mip-NeRF: A Multiscale Representation for Anti-Aliasing Neural Radiance Fields, ICCV 2021",
 }
 NUMBER = r"§[\w.]+|Eq\.\d+(?:-\d+)?|supp\.(?: [A-Z\d](?:\.\d+)?| Eq\.\d+)?"

@@ -1,0 +1,208 @@
+"""Triangles in a binary tree of boxes, in numba: winding numbers and closest points of many points.
+
+Winding numbers: what lies far off is summed up by its first two moments [barill18 §3]. The reference is
+`core.winding.winding_numbers`, that of closest points `core.triangles.closest_weights` over all triangles.
+
+The tree is complete: level l has 2^l nodes, node i has the children 2 i + 1 and 2 i + 2, and node j of level l holds the
+triangles from j F / 2^l to (j + 1) F / 2^l, rounded down, of the order that the tree puts them in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from fullhead.core.errors import FullheadError
+
+LEAF = 8  # triangles at least in a leaf
+FAR = 2.0  # radii from its centre beyond which a node is summed up [barill18]
+MOMENTS = 13  # of a node: centre 3, squared reach 1, dipole 3, symmetric second moment 6
+
+
+@dataclass(frozen=True)
+class TriangleTree:
+    """Made by `triangle_tree`. Lengths are in the unit of the vertices."""
+
+    corners: NDArray  # [F, 3, 3], in the tree's order
+    order: NDArray  # [F], the row of the mesh's triangles that each of them is
+    boxes: NDArray  # [M, 2, 3], lowest and highest corner of each node
+    moments: NDArray  # [M, 13]
+
+    def winding(self, points: NDArray, far: float = FAR) -> NDArray:
+        """Winding number [P] of the triangles about each of `points` [P, 3]; far = inf sums up nothing."""
+        result = np.empty(len(points))
+        _winding(np.ascontiguousarray(points, np.float64), self.corners, self.moments, far * far, result)
+        return result
+
+    def closest(self, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """Of the mesh's point closest to each of `points` [P, 3]: its triangle [P], weights [P, 3] of the triangle's
+        corners, and distance [P]."""
+        found, weights, squared = np.empty(len(points), np.int64), np.empty((len(points), 3)), np.empty(len(points))
+        _closest(np.ascontiguousarray(points, np.float64), self.corners, self.boxes, found, weights, squared)
+        return self.order[found], weights, np.sqrt(squared)
+
+
+def triangle_tree(vertices: NDArray, triangles: NDArray) -> TriangleTree:
+    """Sort the triangles [F, 3] of a mesh with `vertices` [V, 3] into a tree (0.7 s per 100,000)."""
+    if not len(triangles):
+        raise FullheadError("the mesh has no triangles")
+    corners = np.asarray(vertices, np.float64)[triangles]
+    centres = corners.mean(1)
+    order = np.arange(len(corners))
+    depth = max(0, int(np.log2(len(corners) / LEAF)))
+    for level in range(depth):  # each node's triangles in order along the longest side of their centres' box
+        starts, node = _level(len(corners), level)
+        longest = np.argmax(_highest(centres[order], starts) + _highest(-centres[order], starts), axis=1)
+        order = order[np.lexsort((centres[order, longest[node]], node))]
+    corners = corners[order]
+    boxes, moments = [], []
+    for level in range(depth + 1):
+        starts, node = _level(len(corners), level)
+        boxes.append(np.stack([-_highest(-corners.min(1), starts), _highest(corners.max(1), starts)], axis=1))
+        moments.append(_moments(corners, starts, node))
+    return TriangleTree(corners, order, np.concatenate(boxes), np.concatenate(moments))
+
+
+def _level(count: int, level: int) -> tuple[NDArray, NDArray]:
+    """First triangle of each node of a level, and each triangle's node [F]."""
+    bounds = np.arange(2**level + 1) * count // 2**level
+    return bounds[:-1], np.repeat(np.arange(2**level), np.diff(bounds))
+
+
+def _highest(values: NDArray, starts: NDArray) -> NDArray:
+    return np.maximum.reduceat(values, starts)
+
+
+def _moments(corners: NDArray, starts: NDArray, node: NDArray) -> NDArray:
+    """[nodes, 13] of triangles [F, 3, 3]: with area vectors a_t and centres x_t about a node's centre c, the dipole is the
+    sum of a_t, the second moment that of (x_t - c) a_t^T, of which only the symmetric part acts."""
+    a, b, c = np.moveaxis(corners, 1, 0)
+    vectors, middles = 0.5 * np.cross(b - a, c - a), corners.mean(1)
+    areas = np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-300
+    centre = np.add.reduceat(areas * middles, starts) / np.add.reduceat(areas, starts)  # [nodes, 3]
+    reach = _highest(((corners - centre[node][:, None]) ** 2).sum(-1).max(1), starts)
+    second = np.add.reduceat((middles - centre[node])[:, :, None] * vectors[:, None, :], starts)
+    second = 0.5 * (second + second.transpose(0, 2, 1))
+    six = second[:, [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
+    return np.concatenate([centre, reach[:, None], np.add.reduceat(vectors, starts), six], axis=1)
+
+
+@njit(cache=True, inline="always")
+def _solid_angle(corners, p):
+    """Reference: core.winding.solid_angles."""
+    ax, ay, az = corners[0, 0] - p[0], corners[0, 1] - p[1], corners[0, 2] - p[2]
+    bx, by, bz = corners[1, 0] - p[0], corners[1, 1] - p[1], corners[1, 2] - p[2]
+    cx, cy, cz = corners[2, 0] - p[0], corners[2, 1] - p[1], corners[2, 2] - p[2]
+    la, lb = np.sqrt(ax * ax + ay * ay + az * az), np.sqrt(bx * bx + by * by + bz * bz)
+    lc = np.sqrt(cx * cx + cy * cy + cz * cz)
+    volume = ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx)
+    below = (
+        la * lb * lc
+        + (ax * bx + ay * by + az * bz) * lc
+        + (bx * cx + by * cy + bz * cz) * la
+        + (cx * ax + cy * ay + cz * az) * lb
+    )
+    return 2 * np.arctan2(volume, below)
+
+
+@njit(cache=True, nogil=True)
+def _winding(points, corners, moments, far_squared, result):
+    count, leaves = len(corners), (len(moments) + 1) // 2
+    for i in range(len(points)):
+        p = points[i]
+        stack = np.empty(64, np.int64)
+        stack[0], size, total = 0, 1, 0.0
+        while size:
+            size -= 1
+            node = stack[size]
+            m = moments[node]
+            x, y, z = m[0] - p[0], m[1] - p[1], m[2] - p[2]
+            squared = x * x + y * y + z * z
+            if squared > far_squared * m[3]:
+                inverse = 1 / np.sqrt(squared)
+                cube = inverse * inverse * inverse
+                quadratic = m[7] * x * x + m[8] * y * y + m[9] * z * z + 2 * (m[10] * x * y + m[11] * x * z + m[12] * y * z)
+                dipole = m[4] * x + m[5] * y + m[6] * z
+                total += cube * (dipole + m[7] + m[8] + m[9] - 3 * quadratic * inverse * inverse)
+            elif node >= leaves - 1:
+                leaf = node - (leaves - 1)
+                for t in range(leaf * count // leaves, (leaf + 1) * count // leaves):
+                    total += _solid_angle(corners[t], p)
+            else:
+                stack[size], stack[size + 1] = 2 * node + 1, 2 * node + 2
+                size += 2
+        result[i] = total / (4 * np.pi)
+
+
+@njit(cache=True, inline="always")
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@njit(cache=True, inline="always")
+def _to_box(box, p):
+    """Squared distance of p to a box."""
+    total = 0.0
+    for k in range(3):
+        away = max(box[0, k] - p[k], p[k] - box[1, k], 0.0)
+        total += away * away
+    return total
+
+
+@njit(cache=True)
+def _weights(corners, p):
+    """Weights of corners b and c of the triangle's point closest to p. Reference: core.triangles.closest_weights."""
+    ab, ac, ap = corners[1] - corners[0], corners[2] - corners[0], p - corners[0]
+    d1, d2, bb, bc, cc = _dot(ab, ap), _dot(ac, ap), _dot(ab, ab), _dot(ab, ac), _dot(ac, ac)
+    area = bb * cc - bc * bc
+    if area > 0:
+        v, w = (cc * d1 - bc * d2) / area, (bb * d2 - bc * d1) / area
+        if v >= 0 and w >= 0 and v + w <= 1:
+            return v, w
+    best_v, best_w, best = 0.0, 0.0, np.inf
+    on_ab = min(max(d1 / bb, 0.0), 1.0) if bb > 0 else 0.0
+    on_ac = min(max(d2 / cc, 0.0), 1.0) if cc > 0 else 0.0
+    side = bb + cc - 2 * bc
+    on_bc = min(max((d2 - d1 - bc + bb) / side, 0.0), 1.0) if side > 0 else 0.0
+    for v, w in ((on_ab, 0.0), (0.0, on_ac), (1 - on_bc, on_bc)):
+        away = v * v * bb + w * w * cc + 2 * v * w * bc - 2 * v * d1 - 2 * w * d2
+        if away < best:
+            best_v, best_w, best = v, w, away
+    return best_v, best_w
+
+
+@njit(cache=True, nogil=True)
+def _closest(points, corners, boxes, found, weights, squared):
+    count, leaves = len(corners), (len(boxes) + 1) // 2
+    for i in range(len(points)):
+        p = points[i]
+        nodes, distances = np.empty(64, np.int64), np.empty(64)
+        nodes[0], distances[0], size = 0, 0.0, 1
+        best = np.inf
+        while size:
+            size -= 1
+            if distances[size] >= best:
+                continue
+            node = nodes[size]
+            if node >= leaves - 1:
+                leaf = node - (leaves - 1)
+                for t in range(leaf * count // leaves, (leaf + 1) * count // leaves):
+                    v, w = _weights(corners[t], p)
+                    away = 0.0
+                    for k in range(3):
+                        side = corners[t, 0, k] * (1 - v - w) + corners[t, 1, k] * v + corners[t, 2, k] * w - p[k]
+                        away += side * side
+                    if away < best:
+                        best, found[i] = away, t
+                        weights[i, 0], weights[i, 1], weights[i, 2] = 1 - v - w, v, w
+            else:  # the nearer child goes on top
+                near, far = 2 * node + 1, 2 * node + 2
+                to_near, to_far = _to_box(boxes[near], p), _to_box(boxes[far], p)
+                if to_far < to_near:
+                    near, far, to_near, to_far = far, near, to_far, to_near
+                nodes[size], distances[size], nodes[size + 1], distances[size + 1] = far, to_far, near, to_near
+                size += 2
+        squared[i] = best
