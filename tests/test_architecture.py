@@ -28,7 +28,7 @@ FLOORS = {
     "cli": 9,
     "viewer": 9,
 }
-NOT_FAMILIES = {"__init__", "checkpoint", "head", "presets", "loop", "run"}  # the other files in models/ and training/
+NOT_FAMILIES = {"__init__", "checkpoint", "head", "hub", "presets", "loop", "run"}  # the other files in models/ and training/
 
 FILES = sorted(SOURCE.rglob("*.py"))
 names = [path.relative_to(SOURCE).as_posix() for path in FILES]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +18,7 @@ from fullhead.core.devices import device_named
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import existing_file, written_whole
 from fullhead.models.head import Latents
+from fullhead.models.hub import WEIGHTS, HubModel, from_hub
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
 
@@ -38,10 +38,13 @@ def save(
     about: dict[str, Any] | None = None,
     latents: Latents | None = None,
 ) -> None:
-    """Write a model whole. `dtype` float16 halves the file; `about` is kept in the header (how it was made); `latents` are
-    those of the heads that the model was tuned to, kept beside it in full precision."""
+    """Write a model whole. `dtype` float16 halves the file; `about` is kept in the header (how it was made; by default what
+    the model's own file said); `latents` are those of the heads that the model was tuned to, kept beside it in full precision.
+    """
     family = next(name for name, (_, cls) in FAMILIES.items() if type(module) is cls)
-    header = {"family": family, "config": to_dict(module.config), "about": about or {}}
+    if about is None:
+        about = module.about if isinstance(module, HubModel) else {}
+    header = {"family": family, "config": to_dict(module.config), "about": about}
     tensors = {}
     for name, tensor in module.state_dict().items():
         tensor = tensor.detach().cpu().contiguous()
@@ -83,6 +86,8 @@ def load_file(path: str | Path, family: str | None = "panohead") -> nn.Module:
         module.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
         raise FullheadError(f"{path} does not fit its own config: {error}") from None
+    if isinstance(module, HubModel):
+        module.about = header.get("about", {})
     return module.eval().requires_grad_(False)
 
 
@@ -94,7 +99,7 @@ def load_latents(model: str) -> Latents | None:
 
 
 def load(model: str, *, precision: str = "fp32", device: str = "cpu") -> PanoHead:
-    """A generator by name ("panohead-demo"), file, or Hugging Face hub id ("owner/name"), ready to render.
+    """A generator by name ("panohead-demo"), file, folder, or Hugging Face hub id ("owner/name"), ready to render.
 
     `precision` "bf16" runs the convolutions in bfloat16; `device` is cpu, cuda, mps, or auto (cuda where there is one). Raises
     FullheadError in one line if there is no such model or device.
@@ -113,6 +118,8 @@ def model_file(model: str) -> Path:
     shipped = files("fullhead.models") / "weights" / f"{model}.safetensors"
     if shipped.is_file():
         return Path(str(shipped))
+    if Path(model).is_dir():
+        return existing_file(Path(model) / WEIGHTS, "a model file")
     if Path(model).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", model) or model.endswith((".safetensors", ".pkl")):
         if "/" not in model and "." not in model and not Path(model).exists():
             raise FullheadError(f"no model called {model}: there is {', '.join(shipped_names())}; or give a file or hub id")
@@ -126,18 +133,3 @@ def shipped_names() -> list[str]:
     return sorted(
         f.name.removesuffix(".safetensors") for f in folder.iterdir() if f.name.endswith(".safetensors") and "-d." not in f.name
     )
-
-
-def from_hub(repo_id: str) -> Path:
-    """The file model.safetensors of a Hugging Face repository, downloaded into the hub's cache."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # its retries; we say in one line what came of them
-    try:
-        return Path(hf_hub_download(repo_id, "model.safetensors"))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise FullheadError(
-            f"no file {repo_id}, and no {repo_id}/model.safetensors from the hub: check the name and the connection "
-            f"({type(error).__name__})"
-        ) from None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fullhead.core.cameras import Cameras, labels_from_cameras, orbit
 from fullhead.core.compositing import density_activation
@@ -23,6 +23,7 @@ from fullhead.heads.fields import Decoder, DecoderConfig, PlanesConfig
 from fullhead.heads.fields import field as build_field
 from fullhead.heads.volume import MarchConfig, render_features
 from fullhead.models.head import Head, Latents, Render
+from fullhead.models.hub import HubModel
 from fullhead.nn.layers import ToRGB
 from fullhead.nn.stylegan2 import Backbone, Mapping, Synthesis
 from fullhead.nn.superres import Superres, SuperresConfig, resized
@@ -56,7 +57,7 @@ class PanoHeadConfig:
     parsing_classes: int = 0  # class probabilities rendered beside the image (SphereHead: 20)
 
 
-class PanoHead(nn.Module):
+class PanoHead(HubModel):
     """The generator. Deterministic unless a generator (of random numbers) is passed."""
 
     def __init__(self, config: PanoHeadConfig) -> None:

@@ -1,0 +1,133 @@
+"""Models in folders and on the Hugging Face hub, by its conventions: model.safetensors beside a model card, README.md.
+
+A model's config stands in the header of model.safetensors, so the folder needs no config.json.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any, Self
+
+from torch import nn
+
+from fullhead.core.errors import FullheadError
+from fullhead.core.files import check_place, written_whole
+
+WEIGHTS, CARD = "model.safetensors", "README.md"
+TAGS = ("3d", "head", "avatar", "nerf", "fullhead")
+
+
+class HubModel(nn.Module):
+    """A family's model, with the three methods that users of Hugging Face expect. A class with a `config`."""
+
+    config: Any
+    about: dict[str, Any]
+    """How the model came to be, as its file says; {} for a new one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.about = {}
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path) -> Self:
+        """The model of a folder, a file, a hub id ("owner/name") or a shipped name, on the CPU. FullheadError if it is none."""
+        from fullhead.models.checkpoint import load_file, model_file  # which knows the families, and so comes after them
+
+        found = load_file(model_file(str(model)), family=None)
+        if not isinstance(found, cls):
+            raise FullheadError(f"{model} holds a {type(found).__name__}, where a {cls.__name__} is due")
+        return found
+
+    def save_pretrained(self, folder: str | Path, *, license: str | None = None) -> Path:
+        """Write folder/model.safetensors and folder/README.md, a model card; `license` as the hub names them ("cc0-1.0")."""
+        from fullhead.models.checkpoint import save
+
+        folder = check_place(folder, folder=True)
+        save(self, folder / WEIGHTS)
+        with written_whole(folder / CARD) as path:
+            path.write_text(model_card(self, folder.resolve().name, license), encoding="utf-8")
+        return folder
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False, license: str | None = None) -> str:
+        """Upload the model and its card to the hub as "owner/name", made if needed; returns the page's address.
+
+        Who you are is what `hf auth login` or HF_TOKEN say. Raises FullheadError in one line.
+        """
+        from huggingface_hub import HfApi
+
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = self.save_pretrained(Path(temporary) / repo_id.split("/")[-1], license=license)
+            (folder / CARD).write_text(model_card(self, repo_id, license), encoding="utf-8")
+            try:
+                page = HfApi().create_repo(repo_id, private=private, exist_ok=True)
+                HfApi().upload_folder(repo_id=page.repo_id, folder_path=folder, commit_message="A fullhead model")
+            except Exception as error:  # its network library, and so what it raises, differs from version to version
+                raise FullheadError(
+                    f"cannot upload to {repo_id}: {one_line(error)}; check the name, the connection, and `hf auth whoami`"
+                ) from None
+        return str(page)
+
+
+def from_hub(repo_id: str) -> Path:
+    """The file model.safetensors of a hub repository, downloaded into the hub's cache."""
+    from huggingface_hub import hf_hub_download
+
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # its retries; we say in one line what came of them
+    try:
+        return Path(hf_hub_download(repo_id, WEIGHTS))
+    except Exception as error:  # as above
+        raise FullheadError(
+            f"no file or folder {repo_id}, and no {repo_id}/{WEIGHTS} from the hub: check the name and the connection "
+            f"({type(error).__name__})"
+        ) from None
+
+
+def one_line(error: Exception) -> str:
+    """The first line of what an error says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def model_card(model: HubModel, name: str, license: str | None) -> str:
+    """The README.md of a model that is known as `name` (a hub id or a folder)."""
+    from huggingface_hub import ModelCardData
+
+    from fullhead.core.config import describe
+
+    facts = ModelCardData(
+        library_name="fullhead", license=license, tags=list(TAGS), pipeline_tag="unconditional-image-generation"
+    )
+    weights = sum(p.numel() for p in model.parameters()) / 1e6
+    made = json.dumps(model.about, indent=1, ensure_ascii=False) if model.about else "Not said."
+    return f"""---
+{facts.to_yaml()}
+---
+
+# {name}
+
+A {type(model).__name__} of fullhead: 360-degree human heads in 3D. {weights:.2f} million weights.
+
+```python
+import fullhead
+
+model = fullhead.load("{name}")
+head = model.decode(model.seed_latents([7]))
+image = model.render(head, fullhead.orbit(yaw=0.5)).image  # [1, 3, H, W] in [-1, 1]
+```
+
+`fullhead orbit --model {name}` turns a head once around.
+
+## How it was made
+
+```
+{made}
+```
+
+## Config
+
+```
+{describe(model.config)}
+```
+"""
