@@ -30,7 +30,7 @@ FIELDS = {
     "nothing is",
     "normal": "its normal as (n + 1) / 2 * 255 with x to the right, y up, z towards the camera; 0 where nothing is",
 }
-NEAR = 0.006  # metres that a landmark may lie behind what is seen and still count as visible
+NEAR = 0.01  # metres that a landmark may lie behind what is seen and still count as visible
 
 
 def truth_fields(text: str) -> tuple[str, ...]:

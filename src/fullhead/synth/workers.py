@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ class Task(Protocol):
     def work(self, shared: Any, item: Any, stopped: Callable[[], bool]) -> int: ...
 
 
-def run(task: Task, items: Sequence[Any], workers: int) -> Iterator[int]:
+def run(task: Task, items: Sequence[Any], workers: int) -> Generator[int]:
     """Yield `task.work` of all items, as they are done. workers: processes, or 0 for this one.
 
     When the caller stops asking, or an error or a KeyboardInterrupt comes, running items are told to stop and waited for.

@@ -7,12 +7,14 @@ from typing import Annotated, Any
 from tyro.conf import subcommand
 
 from fullhead.commands.synth.check import check
+from fullhead.commands.synth.heads360 import heads360
 from fullhead.commands.synth.photos import photos
 from fullhead.commands.synth.sheet import sheet
 
 
 def synth(
     command: Annotated[Any, subcommand(name="photos", constructor=photos)]
+    | Annotated[Any, subcommand(name="heads360", constructor=heads360)]
     | Annotated[Any, subcommand(name="sheet", constructor=sheet)]
     | Annotated[Any, subcommand(name="check", constructor=check)],
 ) -> None:

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from fullhead.synth.sets import Recipe
 
 
+def check_size(size: int) -> None:
+    """Refuse sizes that no picture of a set has."""
+    if not 8 <= size <= 2048:
+        raise FullheadError(f"--size {size}: a picture of a set has between 8 and 2048 pixels a side")
+
+
 @dataclass(frozen=True)
 class SetOptions:
     """How a set is written."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from fullhead.commands.synth.options import SetOptions
+from fullhead.commands.synth.options import SetOptions, check_size
 
 
 def photos(
@@ -52,8 +52,9 @@ def photos(
     from fullhead.synth.photos import Misalignment, Photos
     from fullhead.synth.truth import truth_fields
 
-    if images < 1 or views_per_head < 1 or not 8 <= size <= 2048:
-        raise FullheadError(f"--images {images}, --views-per-head {views_per_head}, --size {size}: at least 1, 1 and 8")
+    if images < 1 or views_per_head < 1:
+        raise FullheadError(f"--images {images} and --views-per-head {views_per_head}: both are at least 1")
+    check_size(size)
     options.check()
     recipe = Photos(
         heads=math.ceil(images / views_per_head),

@@ -1,0 +1,46 @@
+"""`fullhead synth heads360`: rigged heads with 52 expressions from 72 sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from fullhead.commands.synth.options import SetOptions, check_size
+
+
+def heads360(
+    out: Annotated[Path, tyro.conf.Positional],
+    subjects: int = 100,
+    size: int = 128,
+    seed: int = 0,
+    hair: Literal["with", "without", "both"] = "both",
+    expressions: str = "all",
+    truth: str = "none",
+    options: SetOptions = SetOptions(),  # noqa: B008
+) -> None:
+    """Write heads with 52 expressions from 72 sides, with meshes, landmarks and hair labels, in the layout of Head360.
+
+    Stop it at any time with Ctrl-C and run it again to go on. The same settings write the same files.
+
+    Args:
+        out: Folder of the set; it is made if needed.
+        subjects: Number of heads. More can be asked for later.
+        size: Pixels per side.
+        seed: Which set of heads.
+        hair: Pictures with hair, without, or both of each.
+        expressions: Of ARKit's names, with commas between; or all.
+        truth: Also write seg, mask, rgba, parts, depth, normal: any of them with commas between, all, or none.
+        options: How the set is written.
+    """
+    from fullhead.core.errors import FullheadError
+    from fullhead.synth.heads360 import EXPRESSIONS, Heads360
+    from fullhead.synth.truth import truth_fields
+
+    names = EXPRESSIONS if expressions == "all" else tuple(sorted(expressions.replace(" ", "").split(",")))
+    if unknown := [name for name in names if name not in EXPRESSIONS]:
+        raise FullheadError(f"--expressions: there is no {unknown[0]!r}; names are spelt as in eyeBlinkLeft or jawOpen")
+    check_size(size)
+    options.check()
+    options.write(out, Heads360(subjects, size, seed, hair, names, truth_fields(truth)), "pictures")
