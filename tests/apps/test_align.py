@@ -34,8 +34,8 @@ def test_a_mirrored_photo_has_its_face_at_the_mirrored_place(astronaut):
     ],
     ids=["noise", "grey", "a strip"],
 )
-def test_a_photo_without_a_face_asks_for_a_box(photo):
-    with pytest.raises(FullheadError, match="--box"):
+def test_a_photo_without_a_face_asks_for_a_box_and_for_the_side_of_a_profile(photo):
+    with pytest.raises(FullheadError, match=rf"{photo.shape[1]} x {photo.shape[0]} pixels.*--box.*--yaw"):
         find_face(photo)
 
 

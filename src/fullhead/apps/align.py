@@ -54,7 +54,11 @@ def find_face(photo: Bytes) -> Square:
         if len(agreeing) >= VOTES and score > best_score:
             best, best_score = _mean(agreeing), score
     if best is None:
-        raise FullheadError("no frontal face found in the photo: say where it is with --box x,y,width,height (in pixels)")
+        raise FullheadError(
+            f"no frontal face found in the photo, which has {width} x {height} pixels: say where it is, from the middle of the "
+            "forehead to the chin, with --box x,y,width,height; for a side view say --yaw too, some 90 for the left side of the "
+            "face, -90 for its right"
+        )
     return best
 
 
