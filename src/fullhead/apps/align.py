@@ -56,8 +56,8 @@ def find_face(photo: Bytes) -> Square:
     if best is None:
         raise FullheadError(
             f"no frontal face found in the photo, which has {width} x {height} pixels: say where it is, from the middle of the "
-            "forehead to the chin, with --box x,y,width,height; for a side view say --yaw too, some 90 for the left side of the "
-            "face, -90 for its right"
+            "forehead to the chin, with --box x,y,width,height; for a side view say --yaw too, about 90 for the left side of "
+            "the face and -90 for its right"
         )
     return best
 
