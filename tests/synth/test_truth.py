@@ -10,7 +10,7 @@ from PIL import Image
 
 from fullhead.core.cameras import Cameras, orbit
 from fullhead.core.errors import FullheadError
-from fullhead.core.triangles import closest_on_mesh
+from fullhead.kernels.tree import triangle_tree
 from fullhead.rig.identity import shape_parameters
 from fullhead.synth.lights import Lit
 from fullhead.synth.regions import LABELS
@@ -64,8 +64,7 @@ def test_depth_leads_back_to_the_surface_within_a_pixel(view: int, shot: Part, t
     K, c2w = camera(take, view).K[0].numpy(), camera(take, view).c2w[0].numpy()
     pixels = np.stack([(columns + 0.5) / SIZE, (rows + 0.5) / SIZE, np.ones(len(rows))], axis=1)
     points = (pixels @ np.linalg.inv(K).T * z[:, None]) @ c2w[:3, :3].T + c2w[:3, 3]
-    found, weights = closest_on_mesh(points, scene.vertices, scene.triangles, 24)
-    away = np.linalg.norm(np.einsum("nc,ncd->nd", weights, scene.vertices[scene.triangles[found]]) - points, axis=1)
+    away = triangle_tree(scene.vertices, scene.triangles).closest(points)[2]
     assert len(points) > 100
     assert away.max() < (z / K[0, 0] / SIZE).min()  # a pixel's width there
 
@@ -97,9 +96,8 @@ def test_landmarks_lie_on_the_skin_and_where_cameras_see_them(shot: Part, take: 
     person, _ = built
     points = np.array(shot.record["landmarks"])
     skin = person.studio.skin.operator @ vertices_of(person, take)
-    found, weights = closest_on_mesh(points, skin, person.studio.skin.triangles, 24)
-    on_surface = np.einsum("nc,ncd->nd", weights, skin[person.studio.skin.triangles[found]])
-    assert np.linalg.norm(on_surface - points, axis=1).max() * shot.record["metres_per_unit"] < 1e-4
+    away = triangle_tree(skin, person.studio.skin.triangles).closest(points)[2]
+    assert away.max() * shot.record["metres_per_unit"] < 1e-4
     for number, view in enumerate(shot.record["views"]):
         c2w, K = camera(take, number).c2w[0].numpy(), camera(take, number).K[0].numpy()
         in_camera = (points - c2w[:3, 3]) @ c2w[:3, :3] @ K.T

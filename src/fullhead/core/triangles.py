@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 
 def closest_weights(points: NDArray, corners: NDArray) -> NDArray:
@@ -26,18 +25,3 @@ def closest_weights(points: NDArray, corners: NDArray) -> NDArray:
         best = np.where(nearer[..., None], first + along * (last - first), best)
         distance = np.minimum(distance, away)
     return np.concatenate([1 - best.sum(-1, keepdims=True), best], axis=-1)
-
-
-def closest_on_mesh(points: NDArray, vertices: NDArray, triangles: NDArray, candidates: int = 12) -> tuple[NDArray, NDArray]:
-    """The triangle [P] and the weights [P, 3] of its corners of the point of a mesh closest to each of `points` [P, 3].
-
-    Only the triangles with the nearest centres are looked at, `candidates` of them, which suffices where triangles are of
-    similar size.
-    """
-    corners = vertices[triangles]
-    near = np.asarray(KDTree(corners.mean(1)).query(points, k=candidates)[1]).reshape(len(points), -1)  # [P, K]
-    weights = closest_weights(points[:, None], corners[near])  # [P, K, 3]
-    found = np.einsum("pkc,pkcd->pkd", weights, corners[near])
-    best = ((found - points[:, None]) ** 2).sum(-1).argmin(1)
-    rows = np.arange(len(points))
-    return near[rows, best], weights[rows, best]
