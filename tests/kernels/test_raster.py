@@ -72,3 +72,25 @@ def test_thinning_keeps_about_the_asked_share() -> None:
     big = np.array([[-99.0, -99], [300, -99], [-99, 300]])
     triangle = fast.rasterize_arrays(big[:, 0], big[:, 1], np.ones(3), np.array([[0, 1, 2]]), 80, 80, np.array([0.3]))[0]
     assert abs((triangle == 0).mean() - 0.3) < 0.05
+
+
+def test_an_orthographic_view_shows_the_nearest_point_above_each_pixel() -> None:
+    rng = np.random.RandomState(0)
+    vertices, triangles = rng.uniform(-1, 1, (60, 3)), np.arange(60).reshape(-1, 3)
+    found, weights, z = fast.orthographic(vertices, triangles, 31)
+    for row in range(31):
+        for column in range(31):
+            pixel = np.array([(column + 0.5) / 31 * 2 - 1, 1 - (row + 0.5) / 31 * 2])
+            heights = []
+            for corners in vertices[triangles]:
+                sides = np.stack([corners[1] - corners[0], corners[2] - corners[0]], axis=1)
+                share = np.linalg.solve(sides[:2], pixel - corners[0, :2])
+                inside = share.min() >= 0 and share.sum() <= 1
+                heights.append((corners[0] + sides @ share)[2] if inside else -9.0)
+            if max(heights) == -9:
+                assert found[row, column] == -1 and not weights[row, column].any()
+                continue
+            assert found[row, column] == np.argmax(heights)
+            assert z[row, column] == pytest.approx(max(heights), abs=1e-4)
+            place = weights[row, column] @ vertices[triangles[found[row, column]]]
+            np.testing.assert_allclose(place, [*pixel, max(heights)], atol=1e-4)

@@ -38,6 +38,21 @@ def rasterize_arrays(
     return triangle, b, c, nearest
 
 
+def orthographic(vertices: NDArray, triangles: NDArray, size: int) -> tuple[NDArray, NDArray, NDArray]:
+    """What a camera at +z sees that looks along -z, +x right, +y up: the square [-1, 1]^2 on size x size pixels.
+
+    Triangle id [H, W] int32, -1 where nothing is; weights [H, W, 3] of its corners and z [H, W], both 0 there.
+    """
+    lowest = vertices[:, 2].min() - 1
+    nearness = vertices[:, 2] - lowest  # positive, and linear in the image as an inverse depth is
+    x, y = (vertices[:, 0] + 1) / 2 * size, (1 - vertices[:, 1]) / 2 * size
+    triangle, b, c, nearest = rasterize_arrays(x, y, nearness, triangles, size, size)
+    seen = triangle >= 0
+    weights = np.stack([1 - b - c, b, c], axis=-1) / nearness[triangles[triangle]]  # undo the correction of perspective
+    weights = np.where(seen[..., None], weights / weights.sum(-1, keepdims=True), 0)
+    return triangle, weights, np.where(seen, nearest + lowest, 0)
+
+
 @njit(cache=True, nogil=True)
 def hash_below(x, y, item, share):
     """Whether a fixed pseudo-random number in [0, 1) of (pixel, item) is below `share`."""
