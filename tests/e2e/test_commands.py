@@ -127,6 +127,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["sample", "--seeds", "99999999999999999999"], "4294967295"),
         (["sample", "--seeds", "0-4294967295"], "100000"),
         (["sample", "--background-seed", "-1"], "--background-seed -1"),
+        (["sample", "--truncation", "nan"], "--truncation"),
         (["invert", "NOISE", "--seed", "-1"], "--seed -1"),
         (["sample", "--background", "nosuchcolour"], "image file"),
         (["sample", "--background", "missing.png"], "no image"),

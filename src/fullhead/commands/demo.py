@@ -26,7 +26,7 @@ def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Dev
 
     Args:
         out: Folder of the results; files of an earlier demo are replaced.
-        model: A shipped model's name, a .safetensors file, or a Hugging Face hub id.
+        model: A shipped model's name, a .safetensors file or its folder, or a Hugging Face hub id.
         device: Where to compute: auto is cuda if there is one, else cpu.
     """
     from fullhead.apps.page import write_page

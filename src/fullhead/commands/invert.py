@@ -33,7 +33,7 @@ def invert(
     Args:
         photo: An image file with one face.
         out: Folder of the results.
-        model: The model to fit with: a shipped one's name, a .safetensors file, or a Hugging Face hub id.
+        model: The model to fit with: a shipped one's name, a .safetensors file or its folder, or a Hugging Face hub id.
         box: Where the face is, from the middle of the forehead to the chin: x,y,width,height in pixels. By default it is found.
         yaw: From where the photo was taken, degrees, roughly: positive from the head's left. It is refined.
         pitch: The same upwards.

@@ -25,7 +25,7 @@ class HeadOptions:
     """Which heads, and how they are shown."""
 
     model: str = "panohead-demo"
-    """A shipped model's name, a .safetensors file, or a Hugging Face hub id."""
+    """A shipped model's name, a .safetensors file or its folder, or a Hugging Face hub id."""
     seeds: str | None = None
     """Heads: single seeds and ranges, as in 0-3,7. By default the first few, or the fitted head of a `fullhead invert` file."""
     truncation: float = 0.7
@@ -71,6 +71,10 @@ class HeadOptions:
             parse_seeds(self.seeds)
         if self.background_seed is not None:
             check_seed(self.background_seed, "--background-seed")
+        if not -2 <= self.truncation <= 2:
+            raise FullheadError(
+                f"--truncation {self.truncation:g}: 0 is the average head, 1 as varied as the training set; at most 2"
+            )
         if self.size is not None and not 8 <= self.size <= 4096:
             raise FullheadError(f"--size {self.size}: a picture has between 8 and 4096 pixels a side")
         if self.background not in (None, "transparent"):
@@ -132,6 +136,7 @@ def radians(degrees: float, option: str, limit: float = 360.0) -> float:
 
 def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:
     """The items, with a progress bar on a terminal."""
+    from rich.console import Console
     from rich.progress import track
 
-    yield from track(items, what, total=total, transient=True)
+    yield from track(items, what, total=total, transient=True, disable=not Console().is_terminal)
