@@ -1,0 +1,69 @@
+"""Rigs in the cube [-1, 1]^3 that scans are brought into, with what it takes to fit them to a scan.
+
+Scans are put where the rig stands, so that a rig's parameters tell of a scan with no further scale or translation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fullhead.core.meshes import area_vectors
+from fullhead.core.rotations import matrix_from_axis_angle
+from fullhead.kernels.raster import orthographic
+from fullhead.rig.identity import main_shape_rig
+from fullhead.rig.landmarks import landmark_weights
+from fullhead.rig.rig import Rig
+from fullhead.rig.template import LEFT_EYE, Template
+
+UNITS_PER_METRE = 5.0  # of our template's cube: 40 cm a side, a head with most hair and its collar
+EYES = (0.0, 0.0, 0.43)  # where the mean head's eyes' midpoint lies in it
+
+
+@dataclass(frozen=True)
+class CubeRig:
+    """A rig whose heads stand in [-1, 1]^3."""
+
+    name: str
+    rig: Rig
+    landmark_weights: Tensor  # [68, N], of the vertices
+    surface: Tensor  # [F, 3], the triangles that are seen from outside
+
+    def landmarks(self, vertices: Tensor) -> Tensor:
+        """The 68 landmarks [B, 68, 3] of vertices [B, N, 3]."""
+        return self.landmark_weights @ vertices
+
+    @property
+    def millimetres(self) -> float:
+        """Of a unit."""
+        return 1000 * self.rig.metres
+
+
+def template_in_cube(template: Template, shapes: int = 100) -> CubeRig:
+    """Our template with its first principal shapes, upright in the cube."""
+    rig = main_shape_rig(template).truncated(shapes)
+    scale = UNITS_PER_METRE * rig.metres
+    eyes = scale * rig.rest_joints[LEFT_EYE:].mean(0)
+    x, y, z = (torch.tensor(EYES) - eyes).tolist()
+    rig = rig.placed(scale, (x, y, z))
+    faces = rig.faces.numpy()
+    skin = np.isin(np.tile(template.quad_part, 2), [0, 1])  # skin and eyes; both halves of the quads
+    seen = seen_triangles(rig.template.numpy(), faces[skin])
+    weights = torch.from_numpy(landmark_weights(template).toarray().astype(np.float32))
+    return CubeRig("template", rig, weights, torch.from_numpy(faces[skin][seen]))
+
+
+def seen_triangles(vertices: NDArray, triangles: NDArray, size: int = 256) -> NDArray:
+    """Which triangles [F] of a mesh in the cube show their front to some of eighteen orthographic views."""
+    seen = np.zeros(len(triangles), bool)
+    for pitch, yaw in ((pitch, yaw) for pitch in (-0.7, 0.0, 0.7) for yaw in np.arange(6) * np.pi / 3):
+        turn = matrix_from_axis_angle(torch.tensor([[pitch, 0, 0], [0, yaw, 0]])).numpy()
+        turned = vertices @ (turn[0] @ turn[1]).T
+        found = orthographic(turned, triangles, size)[0]
+        found = np.unique(found[found >= 0])
+        seen[found[area_vectors(turned, triangles[found])[:, 2] > 0]] = True
+    return seen
