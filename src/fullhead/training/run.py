@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fullhead.core.config import from_dict, overridden, to_dict
@@ -87,14 +88,15 @@ def photo_set(root: Path, config: RunConfig) -> PhotoSet:
 
 def _train(task: PanoHeadTask, run: Path, config: RunConfig, *, quiet: bool) -> None:
     columns = [TextColumn("{task.completed:.0f} images"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}")]
-    with Progress(*columns, disable=quiet) as progress:
+    console = Console()
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
         bar = progress.add_task("", total=config.loop.images)
 
         def report(line: dict[str, float]) -> None:
             text = "  ".join(f"{name} {line[name]:.3g}" for name in SHOWN if name in line)
             progress.update(bar, completed=line["images_seen"], description=text)
-            if not progress.console.is_terminal:
-                progress.console.print(f"{line['images_seen']:.0f} images  {text}", highlight=False, soft_wrap=True)
+            if not console.is_terminal:
+                console.print(f"{line['images_seen']:.0f} images  {text}", highlight=False, soft_wrap=True)
 
         train(task, run, config.loop, report)
 
