@@ -108,6 +108,7 @@ def mesh(model: PanoHead, out: Path) -> Section:
 
 def photo(model: PanoHead, out: Path) -> Section:
     """A short fit to the portrait of Eileen Collins that comes with scikit-image (NASA, public domain)."""
+    from rich.console import Console
     from rich.progress import Progress
     from skimage.data import astronaut
 
@@ -115,7 +116,7 @@ def photo(model: PanoHead, out: Path) -> Section:
     from fullhead.apps.page import Medium, Section
     from fullhead.core.images import save_image
 
-    with Progress(transient=True) as progress:
+    with Progress(transient=True, disable=not Console().is_terminal) as progress:
         bar = progress.add_task("fit to a photo", total=FIT_STEPS + PIVOT_STEPS)
 
         def on_step(stage: str, step: int, due: int, loss: float) -> None:

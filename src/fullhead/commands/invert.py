@@ -52,6 +52,7 @@ def invert(
     about, above = radians(yaw, "--yaw", 90), radians(pitch, "--pitch", 60)
 
     import torch
+    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from fullhead.apps.align import parse_box
@@ -63,7 +64,7 @@ def invert(
     face = parse_box(box, pixels) if box else None
     generator = load(model, device=device)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
-    with Progress(*columns, transient=True) as progress:
+    with Progress(*columns, transient=True, disable=not Console().is_terminal) as progress:
         bars = {
             "latents": progress.add_task("looking for the head", total=steps, loss=float("nan")),
             "weights": progress.add_task("adapting the model", total=pivot_steps, loss=float("nan")),
