@@ -73,7 +73,7 @@ def extract_mesh(
         raise FullheadError(f"the level is a density and must be above 0, not {level:g}")
 
     def opacity(xyz: Tensor) -> Tensor:  # of a slab that is half opaque at the level: bounded, so edges divide evenly
-        sigma = model.density(head, xyz[None].to(head.planes.device))[0, :, 0]
+        sigma = model.density(head, xyz[None].to(head.device))[0, :, 0]
         return 1 - torch.exp2(-sigma.float() / level)
 
     with torch.no_grad():
@@ -84,7 +84,7 @@ def extract_mesh(
             raise FullheadError(f"no surface at density {level:.3g}: the head reaches {highest:.3g}; lower --level") from error
         surface = surface if keep_floaters else largest_piece(surface)
         normals = vertex_normals(surface.vertices, surface.faces)
-        points = torch.from_numpy(surface.vertices).to(head.planes.device)
+        points = torch.from_numpy(surface.vertices).to(head.device)
         facing = torch.from_numpy(normals).to(points)
         cameras = colouring_cameras() if views is None else views
         colours = blended_colours(model, head, points, facing, cameras, chunk)

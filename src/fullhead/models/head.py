@@ -7,8 +7,9 @@ render = model.render(head, cameras)             as often as wanted
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,46 +18,54 @@ from fullhead.core.cameras import Cameras
 
 
 @dataclass(frozen=True)
-class Latents:
+class Batch:
+    """Values of B heads: a frozen dataclass whose fields are tensors [B, ...] or None, the first one a tensor."""
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    @property
+    def device(self) -> torch.device:
+        return self._first.device
+
+    def __getitem__(self, index: int | slice) -> Self:
+        if isinstance(index, int):
+            index = slice(index, index + 1)
+        return self.each(lambda x: x[index])
+
+    def to(self, device: torch.device) -> Self:
+        return self.each(lambda x: x.to(device))
+
+    def expand(self, views: int) -> Self:
+        """The same single head for `views` cameras (no copy)."""
+        return self.each(lambda x: x.expand(views, *x.shape[1:]))
+
+    def each(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """A function of every tensor."""
+        return replace(self, **{name: x if x is None else function(x) for name, x in vars(self).items()})
+
+    @property
+    def _first(self) -> Tensor:
+        return next(iter(vars(self).values()))
+
+
+@dataclass(frozen=True)
+class Latents(Batch):
     """`w` [B, L, w_dim]: styles of the foreground, one per layer; `background` [B, L, w_dim] or None: styles of the
     background (None: those of the foreground)."""
 
     w: Tensor
     background: Tensor | None = None
 
-    def __len__(self) -> int:
-        return self.w.shape[0]
-
-    def __getitem__(self, index: int | slice) -> Latents:
-        if isinstance(index, int):
-            index = slice(index, index + 1)
-        return Latents(self.w[index], None if self.background is None else self.background[index])
-
-    def to(self, device: torch.device) -> Latents:
-        return Latents(self.w.to(device), None if self.background is None else self.background.to(device))
-
 
 @dataclass(frozen=True)
-class Head:
+class Head(Batch):
     """A decoded head: `planes` [B, P, C, D, H, W], `background` features [B, C, h, w] or None, `w_last` [B, w_dim]
     (the style that colours and super-resolves)."""
 
     planes: Tensor
     background: Tensor | None
     w_last: Tensor
-
-    def __len__(self) -> int:
-        return self.planes.shape[0]
-
-    def __getitem__(self, index: int | slice) -> Head:
-        if isinstance(index, int):
-            index = slice(index, index + 1)
-        return Head(self.planes[index], None if self.background is None else self.background[index], self.w_last[index])
-
-    def expand(self, views: int) -> Head:
-        """The same single head for `views` cameras (no copy)."""
-        one = [None if x is None else x.expand(views, *x.shape[1:]) for x in (self.planes, self.background, self.w_last)]
-        return replace(self, planes=one[0], background=one[1], w_last=one[2])
 
 
 @dataclass(frozen=True)
@@ -72,8 +81,15 @@ class Render:
     parsing: Tensor | None = None
 
 
-class HeadModel(Protocol):
-    """A family's model, as applications see it. B heads, V views; one camera per head."""
+L = TypeVar("L")
+H = TypeVar("H")
+
+
+class HeadModel(Protocol[L, H]):
+    """A family's model, as applications see it. B heads, V views; one camera per head.
+
+    Its latents L and decoded heads H are its own, and offer what a `Batch` does: length, index, `device`, `to`, `expand`.
+    """
 
     @property
     def box_size(self) -> float:
@@ -85,18 +101,18 @@ class HeadModel(Protocol):
         """Metres in a world unit, for export: what makes a grown head about 0.23 m high from chin to crown."""
         ...
 
-    def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Latents: ...
+    def sample_latents(self, n: int, generator: torch.Generator | None = None) -> L: ...
 
-    def decode(self, latents: Latents, *, background: bool = True) -> Head:
+    def decode(self, latents: L, *, background: bool = True) -> H:
         """The heads; without `background` (or for a family that has none) they are rendered alone, in straight colours."""
         ...
 
-    def render(self, head: Head, cameras: Cameras) -> Render: ...
+    def render(self, head: H, cameras: Cameras) -> Render: ...
 
-    def density(self, head: Head, xyz: Tensor) -> Tensor:
+    def density(self, head: H, xyz: Tensor) -> Tensor:
         """sigma after activation, [B, N, 1], of points xyz [B, N, 3] in world units; 0 outside the head's box."""
         ...
 
-    def colour(self, head: Head, xyz: Tensor) -> Tensor:
+    def colour(self, head: H, xyz: Tensor) -> Tensor:
         """RGB in [-1, 1], [B, N, 3], of points xyz [B, N, 3]."""
         ...
