@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from another_device import another_device
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 import fullhead
@@ -94,7 +95,11 @@ def test_applications_give_the_same_pictures_and_mesh(here: PanoHead, there: Pan
         mesh = extract_mesh(model, model.decode(latents[0], background=False), 32, coarse=32)
         vertices.append(np.hstack([mesh.vertices, mesh.colours / 255]))
     assert np.abs(pictures[0].astype(int) - pictures[1]).max() <= 1
-    np.testing.assert_allclose(vertices[1], vertices[0], atol=5e-3)
+    for one, other in (
+        vertices,
+        vertices[::-1],
+    ):  # rounding may cross a corner of a cell, so the numbers of vertices may differ
+        assert cKDTree(one).query(other)[0].max() < 5e-3
 
 
 def test_a_fit_takes_the_same_steps(here: PanoHead, there: PanoHead, monkeypatch: pytest.MonkeyPatch) -> None:
