@@ -38,7 +38,7 @@ def test_a_folder_holds_the_model_and_a_card_that_the_hub_can_read(model: PanoHe
     assert "neural_size = 16" in card.text
 
 
-@pytest.mark.parametrize("loaded", [PanoHead.from_pretrained, lambda folder: load(str(folder))])
+@pytest.mark.parametrize("loaded", [PanoHead.from_pretrained, load])
 def test_a_folder_loads_as_the_model_it_was(model: PanoHead, tmp_path: Path, loaded: Callable[[Path], PanoHead]) -> None:
     model.about = {"images_seen": 12}
     back = loaded(model.save_pretrained(tmp_path / "mine"))

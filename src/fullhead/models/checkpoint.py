@@ -91,14 +91,14 @@ def load_file(path: str | Path, family: str | None = "panohead") -> nn.Module:
     return module.eval().requires_grad_(False)
 
 
-def load_latents(model: str) -> Latents | None:
+def load_latents(model: str | Path) -> Latents | None:
     """The latents of the heads that a model was tuned to (`fullhead invert`), None for any other; `model` as in `load`."""
     with safe_open(model_file(model), framework="pt") as handle:
         names = [name for name in handle.keys() if name.startswith(LATENTS)]  # noqa: SIM118
         return Latents(**{name.removeprefix(LATENTS): handle.get_tensor(name) for name in names}) if names else None
 
 
-def load(model: str, *, precision: str = "fp32", device: str = "cpu") -> PanoHead:
+def load(model: str | Path, *, precision: str = "fp32", device: str = "cpu") -> PanoHead:
     """A generator by name ("panohead-demo"), file, folder, or Hugging Face hub id ("owner/name"), ready to render.
 
     `precision` "bf16" runs the convolutions in bfloat16; `device` is cpu, cuda, mps, or auto (cuda where there is one). Raises
@@ -113,8 +113,9 @@ def load(model: str, *, precision: str = "fp32", device: str = "cpu") -> PanoHea
     return module
 
 
-def model_file(model: str) -> Path:
+def model_file(model: str | Path) -> Path:
     """The file of a model by name, path or hub id. Raises FullheadError in one line if there is none."""
+    model = str(model)
     shipped = files("fullhead.models") / "weights" / f"{model}.safetensors"
     if shipped.is_file():
         return Path(str(shipped))

@@ -36,7 +36,7 @@ class HubModel(nn.Module):
         """The model of a folder, a file, a hub id ("owner/name") or a shipped name, on the CPU. FullheadError if it is none."""
         from fullhead.models.checkpoint import load_file, model_file  # which knows the families, and so comes after them
 
-        found = load_file(model_file(str(model)), family=None)
+        found = load_file(model_file(model), family=None)
         if not isinstance(found, cls):
             raise FullheadError(f"{model} holds a {type(found).__name__}, where a {cls.__name__} is due")
         return found
