@@ -122,7 +122,7 @@ def test_a_truncated_file_is_refused(model: PanoHead, tmp_path: Path):
 def test_an_absent_file_and_an_unknown_name_are_errors_in_words():
     with pytest.raises(FullheadError, match="no model file"):
         load("absent.safetensors")
-    with pytest.raises(FullheadError, match="no model file at elsewhere/absent"):
+    with pytest.raises(FullheadError, match=r"no model file .* at elsewhere/absent"):
         load(Path("elsewhere/absent.safetensors"))
     with pytest.raises(FullheadError, match="no model called octopus"):
         load("octopus")
