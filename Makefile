@@ -12,7 +12,7 @@ TORCH := torch==2.13.0
 demo: $(VENV)/installed
 	$(BIN)/fullhead demo --out out/demo
 
-test: $(VENV)/installed-dev lint
+test: $(VENV)/installed-dev tests/browser/node_modules lint
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/installed-dev
@@ -33,6 +33,12 @@ $(VENV)/installed: $(VENV)/torch pyproject.toml constraints.txt
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[video,logs,dev]"
 	touch $@
+
+# three.js and the glTF validator, for the tests of exported heads; without npm those tests are skipped and say so.
+tests/browser/node_modules: tests/browser/package-lock.json
+	@if command -v npm > /dev/null; then \
+	  cd tests/browser && npm ci --silent --no-audit --no-fund && touch node_modules || echo "npm ci failed: no test in a browser"; \
+	fi
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .ruff_cache

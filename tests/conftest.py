@@ -1,6 +1,8 @@
 """What several folders of tests share."""
 
 import json
+import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +15,11 @@ from fullhead.core.cameras import labels_from_cameras, orbit
 from fullhead.training.panohead import PanoHeadTaskConfig
 from fullhead.training.presets import RUNS
 
+BROWSER = Path(__file__).parent / "browser"  # holds what npm installs
+VALIDATE = """
+const bytes = new Uint8Array(require("fs").readFileSync(process.argv[1]));
+require("gltf-validator").validateBytes(bytes).then(report => console.log(JSON.stringify(report.issues)));
+"""
 YAWS = (0.0, 0.5, -1.0, 2.0, -2.8, 3.0)
 
 
@@ -60,3 +67,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def validate() -> Callable[[Path], dict]:
+    """What Khronos's validator says of a glTF file: numErrors, numWarnings, numInfos, numHints, messages."""
+    if shutil.which("node") is None:
+        pytest.skip("no node: install Node.js to have glTF files validated")
+    if not (BROWSER / "node_modules" / "gltf-validator").is_dir():
+        pytest.skip("no gltf-validator: run `npm ci` in tests/browser")
+
+    def issues(path: Path) -> dict:
+        command = ["node", "-e", VALIDATE, str(path)]
+        return json.loads(subprocess.run(command, capture_output=True, check=True, text=True, cwd=BROWSER).stdout)
+
+    return issues

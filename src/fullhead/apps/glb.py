@@ -39,12 +39,8 @@ class Gltf:
         stride = array.itemsize * int(np.prod(array.shape[1:], dtype=int))
         if target == VERTICES and stride % 4:
             raise ValueError(f"attributes of vertices lie on 4 bytes, not {stride}: pad the last axis")
-        view: dict[str, Any] = {"buffer": 0, "byteOffset": len(self.buffer), "byteLength": array.nbytes}
-        if target is not None:
-            view["target"] = target
-        self.buffer += array.tobytes() + b"\0" * (-array.nbytes % 4)
         accessor: dict[str, Any] = {
-            "bufferView": self.append("bufferViews", view),
+            "bufferView": self._view(array, target),
             "componentType": COMPONENT_TYPES[array.dtype.name],
             "count": len(array),
             "type": ELEMENT_TYPES[array.shape[1:]],
@@ -55,6 +51,48 @@ class Gltf:
             rows = array.reshape(len(array), -1)
             accessor |= {"min": rows.min(axis=0).tolist(), "max": rows.max(axis=0).tolist()}
         return self.append("accessors", accessor)
+
+    def add_offsets(self, count: int, rows: NDArray[Any], offsets: dict[str, NDArray[np.float32]]) -> dict[str, int]:
+        """A morph target of `count` vertices: accessors by attribute name, of offsets [k, 3] of the vertices `rows` [k].
+
+        They are sparse accessors over zeros, which share the list of rows, where that is smaller.
+        """
+        if len(rows) == 0:  # a target without any accessor is not allowed, nor is an empty sparse one
+            rows, offsets = np.zeros(1, int), {name: np.zeros((1, 3), np.float32) for name in offsets}
+        index = rows.astype(np.uint16 if count <= 65535 else np.uint32)
+        found = {}
+        if index.nbytes + sum(a.nbytes for a in offsets.values()) > 0.9 * 12 * count * len(offsets):
+            for name, values in offsets.items():
+                dense = np.zeros((count, 3), np.float32)
+                dense[rows] = values
+                found[name] = self.add(dense, VERTICES, bounds=True)
+            return found
+        indices = {"bufferView": self._view(index), "componentType": COMPONENT_TYPES[index.dtype.name]}
+        for name, values in offsets.items():
+            values = np.ascontiguousarray(values, "<f4")
+            sparse = {"count": len(rows), "indices": indices, "values": {"bufferView": self._view(values)}}
+            low, high = np.minimum(values.min(axis=0), 0), np.maximum(values.max(axis=0), 0)
+            accessor = {"componentType": 5126, "count": count, "type": "VEC3", "sparse": sparse}
+            found[name] = self.append("accessors", accessor | {"min": low.tolist(), "max": high.tolist()})
+        return found
+
+    def add_texture(self, image: bytes, name: str) -> int:
+        """The number of a new texture of an encoded image, PNG or JPEG."""
+        kind = "image/png" if image[:4] == b"\x89PNG" else "image/jpeg"
+        source = self.append(
+            "images", {"name": name, "mimeType": kind, "bufferView": self._view(np.frombuffer(image, np.uint8))}
+        )
+        if "samplers" not in self.parts:  # one for all: smooth, and clamped at the borders
+            self.append("samplers", {"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071})
+        return self.append("textures", {"sampler": 0, "source": source})
+
+    def _view(self, array: NDArray[Any], target: int | None = None) -> int:
+        """The number of a new buffer view of an array's bytes, which end on a multiple of 4."""
+        view: dict[str, Any] = {"buffer": 0, "byteOffset": len(self.buffer), "byteLength": array.nbytes}
+        if target is not None:
+            view["target"] = target
+        self.buffer += array.tobytes() + b"\0" * (-array.nbytes % 4)
+        return self.append("bufferViews", view)
 
     def append(self, kind: str, part: dict[str, Any]) -> int:
         """Append to the list `kind` of the file ("nodes", "meshes", "skins", ...); its number there."""
