@@ -17,7 +17,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import torch
-from head_expressions import expressions
+from head_expressions import expressions, sealed_lips, tucked_gums
 from numpy.typing import NDArray
 
 from fullhead.rig.identity import identity, shape_parameters
@@ -136,6 +136,8 @@ def build(wheel: ZipFile) -> dict[str, NDArray]:
         "quad_uv": texture_row[texture_quads[chosen]].astype(np.int32),
         "quad_part": part[chosen].astype(np.int8),
     }
+    mesh["vertices"] = sealed_lips(mesh)
+    mesh["vertices"] = tucked_gums(mesh)
     arrays = {
         **mesh,
         "skin_weights": skin_weights(wheel, count)[used],

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.sparse import csgraph
 from scipy.spatial import KDTree
 
 from fullhead.rig.arkit import ARKIT
@@ -24,6 +25,8 @@ LID_THICKNESS = 0.05  # dm over the eyeball up to which skin counts as lid
 CORNEA = 0.02  # dm of room for the cornea under a closed lid
 LASH_DROOP = 0.6  # of their length by which the tips of the upper lashes sink in a blink
 LASHES_SINK, LASHES_LEAVE = 0.027, 0.018  # dm by which all lower lashes sink and all upper ones come forward
+LIPS_WIDTH, LIPS_PRESS = 0.06, 0.003  # dm of skin about the lips' edges that closes with them; how far past each other
+GUM = 6.56  # dm, height below which the lower teeth are gum
 LIFT = 1.0  # of eyeWide's upper lid that goes with looking up
 TONGUE_JAW = 0.5  # of jawOpen that lets the tongue out
 # Face Units that hardly show, made stronger; what a side of another adds to them.
@@ -94,6 +97,41 @@ def expressions(mesh: Mesh, units: Offsets) -> dict[str, NDArray]:
     }
 
 
+def sealed_lips(mesh: Mesh) -> NDArray:
+    """The vertices with the lips' edges brought together, which stand apart by up to 2 mm towards the corners."""
+    vertices, links = mesh["vertices"], _links(mesh)
+    edge = _edge(mesh, *MOUTH_ISLAND)
+    corners = edge[[vertices[edge, 0].argmin(), vertices[edge, 0].argmax()]]
+    inner = np.setdiff1d(edge, corners)
+    piece = csgraph.connected_components(links[inner][:, inner])[1]
+    one, other = (inner[piece == k] for k in (0, 1))
+    upper, lower = (one, other) if vertices[one, 1].mean() > vertices[other, 1].mean() else (other, one)
+    count = len(vertices)
+    moved = np.zeros_like(vertices, float)
+    rows, columns = links.nonzero()
+    lengths = sparse.csr_matrix((np.linalg.norm(vertices[rows] - vertices[columns], axis=1), (rows, columns)), links.shape)
+    reach = [csgraph.dijkstra(lengths, indices=chain, min_only=True, limit=0.3) for chain in (upper, lower)]
+    for chain, facing, far, further in ((upper, lower, *reach), (lower, upper, *reversed(reach))):
+        onto = _interpolation(vertices[chain, 0], vertices[facing, 0], facing, count) @ vertices
+        step = (onto - vertices[chain]) / 2 + LIPS_PRESS * np.sign(onto[:, 1:2].mean() - vertices[chain, 1].mean()) * np.array(
+            [0, 1, 0]
+        )
+        own = np.flatnonzero((far < further) & np.isfinite(far))
+        share = np.exp(-((far[own] / LIPS_WIDTH) ** 2))[:, None]
+        moved[own] += share * (_interpolation(vertices[own, 0], vertices[chain, 0], np.arange(len(chain)), len(chain)) @ step)
+    return (vertices + moved).astype(np.float32)
+
+
+def tucked_gums(mesh: Mesh) -> NDArray:
+    """The vertices with the lower teeth's gums drawn in, which an open, smiling mouth would press through the chin."""
+    vertices = mesh["vertices"].copy()
+    teeth = _part(mesh, "teeth")
+    below = np.clip((GUM - vertices[teeth, 1]) / 0.1, 0, 1)
+    vertices[teeth, 0] *= 1 - 0.2 * below
+    vertices[teeth, 2] -= 0.06 * below
+    return vertices
+
+
 def _part(mesh: Mesh, name: str) -> NDArray:
     """The vertices of one of PARTS."""
     return np.unique(mesh["quads"][mesh["quad_part"] == PARTS.index(name)])
@@ -128,12 +166,17 @@ def _away(mesh: Mesh, edge: NDArray) -> NDArray:
     return np.clip((distance - 0.06) / 0.15, 0, 1)
 
 
-def _smoothed(mesh: Mesh, offsets: NDArray, edge: NDArray, times: int) -> NDArray:
-    """Offsets of the skin averaged with their neighbours', less so near some vertices, not at them."""
+def _links(mesh: Mesh) -> sparse.csr_matrix:
+    """[N, N], 1 where two vertices of the skin share a side of a quad."""
     quads = mesh["quads"][mesh["quad_part"] == PARTS.index("skin")]
     pairs = np.concatenate([quads[:, [i, (i + 1) % 4]] for i in range(4)])
-    links = sparse.coo_matrix((np.ones(len(pairs)), pairs.T), (len(offsets),) * 2).tocsr()
-    links = links + links.T
+    links = sparse.coo_matrix((np.ones(len(pairs)), pairs.T), (len(mesh["vertices"]),) * 2).tocsr()
+    return ((links + links.T) > 0).astype(float)
+
+
+def _smoothed(mesh: Mesh, offsets: NDArray, edge: NDArray, times: int) -> NDArray:
+    """Offsets of the skin averaged with their neighbours', less so near some vertices, not at them."""
+    links = _links(mesh)
     mean = sparse.diags(1 / np.maximum(np.asarray(links.sum(1)).ravel(), 1)) @ links
     share = _away(mesh, edge) * (np.diff(links.indptr) > 0)[:, None]
     for _ in range(times):
