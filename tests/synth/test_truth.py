@@ -31,7 +31,7 @@ def workshop() -> Workshop:
 
 @pytest.fixture(scope="module")
 def take(workshop: Workshop) -> Take:
-    subject = first_subjects(["sidepart"], 0, list(shape_parameters(workshop.studio.template)))[0]
+    subject = first_subjects(["side_part"], 0, list(shape_parameters(workshop.studio.template)))[0]
     views = tuple(View(f"{i}", yaw, 0.1, label_of(orbit(yaw, 0.1))) for i, yaw in enumerate((0.0, 1.0, 3.0)))
     pose = ((0.0, 0.0, 0.0), (0.1, 0.2, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
     return Take(subject, SIZE, views, {"jawOpen": 0.6, "mouthSmileLeft": 0.4}, pose)

@@ -16,8 +16,11 @@ from fullhead.kernels.raster import rasterize_arrays
 from fullhead.rig.identity import Phenotype, identity_vertices
 from fullhead.rig.subdivision import bilinear, catmull_clark, triangles_from_quads, vertex_normals
 from fullhead.rig.template import Template, load_template
+from fullhead.synth import regions
+from fullhead.synth.fields import Noise, stream
+from fullhead.synth.regions import HEAD, MOUTH, SOCKET, TORSO
 
-HEAD, TORSO, MOUTH, SOCKET = range(4)  # islands of the atlas
+NOISE_RATES = (2.2, 7.0, 24.0, 62.0)  # cells per dm of the atlas's noise
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,10 @@ class Atlas:
     covered: NDArray  # [R, R] bool
     position: NDArray  # [M, 3], on `rest`, dm
     island: NDArray  # [M]
-    lip_distance: NDArray  # [M], along the skin from the mouth's opening, dm
-    eye_distance: NDArray  # [M], from the lids' edge
-    cavity: NDArray  # [M], as in Studio
+    lip_ring: NDArray  # [M], as in Studio
+    eye_ring: NDArray  # [M]
+    zones: dict[str, NDArray]  # [M] float32 each, of regions.zones
+    noise: NDArray  # [4, 3, M] float32: at each of NOISE_RATES three unrelated fields of deviation 1
 
     @property
     def size(self) -> int:
@@ -61,9 +65,9 @@ class Studio:
     in_head: NDArray  # [V] bool
     in_mouth: NDArray
     in_socket: NDArray
-    lip_distance: NDArray  # [V]
-    eye_distance: NDArray  # [V]
-    cavity: NDArray  # [V], how hollow the skin is there: about -1 on ridges, 1 in folds
+    lip_ring: NDArray  # [V], edge loops of the template from the mouth's opening; the red of the lips ends at regions.LIP_EDGE
+    eye_ring: NDArray  # [V], edge loops from the rims of the lids
+    labels: NDArray  # [F] uint8, regions.LABELS of the skin's triangles
     seam_vertex: NDArray  # [U], skin vertex of each textured vertex (seams double them)
     seam_uv: NDArray  # [U, 2], v up
     seam_triangles: NDArray  # [F, 3]
@@ -76,13 +80,12 @@ def open_studio(texture_size: int) -> Studio:
     operator, quads, used = _subdivided(template, "skin")
     quad_uv, uv = _subdivided_uv(template)
     triangles, uv_triangles = triangles_from_quads(quads), triangles_from_quads(quad_uv)
+    lip, eye = (operator @ _rings(template, opening) for opening in (MOUTH, SOCKET))
     island = _islands(uv, quad_uv)
     island = np.concatenate([island, island])  # both halves of the quads
     uv = _packed(uv, uv_triangles, island)
     rest = (operator @ identity_vertices(template, Phenotype(), {})).astype(np.float32)
     members = [np.isin(np.arange(len(used)), triangles[island == k]) for k in (HEAD, TORSO, MOUTH, SOCKET)]
-    graph = _edge_graph(rest, triangles[island == HEAD])
-    lip, eye = (_distance(graph, members[HEAD] & members[k]) for k in (MOUTH, SOCKET))
     cavity = _cavity(rest, triangles)
     seam_vertex, seam_uv_row, seam_triangles = _seams(triangles, uv_triangles)
     fields = np.stack([lip, eye, cavity], axis=1)[seam_vertex]  # [U, 3]
@@ -101,9 +104,11 @@ def open_studio(texture_size: int) -> Studio:
         in_head=members[HEAD],
         in_mouth=members[MOUTH],
         in_socket=members[SOCKET],
-        lip_distance=lip,
-        eye_distance=eye,
-        cavity=cavity,
+        lip_ring=lip,
+        eye_ring=eye,
+        labels=regions.skin_labels(
+            rest[triangles].mean(1), island, lip[triangles].mean(1), float(rest[members[HEAD] & members[MOUTH], 1].mean())
+        ),
         seam_vertex=seam_vertex,
         seam_uv=uv[seam_uv_row].astype(np.float32),
         seam_triangles=seam_triangles,
@@ -197,9 +202,16 @@ def _edge_graph(vertices: NDArray, triangles: NDArray) -> sparse.csr_matrix:
     return sparse.csr_matrix((lengths, (pairs[:, 0], pairs[:, 1])), (len(vertices),) * 2)
 
 
-def _distance(graph: sparse.csr_matrix, start: NDArray, far: float = 9.0) -> NDArray:
-    """Distance along the edges from the nearest vertex of the mask `start`."""
-    return np.minimum(dijkstra(graph, directed=False, indices=np.flatnonzero(start), min_only=True), far)
+def _rings(template: Template, opening: int, far: float = 40.0) -> NDArray:
+    """Steps along edges of the head's skin from the border of its MOUTH or SOCKET, for template vertices [N] float32."""
+    quads, quad_uv = template.part("skin")
+    island = _islands(template.uv, quad_uv)
+    start = np.intersect1d(quads[island == HEAD], quads[island == opening])
+    head = quads[island == HEAD]
+    edges = np.stack([head, np.roll(head, -1, 1)], axis=-1).reshape(-1, 2)
+    graph = sparse.csr_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (len(template.vertices),) * 2)
+    steps = dijkstra(graph, directed=False, indices=start, min_only=True, unweighted=True)
+    return np.minimum(steps, far).astype(np.float32)
 
 
 def _seams(triangles: NDArray, uv_triangles: NDArray) -> tuple[NDArray, NDArray, NDArray]:
@@ -219,19 +231,25 @@ def _cavity(vertices: NDArray, triangles: NDArray) -> NDArray:
 
 
 def _atlas(size: int, rest: NDArray, uv: NDArray, triangles: NDArray, island: NDArray, fields: NDArray) -> Atlas:
-    """Rasterise the skin into its texture; fields [U, 3] are distances from lips and lids, and cavity."""
+    """Rasterise the skin into its texture; fields [U, 3] are lip_ring, eye_ring and cavity."""
     found, b, c, _ = rasterize_arrays(uv[:, 0] * size, (1 - uv[:, 1]) * size, np.ones(len(uv)), triangles, size, size)
     covered = found >= 0
     corners, weights = triangles[found[covered]], np.stack([1 - b - c, b, c], axis=-1)[covered]  # [M, 3]
     numbers = np.full((size, size), -1)
     numbers[covered] = np.arange(len(corners))
     nearest = np.asarray(ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True))  # [2, R, R]
+    position = np.einsum("mk,mkd->md", weights, rest[corners])
+    lip, eye, cavity = (np.einsum("mk,mk->m", weights, fields[corners, i]) for i in range(3))
+    on_head = island[found[covered]] == HEAD
+    noise = Noise(stream(0, "atlas"))
+    waves = np.array([[noise(position, rate, 3 * i + j) for j in range(3)] for i, rate in enumerate(NOISE_RATES)])
     return Atlas(
         texel=numbers[nearest[0], nearest[1]],
         covered=covered,
-        position=np.einsum("mk,mkd->md", weights, rest[corners]),
+        position=position,
         island=island[found[covered]],
-        lip_distance=np.einsum("mk,mk->m", weights, fields[corners, 0]),
-        eye_distance=np.einsum("mk,mk->m", weights, fields[corners, 1]),
-        cavity=np.einsum("mk,mk->m", weights, fields[corners, 2]),
+        lip_ring=lip,
+        eye_ring=eye,
+        zones=regions.zones(position, lip, eye, cavity, on_head),
+        noise=(waves / waves.std(-1, keepdims=True)).astype(np.float32),
     )

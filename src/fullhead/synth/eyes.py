@@ -20,23 +20,24 @@ def eye_texture(subject: Subject, rows: int = 128) -> NDArray:
     polar = ((np.arange(rows) + 0.5) / rows * np.pi)[:, None]
     veins = ndimage.gaussian_filter(random.normal(size=(rows, columns)), (6, 1.2), mode="wrap")
     veins = np.clip(veins / veins.std() - 1, 0, 2)[..., None]
-    white = np.array([0.78, 0.74, 0.70]) * (1 - 0.05 * veins * np.array([0.1, 1, 1]))
-    white = white * (1 - 0.25 * smoothstep(0.55, 1.2, polar)[..., None] * np.array([0.3, 0.8, 0.8]))
+    white = np.array([0.60, 0.565, 0.53]) * (1 - 0.06 * veins * np.array([0.1, 1, 1]))
+    white = white * (1 - 0.40 * smoothstep(0.50, 1.15, polar)[..., None] * np.array([0.55, 0.9, 0.9]))
     fibres = ndimage.gaussian_filter1d(random.normal(size=columns), 1.0, mode="wrap")
+    wide = ndimage.gaussian_filter1d(random.normal(size=columns), 4.0, mode="wrap")
     speckle = ndimage.gaussian_filter(random.normal(size=(rows, columns)), (2, 0.8), mode="wrap")
     radius = polar / IRIS_ANGLE
-    pattern = 1.15 + 0.28 * fibres / fibres.std() + 0.15 * speckle / speckle.std()
-    ring = (0.75 + 0.8 * np.exp(-(((radius - 0.55) / 0.25) ** 2))) * (1 - 0.75 * smoothstep(0.8, 1.0, radius))
+    pattern = 1.1 + 0.22 * fibres / fibres.std() + 0.10 * wide / wide.std() + 0.12 * speckle / speckle.std()
+    ring = (0.62 + 0.75 * np.exp(-(((radius - 0.60) / 0.20) ** 2))) * (1 - 0.8 * smoothstep(0.78, 1.0, radius))
     iris = np.array(IRIS_COLOURS[subject.iris]) * (pattern * ring)[..., None]
-    pupil = smoothstep(0.42, 0.34, radius)[..., None]
-    iris = iris * (1 - pupil) + 0.004 * pupil
-    azimuth = (np.arange(columns) + 0.5) / columns * 2 * np.pi
-    lid_shadow = 1 - 0.45 * smoothstep(0.15, 0.9, np.sin(azimuth) * np.sin(polar) * 1.6)[..., None]
-    edge = smoothstep(1.04, 0.96, radius)[..., None]
-    return np.clip((white * (1 - edge) + iris * edge) * lid_shadow, 0, 1).astype(np.float32)
+    inner = np.exp(-(((radius - 0.45) / 0.09) ** 2))[..., None]  # the browner ring around the pupil
+    iris = iris * (1 - 0.35 * inner) + 0.35 * inner * np.array([0.09, 0.05, 0.02])
+    pupil = smoothstep(0.40, 0.34, radius)[..., None]
+    iris = iris * (1 - pupil) + 0.003 * pupil
+    edge = smoothstep(1.06, 0.94, radius)[..., None]
+    return np.clip(white * (1 - edge) + iris * edge, 0, 1).astype(np.float32)
 
 
-def eyeball(radius: float, around: int = 32, rings: int = 20) -> tuple[NDArray, NDArray, NDArray]:
+def eyeball(radius: float, around: int = 36, rings: int = 28) -> tuple[NDArray, NDArray, NDArray]:
     """Vertices [V, 3] about the origin looking along +z, triangles [F, 3], uv [V, 2] (v up)."""
     polar, azimuth = np.meshgrid(np.linspace(0, np.pi, rings + 1), np.linspace(0, 2 * np.pi, around + 1), indexing="ij")
     bulge = 1 + 0.045 * np.exp(-((polar / 0.36) ** 4))

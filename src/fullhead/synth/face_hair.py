@@ -11,37 +11,40 @@ from numpy.typing import NDArray
 from fullhead.synth import regions
 from fullhead.synth.body import Studio
 from fullhead.synth.fields import normalised, smoothstep, stream
-from fullhead.synth.hair import Ground, Roots, Strands, hair_colours, sample_roots
+from fullhead.synth.ground import Ground, Roots, sample_roots
+from fullhead.synth.hair import Strands, hair_colours
 from fullhead.synth.skin import base_colour
 from fullhead.synth.subject import HAIR_COLOURS, Subject
 
-BEARD_LENGTH = {"stubble": 0.016, "moustache": 0.08, "short": 0.075, "full": 0.26}
-BEARD_RADIUS = {"stubble": 0.0020, "moustache": 0.0042, "short": 0.0028, "full": 0.0042}
-BEARD_STRANDS = {"stubble": 9000, "moustache": 3500, "short": 13000, "full": 12000}
+BEARD_LENGTH = {"stubble": 0.016, "moustache": 0.08, "goatee": 0.08, "short": 0.075, "full": 0.26}
+BEARD_RADIUS = {"stubble": 0.0020, "moustache": 0.0042, "goatee": 0.003, "short": 0.0028, "full": 0.0042}
+BEARD_STRANDS = {"stubble": 9000, "moustache": 3500, "goatee": 5000, "short": 13000, "full": 12000}
 
 
 def brows(place: Ground, subject: Subject) -> list[Strands]:
     """Left and right brow."""
     hair = subject.face_hair
     rest = place.studio.rest
-    density = regions.brow(rest, hair) * place.studio.in_head
-    count = int(620 * hair.brow_density * hair.brow_thickness)
+    density = smoothstep(0.22, 0.7, regions.brow(rest, hair)) * place.studio.in_head
+    count = int(1150 * hair.brow_density * hair.brow_thickness)
+    own = 0.85 * np.array(HAIR_COLOURS[subject.hair.natural]) + 0.05 * base_colour(subject)
 
     def direction(at: NDArray) -> NDArray:
         side, x = np.sign(at[:, 0]), np.abs(at[:, 0])
-        to_middle = -3.0 * (at[:, 1] - regions.brow_line(x) - hair.brow_shift)
-        up = 0.8 * (1 - smoothstep(0.12, 0.36, x)) - 0.35 * smoothstep(0.4, 0.55, x)
+        to_middle = -5.0 * (at[:, 1] - regions.brow_line(x) - hair.brow_shift)
+        up = 0.9 * (1 - smoothstep(0.12, 0.34, x)) - 0.40 * smoothstep(0.4, 0.55, x)
         return np.stack([side * (0.45 + 1.2 * smoothstep(0.1, 0.3, x)), up + to_middle, 0 * x], axis=-1)
 
     found = []
     for side, name in ((1, "l_brow"), (-1, "r_brow")):
         random = stream(subject.seed, name)
         roots = sample_roots(random, place, density * (rest[:, 0] * side > 0), count)
-        points = _short_hairs(random, roots, direction(roots.rest), np.full(count, 0.055 * place.size), 4, rise=0.05)
-        spread = np.exp(0.15 * random.normal(size=(count, 1)))
-        colour = (np.array(HAIR_COLOURS[hair.brow_colour]) * 0.85 * spread).astype(np.float32)
-        radius = np.full(count, 0.0016 * place.size, np.float32)
-        found.append(Strands(points, colour, radius, regions.LABELS[name]))
+        length = np.interp(np.abs(roots.rest[:, 0]), (0.1, 0.2, 0.45, 0.58), (0.05, 0.072, 0.062, 0.042)) * place.size
+        length = length * random.uniform(0.7, 1.1, count)
+        points = _short_hairs(random, roots, direction(roots.rest), length, 4, rise=0.12)
+        spread = np.exp(0.2 * random.normal(size=(count, 1)))
+        radius = np.full(count, 0.00105 * place.size, np.float32)
+        found.append(Strands(points, (own * spread).astype(np.float32), radius, regions.LABELS[name]))
     return found
 
 
@@ -51,7 +54,7 @@ def beard(place: Ground, subject: Subject, detail: float = 1.0) -> Strands | Non
     if kind == "none":
         return None
     random, studio = stream(subject.seed, "beard"), place.studio
-    density = regions.beard(studio.rest, studio.lip_distance) * studio.in_head
+    density = regions.beard(studio.rest, studio.lip_ring) * studio.in_head
     if kind == "moustache":
         density = density * regions.moustache(studio.rest)
     count = max(int(BEARD_STRANDS[kind] * detail), 150)
@@ -68,15 +71,16 @@ def beard(place: Ground, subject: Subject, detail: float = 1.0) -> Strands | Non
     if kind == "full":
         t = np.linspace(0, 1, points.shape[1])[:, None]
         points = points + (0.025 * random.normal(size=(count, 1, 3)) + 0.006 * random.normal(size=points.shape)) * t
-    colour_of = {"platinum": "lightbrown"}.get(subject.hair.colour, subject.hair.colour)
-    colour = hair_colours(random, replace(subject, hair=replace(subject.hair, colour=colour_of)), count)
+    colour = hair_colours(
+        random, replace(subject, hair=replace(subject.hair, colour=subject.hair.natural)), np.arange(count) // 6
+    )
     if kind == "stubble":  # skin shows between and through
         colour = 0.65 * colour + 0.18 * base_colour(subject)
     radius = np.full(count, BEARD_RADIUS[kind] * place.size * detail**-0.85, np.float32)
     return Strands(points.astype(np.float32), colour.astype(np.float32), radius, regions.LABELS["beard"])
 
 
-def lashes(studio: Studio, subject: Subject, vertices: NDArray, per_column: int = 5) -> Strands:
+def lashes(studio: Studio, subject: Subject, vertices: NDArray, per_column: int = 7) -> Strands:
     """Lashes along the template's strips, whose `vertices` [N, 3] follow the lids."""
     random, columns = stream(subject.seed, "lashes"), studio.lash_columns
     count = len(columns) * per_column
@@ -85,9 +89,12 @@ def lashes(studio: Studio, subject: Subject, vertices: NDArray, per_column: int 
     points = left + (right - left) * part  # [C, per_column, 5, 3]
     fan = (random.uniform(-0.5, 0.5, (len(columns), per_column, 1, 1)) * (right - left)) * np.linspace(0, 1, 5)[:, None]
     points = (points + fan).reshape(count, 5, 3)
-    points = points[:, :1] + (points - points[:, :1]) * random.uniform(0.7, 1.0, (count, 1, 1))
-    radius = np.full(count, 0.0009 if subject.male else 0.0017, np.float32)
-    return Strands(points.astype(np.float32), np.full((count, 3), 0.012, np.float32), radius, regions.LABELS["lash"])
+    centre = np.where(points[:, :1, :1] > 0, *(vertices[eye].mean(0) for eye in studio.eye_vertices))  # [n, 1, 3]
+    lower = points[:, :1, 1:2] < centre[..., 1:2]
+    length = np.where(lower, 0.35, 0.9) * random.uniform(0.6, 1.0, (count, 1, 1))
+    points = points[:, :1] + (points - points[:, :1]) * length
+    radius = np.where(lower[:, 0, 0], 0.0006, 0.0008 if subject.male else 0.0013).astype(np.float32)
+    return Strands(points.astype(np.float32), np.full((count, 3), 0.014, np.float32), radius, regions.LABELS["lash"])
 
 
 def _density_at(density: NDArray, roots: Roots, place: Ground) -> NDArray:

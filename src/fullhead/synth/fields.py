@@ -12,12 +12,22 @@ from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+MASK = 2**64 - 1
+
 
 def stream(seed: int, *purpose: str | int) -> RandomState:
     """Random numbers of one purpose, from RandomState: its streams are frozen across numpy's releases."""
     words = [seed & 0xFFFFFFFF, seed >> 32]
     words += [word if isinstance(word, int) else zlib.crc32(word.encode()) for word in purpose]
     return RandomState(np.array(words, np.uint32))
+
+
+def uniform(seed: int, purpose: str) -> float:
+    """A single number in [0, 1) of one purpose: splitmix64 of both, much cheaper than a stream."""
+    z = (seed * 0x9E3779B97F4A7C15 + zlib.crc32(purpose.encode()) * 0xD1342543DE82EF95 + 0x9E3779B97F4A7C15) & MASK
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 0xBF58476D1CE4E5B9), (29, 1)):
+        z = ((z ^ (z >> shift)) * factor) & MASK
+    return (z >> 11) / 2**53
 
 
 def smoothstep(low: ArrayLike, high: ArrayLike, x: ArrayLike) -> NDArray:
@@ -46,6 +56,28 @@ def srgb_from_linear(colour: ArrayLike) -> NDArray:
     """sRGB values in [0, 1] of linear light, clipped."""
     c = np.clip(np.asarray(colour), 0, 1)
     return np.where(c <= 0.0031308, 12.92 * c, 1.055 * c ** (1 / 2.4) - 0.055)
+
+
+WHITE = np.array([0.95047, 1.0, 1.08883])  # D65
+XYZ_FROM_RGB = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+
+
+def lab_from_linear(colour: ArrayLike) -> NDArray:
+    """CIELAB [..., 3] (D65) of linear sRGB [..., 3]."""
+    t = np.asarray(colour, float) @ XYZ_FROM_RGB.T / WHITE
+    f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
+
+
+def linear_from_lab(lab: ArrayLike) -> NDArray:
+    """Linear sRGB [..., 3] of CIELAB [..., 3] (D65), not clipped."""
+    lightness, a, b = np.moveaxis(np.asarray(lab, float), -1, 0)
+    middle = (lightness + 16) / 116
+    f = np.stack([middle + a / 500, middle, middle - b / 200], axis=-1)
+    t = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29))
+    return t * WHITE @ np.linalg.inv(XYZ_FROM_RGB).T
 
 
 class Noise:

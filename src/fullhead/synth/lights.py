@@ -84,6 +84,7 @@ def lit(scene: Scene, lights: Lights, directions: int = 32, size: int = 128, key
         _gather_surface(scene.vertices, scene.normals, *args, surface)
         if len(strands):
             _gather_strands(scene.strand_points, scene.strand_tangents, *args, strands)
+    surface *= scene.vertex_open[:, None]
     return Lit(scene, lights, surface, strands, shadow_map(scene, lights.key, key_size))
 
 

@@ -1,20 +1,22 @@
-"""Where on the average head things grow: scalp, beard, brows, lips, semantic labels. Points are on `Studio.rest`, in dm."""
+"""Where on the average head things are: scalp, beard, brows, lips, labels of parts. Points lie on `Studio.rest`, in dm."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fullhead.synth.body import HEAD, MOUTH, SOCKET, TORSO, Studio
-from fullhead.synth.fields import smoothstep
-from fullhead.synth.subject import FaceHair
+from fullhead.synth.fields import blob, smoothstep
+from fullhead.synth.subject import FaceHair, Hair
 
-# Semantic labels, CelebAMask-HQ's ids and four of our own.
+# Labels of parts: CelebAMask-HQ's ids (16, a necklace, does not occur) and five of our own.
 LABELS = {
     "background": 0, "skin": 1, "nose": 2, "glasses": 3, "l_eye": 4, "r_eye": 5, "l_brow": 6, "r_brow": 7, "l_ear": 8,
-    "r_ear": 9, "mouth": 10, "u_lip": 11, "l_lip": 12, "hair": 13, "hat": 14, "neck": 17, "cloth": 18, "teeth": 19,
-    "tongue": 20, "beard": 21, "lash": 22,
+    "r_ear": 9, "mouth": 10, "u_lip": 11, "l_lip": 12, "hair": 13, "hat": 14, "earring": 15, "neck": 17, "cloth": 18,
+    "teeth": 19, "tongue": 20, "beard": 21, "lash": 22, "headscarf": 23,
 }  # fmt: skip
+
+HEAD, TORSO, MOUTH, SOCKET = range(4)  # islands of the skin's texture
+LIP_EDGE = 6.8  # edge loop around the mouth's opening where the red of the lips ends
 
 # Height of the hairline above each azimuth (degrees, 0 front, 180 back) and how far receding lifts it.
 HAIRLINE_AZIMUTH = (0, 22, 42, 52, 62, 72, 80, 88, 97, 106, 116, 135, 160, 180)
@@ -31,24 +33,38 @@ BROW_Y = (7.475, 7.52, 7.555, 7.55, 7.49, 7.45)
 
 def scalp(points: NDArray, recede: float = 0.0, noise: NDArray | float = 0.0) -> NDArray:
     """1 where hair grows, 0 where not [...], for points [..., 3]."""
+    return smoothstep(-0.05, 0.07, above_hairline(points, recede) + noise)
+
+
+def above_hairline(points: NDArray, recede: float) -> NDArray:
+    """Height [...] of points [..., 3] above the hairline, dm."""
     from_centre = points - np.array([0, 7.55, 0.52])
     azimuth = np.degrees(np.arctan2(np.abs(from_centre[..., 0]), from_centre[..., 2]))
     line = np.interp(azimuth, HAIRLINE_AZIMUTH, np.array(HAIRLINE_HEIGHT) + recede * np.array(HAIRLINE_RECEDE))
-    return smoothstep(-0.05, 0.05, points[..., 1] - line + noise)
+    return points[..., 1] - line
 
 
-def wreath(points: NDArray) -> NDArray:
-    """1 on the sides and the back that keep hair when the crown is bald."""
-    return smoothstep(8.02, 7.8, points[..., 1] + 0.12 * (points[..., 2] - 0.5))
+def recession(hair: Hair) -> float:
+    """How far the hairline lies back, 0 to about 1.2."""
+    return max(hair.recede, 0.9) if hair.style == "receding" else hair.recede
 
 
-def beard(points: NDArray, lip_distance: NDArray) -> NDArray:
+def thinning(points: NDArray, hair: Hair) -> NDArray:
+    """Share of the scalp's hair that is there [...]: a bald crown leaves a wreath, a receding one is thin on top."""
+    if hair.style == "balding":
+        return smoothstep(8.08, 7.68, points[..., 1] + 0.12 * (points[..., 2] - 0.5))
+    if hair.style == "receding":
+        return 1 - 0.65 * blob(points, (0, 8.4, 0.15), (0.35, 0.3, 0.35))
+    return np.ones(points.shape[:-1])
+
+
+def beard(points: NDArray, lip_ring: NDArray) -> NDArray:
     """Density of beard [...]: from the sideburns along the jaw to chin and moustache, not on the lips."""
     y, z = points[..., 1], points[..., 2]
     upper = np.interp(z, BEARD_Z, BEARD_TOP)  # edge on the cheek
     rear = np.interp(y, [6.1, 6.5, 6.8, 7.1], [0.34, 0.42, 0.60, 0.66])  # edge before the ear and behind the jaw
     jaw = smoothstep(0.05, -0.07, y - upper) * smoothstep(-0.03, 0.06, z - rear) * smoothstep(5.97, 6.12, y + 0.18 * (1 - z))
-    return np.maximum(jaw, moustache(points)) * smoothstep(0.07, 0.095, lip_distance)
+    return np.maximum(jaw, moustache(points)) * smoothstep(LIP_EDGE + 0.2, LIP_EDGE + 1, lip_ring)
 
 
 def moustache(points: NDArray) -> NDArray:
@@ -72,26 +88,48 @@ def brow(points: NDArray, hair: FaceHair) -> NDArray:
     return np.exp(-(((points[..., 1] - brow_line(x) - hair.brow_shift) / thickness) ** 2)) * inside
 
 
-def lips(points: NDArray, lip_distance: NDArray, corner_height: float) -> NDArray:
-    """1 on the lips [...], which end above and below the line of the mouth at y = corner_height."""
-    x, upper = np.abs(points[..., 0]), points[..., 1] > corner_height
-    taper = np.sqrt(np.clip(1 - (x / 0.30) ** 2, 0, 1))
-    width = np.where(upper, 0.085, 0.115) * (0.35 + 0.65 * taper)
-    return smoothstep(1.05, 0.75, lip_distance / width) * (points[..., 2] > 1)
+def lips(lip_ring: NDArray) -> NDArray:
+    """1 on the red of the lips [...], soft at its edge."""
+    return smoothstep(LIP_EDGE + 0.35, LIP_EDGE - 0.35, lip_ring)
 
 
-def mouth_height(studio: Studio) -> float:
-    """y of the line where the lips meet."""
-    return float(studio.rest[studio.lip_distance < 1e-3, 1].mean())
+def zones(points: NDArray, lip_ring: NDArray, eye_ring: NDArray, cavity: NDArray, on_head: NDArray) -> dict[str, NDArray]:
+    """Maps [...] in [0, 1] of where the skin differs, for points [..., 3] and the fields of `Studio` there."""
+    mirrored = np.concatenate([np.abs(points[..., :1]), points[..., 1:]], axis=-1)
+    x, y, z = np.moveaxis(mirrored, -1, 0)
+    blood = 0.55 * blob(mirrored, (0.44, 6.93, 1.20), (0.17, 0.15, 0.3)) + 0.55 * blob(
+        mirrored, (0, 6.98, 1.65), (0.10, 0.10, 0.2)
+    )
+    blood += 0.30 * smoothstep(0.70, 0.80, x) * smoothstep(7.5, 7.4, y) * smoothstep(6.7, 6.8, y) * smoothstep(0.85, 0.75, z)
+    blood += 0.25 * blob(mirrored, (0, 6.3, 1.4), (0.15, 0.12, 0.3)) + 0.25 * np.exp(-eye_ring / 3)
+    around_mouth = np.exp(-(((lip_ring - LIP_EDGE) / 6) ** 2)) * (lip_ring > LIP_EDGE)
+    around_eye = np.exp(-((eye_ring / 9) ** 2))
+    upper_lid = np.exp(-((eye_ring / 6.5) ** 2)) * smoothstep(7.24, 7.32, y)
+    found = {
+        "blood": blood,
+        "dark": 0.5 * around_mouth + 0.8 * around_eye + 0.35 * smoothstep(7.6, 7.9, y) * smoothstep(0.9, 1.2, z),
+        "eyebag": blob(mirrored, (0.31, 7.12, 1.38), (0.13, 0.05, 0.3)),
+        "lid": upper_lid,
+        "rim": smoothstep(1.7, 0.8, eye_ring),
+        "nostril": blob(mirrored, (0.085, 6.885, 1.43), (0.032, 0.020, 0.045)),
+        "hollow": np.clip(cavity, 0, 1) ** 1.3,
+        "ridge": np.clip(-cavity, 0, 1),
+        "lips": lips(lip_ring),
+        "upper_lip": lips(lip_ring) * smoothstep(6.60, 6.63, y + 0.06 * x),
+        "cheek": blob(mirrored - (mirrored[..., :1] - 0.5) * np.array([0, 0.5, 0]), (0.50, 6.97, 1.1), (0.17, 0.10, 0.3)),
+        "freckled": 0.85 * blob(mirrored, (0.30, 7.02, 1.35), (0.24, 0.15, 0.4)) + 0.3 * smoothstep(0.5, 0.9, z),
+        "beard": beard(points, lip_ring),
+        "moustache": moustache(points),
+        "grown": smoothstep(0.66, 0.60, x) + smoothstep(7.45, 7.55, y),
+    }
+    return {name: np.clip(zone * on_head, 0, 1).astype(np.float32) for name, zone in found.items()}
 
 
-def skin_labels(studio: Studio) -> NDArray:
-    """LABELS [F] uint8 of the skin's triangles."""
-    corners = studio.skin.triangles
-    centre, island = studio.rest[corners].mean(1), studio.island
+def skin_labels(centre: NDArray, island: NDArray, lip_ring: NDArray, mouth_height: float) -> NDArray:
+    """LABELS [F] uint8 of the skin's triangles, by their centres [F, 3], islands, rings and the y where the lips meet."""
     side, x, y, z = centre[:, 0], np.abs(centre[:, 0]), centre[:, 1], centre[:, 2]
     head = island == HEAD
-    labels = np.full(len(corners), LABELS["skin"])
+    labels = np.full(len(centre), LABELS["skin"])
     jaw = 6.12 + 0.85 * np.clip(0.98 - z, 0, 1)
     under = ((y < jaw) & (z > 0) & (y < 6.85)) | ((z <= 0.1) & (y < 6.75))
     labels[(island == TORSO) | (head & under)] = LABELS["neck"]
@@ -99,9 +137,8 @@ def skin_labels(studio: Studio) -> NDArray:
     labels[ear & (side > 0)], labels[ear & (side < 0)] = LABELS["l_ear"], LABELS["r_ear"]
     half_nose = np.interp(y, [6.82, 6.92, 7.05, 7.3, 7.42], [0.17, 0.20, 0.15, 0.09, 0.07])
     labels[head & (y > 6.83) & (y < 7.38) & (x < half_nose) & (z > 1.25)] = LABELS["nose"]
-    middle = mouth_height(studio)
-    lip = head & (lips(centre, studio.lip_distance[corners].mean(1), middle) > 0.5)
-    labels[lip & (y > middle)], labels[lip & (y <= middle)] = LABELS["u_lip"], LABELS["l_lip"]
+    lip = head & (lip_ring < LIP_EDGE)
+    labels[lip & (y > mouth_height)], labels[lip & (y <= mouth_height)] = LABELS["u_lip"], LABELS["l_lip"]
     labels[island == MOUTH] = LABELS["mouth"]
     labels[island == SOCKET] = LABELS["skin"]
     return labels.astype(np.uint8)

@@ -11,7 +11,7 @@ from fullhead.core.cameras import Cameras
 from fullhead.kernels.raster import rasterize_arrays
 from fullhead.synth.fields import srgb_from_linear
 from fullhead.synth.lights import Lit
-from fullhead.synth.shading import draw_segments, shade_strands, shade_surfaces
+from fullhead.synth.shading import GLASS, draw_segments, lay_glass, shade_strands, shade_surfaces
 
 OVERSAMPLING = 2  # per axis
 LEAST_RADIUS = 0.45  # of a strand, in pixels of the oversampled image
@@ -41,16 +41,21 @@ def take_photo(lit: Lit, cameras: Cameras, size: int) -> Photo:
     colour, normal, label = np.zeros((n, n, 3), np.float32), np.zeros((n, n, 3), np.float32), np.zeros((n, n), np.uint8)
     eye, key, key_colour = (a.astype(np.float32) for a in (cameras.origins[0].numpy(), lit.lights.key, lit.lights.key_colour))
     shadow = (lit.key_shadow.nearest, lit.key_shadow.basis, np.float32(lit.key_shadow.scale))
+    surroundings = (np.float32(lit.lights.ambient), lit.lights.rim.astype(np.float32), lit.lights.fill.astype(np.float32))
     shade_surfaces(
         winner, b, c, scene.vertices, scene.normals, scene.uv, scene.triangles, scene.triangle_texture, scene.triangle_label,
-        scene.triangle_material, scene.triangle_roughness, scene.texels, scene.texture_place, lit.surface_ambient, eye, key,
-        key_colour, np.float32(lit.lights.ambient), lit.lights.rim.astype(np.float32), lit.lights.fill.astype(np.float32),
-        *shadow, colour, label, normal,
+        scene.triangle_material, scene.triangle_roughness, scene.texels, scene.texture_place, lit.surface_ambient,
+        scene.vertex_open, eye, key, key_colour, *surroundings, *shadow, colour, label, normal,
     )  # fmt: skip
     shade_strands(
         winner, first_code, scene.segments, scene.strand_points, scene.strand_tangents, scene.strand_colour,
         scene.segment_label, lit.strand_ambient, eye, key, key_colour, *shadow, colour, label, normal,
     )  # fmt: skip
+    glass = scene.triangles[scene.triangle_material == GLASS]
+    if len(glass):
+        sheet = rasterize_arrays(*_on_screen(scene.vertices, cameras, n), glass, n, n)
+        geometry = (scene.vertices, scene.normals, glass)
+        lay_glass(*sheet, *geometry, winner, nearest, eye, key, key_colour, *surroundings, colour)
     return _averaged(_tone_mapped(colour), winner >= 0, nearest, normal, label)
 
 

@@ -8,30 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
+from scipy.spatial.transform import Rotation
 
 from fullhead.rig.arkit import arkit_weights
 from fullhead.rig.identity import identity
 from fullhead.rig.rig import Rig
 from fullhead.rig.subdivision import vertex_normals
-from fullhead.rig.template import LEFT_EYE, NECK, RIGHT_EYE
+from fullhead.rig.template import LEFT_EYE, NECK, RIGHT_EYE, ROOT
 from fullhead.synth import regions
 from fullhead.synth.body import Studio
 from fullhead.synth.eyes import eye_texture, eyeball
 from fullhead.synth.face_hair import beard, brows, lashes
-from fullhead.synth.hair import Ground, Strands, ground, grow_hair
-from fullhead.synth.skin import skin_texture
+from fullhead.synth.fields import normalised, smoothstep, stream
+from fullhead.synth.ground import Ground, ground, head_share
+from fullhead.synth.hair import Strands, grow_hair
+from fullhead.synth.hats import ROOM, hat, headscarf, pressed, skull
+from fullhead.synth.skin import skin_roughness, skin_texture
 from fullhead.synth.subject import Subject
-from fullhead.synth.wardrobe import cloth, cloth_texture, glasses
+from fullhead.synth.wardrobe import cloth, cloth_texture
+from fullhead.synth.worn import Thing, earrings, glasses
 
 EYES = np.array([0.0, 0.0, 0.115])  # world place of the eyes' midpoint
 SCALE = 0.148  # world units per dm of a head of average height
 HEAD_HEIGHT = 2.32  # dm, chin to crown of the average head
 
-SKIN, EYE, PLAIN, CLOTH = range(4)  # materials
+SKIN, EYE, PLAIN, CLOTH, GLASS = range(5)  # materials
+MATERIALS = {"skin": SKIN, "eye": EYE, "plain": PLAIN, "cloth": CLOTH, "glass": GLASS}
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,8 @@ class Surface:
     texture: NDArray
     labels: NDArray  # [F] uint8
     material: int
-    roughness: float
-    keep: float = 1.0  # share of its pixels that are drawn
+    roughness: float | NDArray  # of all triangles or of each [F]
+    open: NDArray | None = None  # [V], share of the light that lids and lips let through; None for all of it
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,8 @@ class Scene:
     triangle_label: NDArray  # [F] uint8
     triangle_material: NDArray  # [F] int32
     triangle_roughness: NDArray  # [F]
-    triangle_keep: NDArray  # [F]
+    triangle_keep: NDArray  # [F], share of its pixels that are drawn; 0 for glass, which is laid over the picture
+    vertex_open: NDArray  # [V], as in Surface
     texels: NDArray  # [T, 3], all textures after each other
     texture_place: NDArray  # [n, 3] int64: height, width, first texel
     strand_points: NDArray  # [P, 3]
@@ -83,7 +92,10 @@ class Person:
     joints: NDArray  # [5, 3] at rest
     place: Ground
     hair: Strands
+    hair_share: NDArray  # [S, K], how far the hair's points follow the head when the neck turns
+    things: tuple[Thing, ...]  # worn on the head
     skin_texture: NDArray
+    skin_roughness: NDArray  # [F]
     cloth_texture: NDArray
     eye_texture: NDArray
     scale: float  # world units per dm
@@ -99,21 +111,43 @@ def build_person(studio: Studio, subject: Subject, detail: float = 1.0) -> Perso
     rig = studio.template.rig.personal(identity(studio.template, subject.phenotype, subject.shape))
     neutral = rig.template.numpy()
     skin = (studio.skin.operator @ neutral).astype(np.float32)
-    place = ground(studio, skin)
+    place, joints = ground(studio, skin), rig.rest_joints.numpy()
+    hair, things = _dressed(place, subject, joints[LEFT_EYE:], detail)
     return Person(
         studio=studio,
         subject=subject,
         rig=rig,
         neutral=neutral,
-        joints=rig.rest_joints.numpy(),
+        joints=joints,
         place=place,
-        hair=grow_hair(place, subject, detail),
+        hair=hair,
+        hair_share=head_share(place.to_rest(hair.points)[..., 1]).astype(np.float32),
+        things=tuple(things),
         skin_texture=skin_texture(studio, subject),
+        skin_roughness=skin_roughness(studio, subject),
         cloth_texture=cloth_texture(subject, max(192, studio.atlas.size // 2)),
         eye_texture=eye_texture(subject),
         scale=SCALE * (HEAD_HEIGHT / _head_height(studio, skin)) ** 0.85,
         detail=detail,
     )
+
+
+def _dressed(place: Ground, subject: Subject, eyes: NDArray, detail: float) -> tuple[Strands, list[Thing]]:
+    """Hair, as a hat presses it, and what is worn on the head."""
+    worn, things = subject.worn, []
+    hidden = worn.hat == "headscarf"
+    hair = grow_hair(place, subject.with_hair("bald") if hidden else subject, detail)
+    if worn.glasses != "none":
+        things += glasses(place, worn, eyes)
+    if worn.earrings != "none" and not hidden:
+        things += earrings(place, subject)
+    if hidden:
+        things += headscarf(place, subject)
+    elif worn.hat in ROOM:
+        head = skull(place)
+        things += hat(place, subject, head)
+        hair = replace(hair, points=pressed(head, worn.hat, hair.points).astype(np.float32))
+    return hair, things
 
 
 def _head_height(studio: Studio, skin: NDArray) -> float:
@@ -138,8 +172,27 @@ def posed_parts(
     pose = None if joint_pose is None else torch.from_numpy(np.asarray(joint_pose, np.float32))[None]
     posed = person.rig(expression=arkit_weights(expression or {})[None], joint_pose=pose)
     vertices, transforms = posed.vertices[0].numpy(), posed.transforms[0].numpy()
-    surfaces = [*_body_surfaces(person, vertices), *_eye_surfaces(person, transforms), *_worn(person, vertices, transforms)]
-    return surfaces, _strands(person, vertices, transforms[NECK])
+    surfaces = [*_body_surfaces(person, vertices), *_eye_surfaces(person, vertices, transforms)]
+    surfaces += _worn(person, vertices, transforms)
+    return surfaces, _strands(person, vertices, transforms)
+
+
+def carried(points: NDArray, share: NDArray, transforms: NDArray) -> NDArray:
+    """Points [..., 3] at rest that follow the head's turn by their `share` [...] of its angle, and the torso otherwise."""
+    root, head = transforms[ROOT].astype(float), transforms[NECK].astype(float)
+    relative = np.linalg.inv(root) @ head
+    turn = Rotation.from_matrix(relative[:3, :3]).as_rotvec()
+    angle = float(np.linalg.norm(turn))
+    if angle < 1e-6:
+        return points @ head[:3, :3].T + head[:3, 3]
+    axis = turn / angle
+    # The axis goes through the neck's joint: the point that the turn leaves where it is, nearest to the origin.
+    still = np.linalg.lstsq(np.eye(3) - relative[:3, :3], relative[:3, 3], rcond=None)[0]
+    away = points - still
+    along = (away @ axis)[..., None] * axis
+    part = (share * angle)[..., None]
+    turned = still + along + np.cos(part) * (away - along) + np.sin(part) * np.cross(axis, away)
+    return turned @ root[:3, :3].T + root[:3, 3]
 
 
 def _plain(colour: tuple[float, float, float]) -> NDArray:
@@ -148,7 +201,7 @@ def _plain(colour: tuple[float, float, float]) -> NDArray:
 
 def _surface(
     person: Person, points: NDArray, triangles: NDArray, texture: NDArray, label: str, material: int, roughness: float,
-    uv: NDArray | None = None, keep: float = 1.0,
+    uv: NDArray | None = None, open: NDArray | None = None,
 ) -> Surface:  # fmt: skip
     return Surface(
         vertices=person.to_world(points),
@@ -159,7 +212,7 @@ def _surface(
         labels=np.full(len(triangles), regions.LABELS[label], np.uint8),
         material=material,
         roughness=roughness,
-        keep=keep,
+        open=open,
     )
 
 
@@ -174,50 +227,62 @@ def _body_surfaces(person: Person, vertices: NDArray) -> list[Surface]:
         uv=studio.seam_uv,
         triangles=studio.seam_triangles,
         texture=person.skin_texture,
-        labels=regions.skin_labels(studio),
+        labels=studio.labels,
         material=SKIN,
-        roughness=0.42,
+        roughness=person.skin_roughness,
+        open=np.where(studio.in_mouth & ~studio.in_head, 0.35, 1.0)[studio.seam_vertex],
     )
-    teeth, tongue = ((part.operator @ vertices, part.triangles) for part in (studio.teeth, studio.tongue))
-    return [
-        body,
-        _surface(person, *teeth, _plain((0.62, 0.57, 0.48)), "teeth", PLAIN, 0.2),
-        _surface(person, *tongue, _plain((0.38, 0.10, 0.09)), "tongue", PLAIN, 0.3),
-    ]
+    found = [body]
+    lips = float(skin[studio.in_mouth & studio.in_head, 2].max())
+    for part, colour, label, roughness in (
+        (studio.teeth, (0.60, 0.55, 0.46), "teeth", 0.2), (studio.tongue, (0.38, 0.10, 0.09), "tongue", 0.3)
+    ):  # fmt: skip
+        points = part.operator @ vertices
+        open_share = 0.25 + 0.65 * np.exp(-np.maximum(lips - points[:, 2], 0) / 0.22)
+        found.append(_surface(person, points, part.triangles, _plain(colour), label, PLAIN, roughness, open=open_share))
+    return found
 
 
-def _eye_surfaces(person: Person, transforms: NDArray) -> list[Surface]:
-    """Both eyeballs."""
-    found = []
+def _eye_surfaces(person: Person, vertices: NDArray, transforms: NDArray) -> list[Surface]:
+    """Both eyeballs, in the shade of their lids."""
+    found, studio = [], person.studio
+    rims = (studio.skin.operator[studio.in_socket & studio.in_head] @ vertices).astype(float)  # [n, 3]
     for joint, label, own in ((LEFT_EYE, "l_eye", 0), (RIGHT_EYE, "r_eye", 1)):
         centre = person.joints[joint]
         helper = person.neutral[person.studio.eye_vertices[own]]
         radius = float(np.percentile(np.linalg.norm(helper - centre, axis=1), 60))
         points, triangles, uv = eyeball(radius)
         placed = (points + centre) @ transforms[joint, :3, :3].T + transforms[joint, :3, 3]
-        found.append(_surface(person, placed.astype(np.float32), triangles, person.eye_texture, label, EYE, 0.08, uv))
+        middle = (centre @ transforms[joint, :3, :3].T) + transforms[joint, :3, 3]
+        rim = rims[np.linalg.norm(rims - middle, axis=1) < 2 * radius]
+        near, which = KDTree(rim).query(placed)
+        reach = np.where(rim[which, 1] > np.median(rim[:, 1]), 0.32, 0.10) * radius
+        shade = 0.40 + 0.60 * smoothstep(-0.05, 1.0, near / reach)
+        texture = person.eye_texture
+        found.append(_surface(person, placed.astype(np.float32), triangles, texture, label, EYE, 0.08, uv, open=shade))
     return found
 
 
 def _worn(person: Person, vertices: NDArray, transforms: NDArray) -> list[Surface]:
-    """Garment and glasses."""
+    """Garment, and what is worn on the head."""
     studio, outfit = person.studio, person.subject.outfit
     skin = (studio.skin.operator @ vertices).astype(np.float32)
     points, triangles, uv = cloth(studio, outfit, skin, vertex_normals(skin, studio.skin.triangles))
     found = [_surface(person, points, triangles, person.cloth_texture, "cloth", CLOTH, 0.85, uv)]
-    if outfit.glasses:
-        neutral_skin = (studio.skin.operator @ person.neutral).astype(np.float32)
-        points, triangles = glasses(studio, outfit, neutral_skin, person.joints[LEFT_EYE:])
-        points = (points @ transforms[NECK, :3, :3].T + transforms[NECK, :3, 3]).astype(np.float32)
-        found.append(_surface(person, points, triangles, _plain(outfit.glasses_colour), "glasses", PLAIN, 0.25))
+    for thing in person.things:
+        share = head_share(person.place.to_rest(thing.points)[:, 1])
+        share = share if thing.label == "headscarf" else np.ones(len(thing.points))
+        points = carried(thing.points, share, transforms).astype(np.float32)
+        material = MATERIALS[thing.material]
+        found.append(_surface(person, points, thing.triangles, thing.texture, thing.label, material, thing.roughness, thing.uv))
     return found
 
 
-def _strands(person: Person, vertices: NDArray, head: NDArray) -> list[tuple[Strands, NDArray]]:
-    """All strands, with radius and points [S, K, 3] in world units; hair moves with the head, face hair with the skin."""
+def _strands(person: Person, vertices: NDArray, transforms: NDArray) -> list[tuple[Strands, NDArray]]:
+    """All strands, with radius and points [S, K, 3] in world units; hair moves with head and torso, face hair with the skin."""
     skin = (person.studio.skin.operator @ vertices).astype(np.float32)
     face = ground(person.studio, skin)
-    found = [(person.hair, person.hair.points @ head[:3, :3].T + head[:3, 3])]
+    found = [(person.hair, carried(person.hair.points, person.hair_share, transforms))]
     subject = person.subject
     growths = [*brows(face, subject), beard(face, subject, person.detail), lashes(person.studio, subject, vertices)]
     found += [(growth, growth.points) for growth in growths if growth is not None]
@@ -233,17 +298,18 @@ def _packed(surfaces: list[Surface], strands: list[tuple[Strands, NDArray]]) -> 
     def joined(parts: list[NDArray], dtype: type) -> NDArray:
         return np.ascontiguousarray(np.concatenate(parts), dtype=dtype)
 
-    def per_triangle(values: list[float], dtype: type) -> NDArray:
-        return joined([np.full(len(s.triangles), value) for s, value in zip(surfaces, values, strict=True)], dtype)
+    def per_triangle(values: list[Any], dtype: type) -> NDArray:
+        return joined([np.broadcast_to(value, len(s.triangles)) for s, value in zip(surfaces, values, strict=True)], dtype)
 
     points, tangents, radius, colour, segments, labels = [], [], [], [], [], []
     start = 0
     for hair, placed in strands:
         n, k = placed.shape[:2]
         t = np.linspace(0, 1, k)
-        tangent = np.gradient(placed, axis=1)
+        tangent = normalised(np.gradient(placed, axis=1))
+        own = stream(0, "lean of strands").normal(size=(n, 1, 3))  # so that no two strands shine at quite the same place
         points.append(placed.reshape(-1, 3))
-        tangents.append((tangent / np.maximum(np.linalg.norm(tangent, axis=2, keepdims=True), 1e-9)).reshape(-1, 3))
+        tangents.append(normalised(tangent + 0.07 * own).reshape(-1, 3))
         radius.append((hair.radius[:, None] * (1 - 0.5 * t**2)).ravel())
         colour.append((hair.colour[:, None] * (0.78 + 0.35 * t)[:, None]).reshape(-1, 3))
         first = (start + np.arange(n)[:, None] * k + np.arange(k - 1)).ravel()
@@ -259,7 +325,8 @@ def _packed(surfaces: list[Surface], strands: list[tuple[Strands, NDArray]]) -> 
         triangle_label=joined([s.labels for s in surfaces], np.uint8),
         triangle_material=per_triangle([s.material for s in surfaces], np.int32),
         triangle_roughness=per_triangle([s.roughness for s in surfaces], np.float32),
-        triangle_keep=per_triangle([s.keep for s in surfaces], np.float32),
+        triangle_keep=per_triangle([0.0 if s.material == GLASS else 1.0 for s in surfaces], np.float32),
+        vertex_open=joined([np.ones(len(s.vertices)) if s.open is None else s.open for s in surfaces], np.float32),
         texels=joined([s.texture.reshape(-1, 3) for s in surfaces], np.float32),
         texture_place=np.array([[*s.texture.shape[:2], f] for s, f in zip(surfaces, first_texel[:-1], strict=True)], np.int64),
         strand_points=joined(points or [np.zeros((0, 3))], np.float32),

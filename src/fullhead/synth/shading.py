@@ -11,7 +11,7 @@ from numba import njit
 from fullhead.kernels.raster import hash_below
 from fullhead.synth.lights import shadow_gap
 
-SKIN, EYE, PLAIN, CLOTH = 0, 1, 2, 3  # as in scene
+SKIN, EYE, PLAIN, CLOTH, GLASS = range(5)  # as in scene
 
 
 @njit(cache=True, nogil=True)
@@ -122,7 +122,7 @@ def _reflected_surroundings(roughness, rx, ry, rz, rim, fill):
 @njit(cache=True, nogil=True)
 def shade_surfaces(
     winner, weight_b, weight_c, vertices, normals, uv, triangles, texture, labels, material, roughness, texels, place, ambient,
-    eye, key, key_colour, ambient_level, rim, fill, key_nearest, key_basis, key_scale, colour, label_out, normal_out,
+    openness, eye, key, key_colour, ambient_level, rim, fill, key_nearest, key_basis, key_scale, colour, label_out, normal_out,
 ):  # fmt: skip
     """Shade the pixels of `winner` that show triangles into colour [H, W, 3], labels [H, W] and normals [H, W, 3]."""
     height, width = winner.shape
@@ -151,19 +151,34 @@ def shade_surfaces(
             albedo = _texture(texels, place, texture[t], u, v)
             kind, rough = material[t], roughness[t]
             shadow = _open_to_key(key_nearest, key_basis, key_scale, px + nx * 0.004, py + ny * 0.004, pz + nz * 0.004)
-            highlight, n_l = _highlight(rough, nx, ny, nz, vx, vy, vz, key)
+            shadow *= openness[i] * a + openness[j] * b + openness[k] * c
+            highlight, n_l = _highlight(max(rough, 0.15), nx, ny, nz, vx, vy, vz, key)
             reflected = _reflected_surroundings(rough, 2 * n_v * nx - vx, 2 * n_v * ny - vy, 2 * n_v * nz - vz, rim, fill)
             grazing = 0.028 + 0.5 * (1 - n_v) ** 5
             if kind == CLOTH:
                 highlight, grazing = 0.15 * highlight, 0.2 * grazing
+            elif kind == EYE:  # a lamp is larger than a point, its image on wet eyes stays bright
+                highlight = min(6.0, 1.5 * highlight)
             light = ambient[i, 0] * a + ambient[j, 0] * b + ambient[k, 0] * c
             seen = min(1.0, light / (0.9 * ambient_level))
-            mirror = ambient_level * reflected * min(grazing, 0.35) * seen * (1 - 0.55 * rough) * (1.0 if kind == EYE else 0.6)
+            mirror = (
+                ambient_level
+                * reflected
+                * min(grazing, 0.35)
+                * seen
+                * seen
+                * (1 - 0.95 * rough)
+                * (1.0 if kind == EYE else 0.6)
+            )
             for channel in range(3):
-                # Light wraps around skin, red the most.
-                wrap = (0.17, 0.10, 0.07)[channel] if kind == SKIN else 0.0
-                diffuse = max(0.0, (n_l + wrap) / (1 + wrap)) * shadow
-                incoming = light + key_colour[channel] * diffuse
+                wrap, open_share = 0.0, shadow
+                if kind == SKIN:  # light travels in skin, red the farthest: around edges and into shadows
+                    wrap = (0.22, 0.11, 0.07)[channel]
+                    open_share = shadow ** (0.72, 1.05, 1.15)[channel]
+                diffuse = max(0.0, (n_l + wrap) / (1 + wrap)) * open_share
+                # What hollows keep out comes back from their walls, in their colour.
+                bounced = light / (1 - min(0.9, albedo[channel]) * (1 - seen))
+                incoming = bounced + key_colour[channel] * diffuse
                 colour[y, x, channel] = albedo[channel] * incoming + highlight * shadow * key_colour[channel] + mirror
             label_out[y, x] = labels[t]
             normal_out[y, x, 0], normal_out[y, x, 1], normal_out[y, x, 2] = nx, ny, nz
@@ -198,3 +213,39 @@ def shade_strands(
             label_out[y, x] = labels[s]
             nx, ny, nz = _unit(vx - t_v * tx, vy - t_v * ty, vz - t_v * tz)
             normal_out[y, x, 0], normal_out[y, x, 1], normal_out[y, x, 2] = nx, ny, nz
+
+
+@njit(cache=True, nogil=True)
+def lay_glass(
+    winner, weight_b, weight_c, glass_nearest, vertices, normals, triangles, behind, nearest, eye, key, key_colour,
+    ambient_level, rim, fill, colour,
+):  # fmt: skip
+    """Lay faint reflections of lenses (their own z-buffer: `winner`, weights, `glass_nearest`) over what lies behind them."""
+    height, width = winner.shape
+    for y in range(height):
+        for x in range(width):
+            t = winner[y, x]
+            if t < 0 or behind[y, x] < 0 or glass_nearest[y, x] <= nearest[y, x]:
+                continue
+            i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            b, c = weight_b[y, x], weight_c[y, x]
+            a = 1 - b - c
+            px = vertices[i, 0] * a + vertices[j, 0] * b + vertices[k, 0] * c
+            py = vertices[i, 1] * a + vertices[j, 1] * b + vertices[k, 1] * c
+            pz = vertices[i, 2] * a + vertices[j, 2] * b + vertices[k, 2] * c
+            nx, ny, nz = _unit(
+                normals[i, 0] * a + normals[j, 0] * b + normals[k, 0] * c,
+                normals[i, 1] * a + normals[j, 1] * b + normals[k, 1] * c,
+                normals[i, 2] * a + normals[j, 2] * b + normals[k, 2] * c,
+            )
+            vx, vy, vz = _unit(eye[0] - px, eye[1] - py, eye[2] - pz)
+            n_v = nx * vx + ny * vy + nz * vz
+            if n_v < 0:
+                nx, ny, nz, n_v = -nx, -ny, -nz, -n_v
+            share = 0.06 + 0.94 * (1 - n_v) ** 5
+            rx, ry, rz = 2 * n_v * nx - vx, 2 * n_v * ny - vy, 2 * n_v * nz - vz
+            lamp = max(0.0, rx * key[0] + ry * key[1] + rz * key[2]) ** 60
+            around = ambient_level * _reflected_surroundings(0.1, rx, ry, rz, rim, fill)
+            for channel in range(3):
+                reflected = around + 6.0 * lamp * key_colour[channel]
+                colour[y, x, channel] = 0.97 * (1 - share) * colour[y, x, channel] + share * reflected

@@ -25,7 +25,7 @@ from fullhead.synth.subject import Subject, sample_subject
 from fullhead.synth.takes import quality_for
 
 STYLES_SHOWN = (
-    "short", "long", "afro", "bob", "balding", "ponytail", "buzz", "wavy", "sidepart", "bun", "curly", "bangs",
+    "short", "long_straight", "afro", "bob", "receding", "ponytail", "buzz", "long_wavy", "side_part", "bun", "curly", "fringe",
 )  # fmt: skip
 YAWS = tuple(math.radians(degrees) for degrees in (0, 45, 90, 135, 180))
 BACKGROUNDS = linear_from_srgb(np.array([(0.90, 0.89, 0.87), (0.62, 0.66, 0.71), (0.80, 0.77, 0.71), (0.36, 0.38, 0.41)]))

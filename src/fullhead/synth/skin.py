@@ -1,4 +1,4 @@
-"""The skin's colour texture: tone, blood, mottling, lips, stubble, scalp, brows, freckles, wrinkles, make-up."""
+"""The skin's colour texture: tone, blood, mottling, lips, stubble, scalp, brows, age, make-up, freckles and moles."""
 
 from __future__ import annotations
 
@@ -7,132 +7,206 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 
 from fullhead.synth import regions
-from fullhead.synth.body import HEAD, MOUTH, SOCKET, Atlas, Studio
-from fullhead.synth.fields import Noise, blob, linear_from_srgb, smoothstep, stream
-from fullhead.synth.subject import HAIR_COLOURS, Subject
+from fullhead.synth.body import Atlas, Studio
+from fullhead.synth.fields import blob, lab_from_linear, linear_from_lab, smoothstep, stream
+from fullhead.synth.regions import HEAD, MOUTH, SOCKET
+from fullhead.synth.subject import HAIR_COLOURS, LIPSTICKS, Subject
 
-# Tones from light to dark, sRGB 0..255.
-TONES = linear_from_srgb(
-    np.array([(241, 208, 190), (226, 180, 154), (205, 152, 120), (170, 115, 80), (120, 76, 52), (72, 45, 34)]) / 255
-)
-LIP_PINK = np.array([0.30, 0.075, 0.075])
-STUBBLE = {"none": 0.25, "stubble": 0.8, "moustache": 0.3, "short": 0.9, "full": 1.0}
+# Chroma of skin in CIELAB by tone; its lightness follows from the tone's individual typology angle.
+TONE_PLACES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+TONE_A = (8.5, 11.0, 13.0, 15.0, 13.0, 9.5)
+TONE_B = (13.0, 19.0, 23.5, 22.5, 17.5, 9.5)
+STUBBLE = {"none": 0.2, "stubble": 0.75, "moustache": 0.3, "goatee": 0.5, "short": 0.85, "full": 0.9}
+BLOOD = np.array([0.10, 0.52, 0.48], np.float32)  # what blood takes from the light
+PIGMENT = np.array([0.30, 0.42, 0.48], np.float32)  # what darker skin takes
+COARSE, MEDIUM, FINE, FINEST = range(4)  # rows of Atlas.noise
+
+
+def ita_of_tone(tone: float) -> float:
+    """Individual typology angle of a tone in [0, 1], degrees: 68 (very light; above 55) to -72 (dark; below -30)."""
+    return 68 - 140 * tone
+
+
+def ita(colour: NDArray) -> NDArray:
+    """Individual typology angle [...], degrees, of linear colours [..., 3]: atan((L* - 50) / b*)."""
+    lightness, _, b = np.moveaxis(lab_from_linear(colour), -1, 0)
+    return np.degrees(np.arctan2(lightness - 50, b))
 
 
 def base_colour(subject: Subject) -> NDArray:
     """Mean skin colour [3], linear."""
-    place = subject.skin.tone * (len(TONES) - 1)
-    tone = np.array([np.interp(place, np.arange(len(TONES)), TONES[:, c]) for c in range(3)])
-    return tone * np.array(subject.skin.undertone)
+    tone, warm = subject.skin.tone, subject.skin.undertone
+    a = float(np.interp(tone, TONE_PLACES, TONE_A)) * (1 - 0.12 * warm)
+    b = float(np.interp(tone, TONE_PLACES, TONE_B)) * (1 + 0.12 * warm)
+    return linear_from_lab([50 + b * np.tan(np.radians(ita_of_tone(tone))), a, b])
 
 
 def skin_texture(studio: Studio, subject: Subject) -> NDArray:
     """Linear albedo [R, R, 3] float32 in the atlas's layout; row 0 is v = 1."""
     random, atlas = stream(subject.seed, "skin"), studio.atlas
-    noise, points = Noise(random), atlas.position  # [M, 3]
-    base, in_head = base_colour(subject), atlas.island == HEAD
-    colour = _complexion(subject, atlas, noise, base)
-    colour = _lips(studio, subject, noise, colour, base)
-    hair, brow = (np.array(HAIR_COLOURS[name]) for name in (subject.hair.colour, subject.face_hair.brow_colour))
-    if subject.male:
-        shadow = regions.beard(points, atlas.lip_distance) * (0.75 + 0.25 * noise(points, 40, 7))
-        colour = _mixed(colour, 0.5 * STUBBLE[subject.face_hair.beard] * shadow, 0.2 * base + 0.5 * hair)
-    colour = _mixed(colour, _scalp_cover(subject, points, noise) * in_head, hair + 0.03 * base)
-    brow_cover = regions.brow(points, subject.face_hair) * (0.35 + 0.55 * subject.face_hair.brow_density) * in_head
-    colour = _mixed(colour, np.minimum(brow_cover, 0.85), brow + 0.04 * base)
-    colour = _aged(subject, atlas, noise, colour)
-    colour[atlas.island == MOUTH] = np.array([0.30, 0.07, 0.06])
-    colour[atlas.island == SOCKET] = np.array([0.35, 0.12, 0.09])
-    if subject.skin.makeup > 0:
-        shade = np.exp(-((atlas.eye_distance / 0.07) ** 2)) * (points[:, 1] > 7.28) * subject.skin.makeup * in_head
-        colour = _mixed(colour, 0.5 * shade, np.array(subject.skin.eyeshadow))
-    texture = np.clip(colour, 0, 1).astype(np.float32)[atlas.texel]
+    mix = random.normal(size=(4, 4, 3)) / np.sqrt(3)  # the subject's own noise is a mixture of the atlas's
+
+    def noise(rate: int, channel: int) -> NDArray:
+        return np.tensordot(mix[channel, rate].astype(np.float32), atlas.noise[rate], 1)
+
+    base = base_colour(subject).astype(np.float32)
+    colour = _complexion(subject, atlas, base, noise(COARSE, 0), noise(MEDIUM, 0), noise(FINE, 0), noise(FINEST, 0))
+    _age(colour, subject, atlas, noise(COARSE, 1), noise(MEDIUM, 1))
+    _paint_lips(colour, subject, atlas, base, noise(FINE, 1))
+    _grow_shadows(colour, subject, atlas, base, noise(MEDIUM, 2), noise(FINEST, 1))
+    _make_up(colour, subject, atlas)
+    colour[atlas.island == MOUTH] = (0.30, 0.07, 0.06)
+    colour[atlas.island == SOCKET] = (0.35, 0.12, 0.09)
+    texture = np.clip(colour, 0, 1)[atlas.texel]
     _add_spots(texture, subject, atlas, random)
     return texture
 
 
-def _mixed(colour: NDArray, share: NDArray, other: NDArray) -> NDArray:
-    return colour + np.clip(share, 0, 1)[:, None] * (other - colour)
-
-
-def _complexion(subject: Subject, atlas: Atlas, noise: Noise, base: NDArray) -> NDArray:
-    """Tone with mottling, blood in cheeks, nose, ears and chin, shadows around the eyes."""
-    points, skin = atlas.position, subject.skin
-    mirrored = np.abs(points) * np.array([1, 0, 0]) + points * np.array([0, 1, 1])
-    x, y, z = mirrored.T
-    mottling = 0.05 * skin.mottle * noise.fractal(points, 3.0, 4, 2)
-    mottling += 0.02 * noise(points, 26, 5) + 0.015 * noise(points, 60, 6)
-    colour = base * (1 + mottling[:, None] * np.array([0.8, 1.1, 1.2]))
-    blood = 0.55 * blob(mirrored, (0.42, 6.95, 1.25), (0.17, 0.16, 0.3))
-    blood += 0.5 * blob(mirrored, (0, 6.98, 1.65), (0.10, 0.10, 0.2))
-    blood += 0.25 * smoothstep(0.72, 0.82, x) * (y < 7.5) * (y > 6.7) * (z < 0.8)
-    blood += 0.25 * blob(mirrored, (0, 6.3, 1.4), (0.15, 0.12, 0.3)) + 0.2 * np.exp(-atlas.eye_distance / 0.06)
-    blood *= skin.redness * (0.8 + 0.4 * noise(points, 2.2, 1)) * (0.25 + 0.35 * (1 - skin.tone))
-    colour *= 1 - blood[:, None] * np.array([0.10, 0.55, 0.50])
-    bags = blob(mirrored, (0.31, 7.12, 1.38), (0.13, 0.05, 0.3)) * skin.eyebag
-    lids = 0.8 * np.exp(-((atlas.eye_distance / 0.05) ** 2))
-    hollow = np.clip(atlas.cavity, 0, 1) ** 1.3 * (atlas.island == HEAD)
-    colour *= 1 - hollow[:, None] * np.array([0.45, 0.62, 0.62])
-    colour *= 1 + 0.05 * np.clip(-atlas.cavity, 0, 1)[:, None]
-    return colour * (1 - bags[:, None] * np.array([0.18, 0.26, 0.18])) * (1 - lids[:, None] * np.array([0.12, 0.22, 0.2]))
-
-
-def _lips(studio: Studio, subject: Subject, noise: Noise, colour: NDArray, base: NDArray) -> NDArray:
-    atlas = studio.atlas
-    cover = regions.lips(atlas.position, atlas.lip_distance, regions.mouth_height(studio)) * (atlas.island == HEAD)
-    shade = 0.6 * base * np.array(subject.skin.lips) + 0.4 * LIP_PINK
-    creases = 1 + 0.08 * noise(atlas.position * np.array([6, 1.5, 1]), 6, 3)
-    return colour + cover[:, None] * (shade * creases[:, None] - colour)
-
-
-def _scalp_cover(subject: Subject, points: NDArray, noise: Noise) -> NDArray:
-    """How much the roots of the hair darken the skin."""
-    hair = subject.hair
-    if hair.style == "bald":
-        return 0.06 * regions.scalp(points, 0.6, 0.05 * noise(points, 6, 8)) * subject.male
-    cover = regions.scalp(points, hair.recede, 0.04 * noise(points, 6, 8) + 0.02 * noise(points, 20, 9))
-    cover = cover * (np.abs(points[:, 0]) < 0.80)
-    if hair.style == "balding":
-        return 0.7 * cover * regions.wreath(points)
-    return (0.85 if hair.style == "buzz" else 0.92) * cover
-
-
-def _aged(subject: Subject, atlas: Atlas, noise: Noise, colour: NDArray) -> NDArray:
-    """Darken the lines of forehead, crow's feet and nose to mouth."""
-    if subject.skin.wrinkle <= 0:
-        return colour
-    points = atlas.position
+def skin_roughness(studio: Studio, subject: Subject) -> NDArray:
+    """Roughness [F] of the skin's triangles: oily nose and forehead, moist lips and mouth, dull under hair."""
+    corners = studio.skin.triangles
+    points, lip_ring = studio.rest[corners].mean(1), studio.lip_ring[corners].mean(1)
     x, y, z = np.abs(points[:, 0]), points[:, 1], points[:, 2]
-    wavy = y + 0.035 * noise(points, 2.5, 10)
-    forehead = np.exp(-(((wavy * 9.5 % 1) - 0.5) ** 2) / 0.10**2) * smoothstep(7.62, 7.72, y) * smoothstep(8.0, 7.92, y)
-    forehead *= (x < 0.5) & (z > 0.9)
-    angle = np.arctan2(y - 7.28, x - 0.56)
+    oily = np.exp(-((x / 0.16) ** 2)) * smoothstep(6.85, 6.95, y) * smoothstep(7.3, 7.2, y) * (z > 1.2)
+    oily += 0.7 * np.exp(-(((y - 7.75) / 0.2) ** 2)) * smoothstep(0.9, 1.1, z)
+    rough = 0.50 - 0.08 * np.clip(oily, 0, 1) - 0.14 * regions.lips(lip_ring) - 0.06 * (subject.skin.shine - 1)
+    hair = regions.scalp(points, regions.recession(subject.hair)) * regions.thinning(points, subject.hair)
+    rough = rough + (0.95 - rough) * hair * (subject.hair.style != "bald")
+    rough[studio.island == MOUTH] = 0.30
+    return rough.astype(np.float32)
+
+
+def _blend(colour: NDArray, share: NDArray, other: NDArray) -> None:
+    """Move colour [M, 3] by its `share` [M] in [0, 1] towards `other` [3] or [M, 3]."""
+    there = np.flatnonzero(share > 0.004)
+    target = other if other.ndim == 1 else other[there]
+    colour[there] += np.minimum(share[there], 1)[:, None].astype(np.float32) * (target.astype(np.float32) - colour[there])
+
+
+def _filter(colour: NDArray, share: NDArray, taken: NDArray) -> None:
+    """Darken colour [M, 3] where `share` [M] is, by what is `taken` [3] of the light."""
+    there = np.flatnonzero(share > 0.004)
+    colour[there] *= 1 - share[there][:, None] * taken.astype(np.float32)
+
+
+def _complexion(
+    subject: Subject, atlas: Atlas, base: NDArray, coarse: NDArray, medium: NDArray, fine: NDArray, finest: NDArray
+) -> NDArray:
+    """Tone with mottling, blood in cheeks, nose, ears and chin, darker eyelids and folds [M, 3] float32."""
+    skin, zones = subject.skin, atlas.zones
+    light = 1 - skin.tone
+    mottling = skin.mottle * (0.020 * coarse + 0.022 * medium) + 0.016 * fine + 0.020 * finest
+    colour = base * (1 + mottling[:, None] * np.array([0.8, 1.1, 1.2], np.float32))
+    blood = zones["blood"] * skin.redness * (1 + 0.18 * coarse + 0.15 * medium) * (0.30 + 0.40 * light)
+    _filter(colour, blood + 0.5 * zones["rim"] * (0.4 + 0.6 * light), BLOOD)
+    _filter(colour, zones["dark"] * (0.10 + 0.32 * smoothstep(0.25, 0.7, skin.tone)), PIGMENT)
+    _filter(colour, 0.6 * skin.eyebag * zones["eyebag"], np.array([0.34, 0.46, 0.34]))
+    _filter(colour, 0.22 * zones["lid"], PIGMENT)
+    _filter(colour, 0.8 * zones["hollow"], np.array([0.45, 0.62, 0.62]))
+    _filter(colour, 0.85 * zones["nostril"], np.array([0.85, 0.92, 0.92]))
+    colour *= 1 + 0.05 * zones["ridge"][:, None]
+    return colour
+
+
+def _paint_lips(colour: NDArray, subject: Subject, atlas: Atlas, base: NDArray, fine: NDArray) -> None:
+    """Lips as they are, the darker the skin the browner, the upper darker; then lipstick."""
+    tone, depth, makeup = subject.skin.tone, subject.skin.lip_depth, subject.makeup
+    bare = base * np.array([0.98 - 0.22 * depth, 0.66 - 0.22 * depth, 0.70 - 0.18 * depth])
+    bare = bare + smoothstep(0.45, 1.0, tone) * np.array([0.045, 0.012, 0.014])  # paler inside on dark skin
+    cover = atlas.zones["lips"]
+    creases = 1 + 0.06 * fine
+    upper = 1 - (0.10 + 0.14 * smoothstep(0.3, 0.8, tone)) * atlas.zones["upper_lip"]
+    inner = 1 - 0.35 * smoothstep(2.6, 1.2, atlas.lip_ring)
+    _blend(colour, 0.92 * cover, bare * (creases * upper * inner)[:, None])
+    _blend(colour, 0.9 * makeup.lipstick * cover, np.array(LIPSTICKS[makeup.lip_colour]) * (creases * inner)[:, None])
+
+
+def _grow_shadows(colour: NDArray, subject: Subject, atlas: Atlas, base: NDArray, medium: NDArray, finest: NDArray) -> None:
+    """Shaved or bearded cheeks, roots of the hair, and what shows between the hairs of the brows."""
+    own = np.array(HAIR_COLOURS[subject.hair.natural])
+    dots = np.clip(0.75 + 0.35 * finest, 0.3, 1.4)
+    if subject.male:
+        share = 0.5 * STUBBLE[subject.face_hair.beard] * atlas.zones["beard"] * dots
+        _blend(colour, share, 0.25 * base + 0.6 * own + 0.01)
+    cover, roots = _scalp_cover(subject, atlas, medium, finest), np.array(HAIR_COLOURS[subject.hair.colour])
+    if subject.hair.colour != subject.hair.natural:
+        roots = 0.5 * (roots + own)
+    _blend(colour, cover * (np.maximum(dots, 0.8) if subject.hair.style in ("buzz", "bald") else 1), roots + 0.012 * base)
+    brow = regions.brow(atlas.position, subject.face_hair) * (atlas.island == HEAD)
+    _blend(colour, brow * (0.15 + 0.45 * subject.face_hair.brow_density), own + 0.06 * base)
+
+
+def _scalp_cover(subject: Subject, atlas: Atlas, medium: NDArray, finest: NDArray) -> NDArray:
+    """How much the roots of the hair darken the skin [M]."""
+    hair, points = subject.hair, atlas.position
+    wild = 0.025 * medium + 0.012 * finest
+    if hair.style == "bald":
+        return 0.07 * regions.scalp(points, 0.6, wild) * subject.male
+    cover = regions.scalp(points, regions.recession(hair), wild) * atlas.zones["grown"]
+    cover = cover * regions.thinning(points, hair)
+    return (0.98 if hair.style == "buzz" else 0.97) * cover
+
+
+def _age(colour: NDArray, subject: Subject, atlas: Atlas, coarse: NDArray, medium: NDArray) -> None:
+    """Lines of forehead, crow's feet, nose to mouth and under the eyes, each with a lighter side; spots of old age."""
+    strength = subject.skin.wrinkle
+    if strength <= 0.02:
+        return
+    points = atlas.position
+    there = np.flatnonzero((points[:, 2] > 0.7) & (points[:, 1] > 6.3) & (points[:, 1] < 8.1) & (atlas.island == HEAD))
+    x, y, z = np.abs(points[there, 0]), points[there, 1], points[there, 2]
+    coarse, medium = coarse[there], medium[there]
+
+    def line(place: NDArray, width: float) -> NDArray:
+        """A dark line where `place` is 0 with a light one beside it."""
+        return np.exp(-((place / width) ** 2)) - 0.45 * np.exp(-(((place - 1.6 * width) / width) ** 2))
+
+    rows = (y + 0.030 * coarse + 0.012 * medium + 0.05 * np.cos(5 * x)) * 8.0
+    broken = np.clip(0.6 + 0.5 * coarse + 0.4 * medium, 0, 1)
+    lines = 0.7 * line((rows % 1) - 0.5, 0.085) * broken * blob(points[there], (0, 7.80, 1.2), (0.26, 0.10, 0.5))
     mirrored = np.stack([x, y, z], axis=-1)
-    crow = np.exp(-(((angle * 2.6 % 1) - 0.5) ** 2) / 0.16**2) * blob(mirrored, (0.60, 7.28, 1.05), (0.09, 0.13, 0.3))
-    fold = np.exp(-(((x - 0.20 - 0.36 * np.clip(6.98 - y, 0, 1)) / 0.022) ** 2))
-    fold *= smoothstep(6.52, 6.62, y) * smoothstep(7.0, 6.92, y) * (z > 1.0)
-    lines = np.clip(0.8 * forehead + 0.8 * crow + fold, 0, 1) * subject.skin.wrinkle
-    return colour * (1 - lines[:, None] * np.array([0.22, 0.30, 0.30]))
+    fan = np.arctan2(y - 7.28, x - 0.50) * 2.9 + 0.12 * medium
+    lines += 0.65 * line((fan % 1) - 0.5, 0.13) * blob(mirrored, (0.635, 7.27, 1.0), (0.055, 0.10, 0.3)) * (x > 0.56)
+    side = x - 0.205 - 0.34 * np.clip(6.98 - y, 0, 1) + 0.006 * coarse
+    lines += 0.9 * line(-side, 0.018) * smoothstep(6.52, 6.64, y) * smoothstep(7.0, 6.90, y) * (z > 1.0)
+    bag = y - 7.085 - 0.5 * (x - 0.30) ** 2 + 0.006 * medium
+    lines += 0.55 * line(bag, 0.012) * blob(mirrored, (0.30, 7.09, 1.4), (0.11, 0.05, 0.4))
+    colour[there] *= 1 - np.clip(lines * strength, -0.3, 1)[:, None].astype(np.float32) * np.array(
+        [0.22, 0.30, 0.30], np.float32
+    )
+    spots = smoothstep(1.7, 2.3, coarse + 0.8 * medium) * strength * smoothstep(0.7, 0.3, subject.skin.tone)
+    colour[there] *= 1 - (0.35 * spots)[:, None].astype(np.float32) * PIGMENT
+
+
+def _make_up(colour: NDArray, subject: Subject, atlas: Atlas) -> None:
+    makeup, zones = subject.makeup, atlas.zones
+    _blend(colour, 0.55 * makeup.eyeshadow * zones["lid"], np.array(makeup.eyeshadow_colour))
+    _blend(
+        colour, 0.85 * makeup.liner * smoothstep(2.2, 1.2, atlas.eye_ring) * (zones["rim"] > 0), np.array([0.015, 0.012, 0.012])
+    )
+    _filter(colour, 0.2 * makeup.blush * zones["cheek"], BLOOD)
 
 
 def _add_spots(texture: NDArray, subject: Subject, atlas: Atlas, random: RandomState) -> None:
     """Freckles and moles, drawn into the texture. Sizes are those of a texture of 1024."""
     points = atlas.position
     face = (atlas.island == HEAD) & (points[:, 2] > 0.6) & (points[:, 1] < 8) & (points[:, 1] > 6.1)
-    middle = face & (points[:, 1] < 7.35) & (points[:, 1] > 6.65)
-    for region, count, radii, depth in (
-        (middle, int(900 * subject.skin.freckles), (1.0, 2.0), 0.5),
-        (face, subject.skin.moles, (2.0, 3.4), 0.9),
+    places = np.argwhere(atlas.covered)  # in the order of the atlas's M
+    for density, count, radii, depth in (
+        (atlas.zones["freckled"] * face, int(1500 * subject.skin.freckles), (0.6, 1.25), 0.34),
+        (face.astype(float), subject.skin.moles, (1.2, 2.4), 0.85),
     ):
-        places = np.argwhere(np.isin(atlas.texel, np.flatnonzero(region)) & atlas.covered)
-        chosen = places[random.randint(0, len(places), count)]
-        sizes, depths = random.uniform(*radii, count), random.uniform(0.4, 1, count) * depth
-        for (row, column), size, strength in zip(chosen, sizes, depths, strict=True):
-            # A spot smaller than a texel fades instead of vanishing.
-            wanted = size * atlas.size / 1024
-            radius = max(wanted, 0.6)
-            reach = int(np.ceil(2.5 * radius))
-            window = np.s_[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
-            r, c = np.mgrid[window]
-            cover = np.exp(-((r - row) ** 2 + (c - column) ** 2) / radius**2) * strength * (wanted / radius) ** 2
-            texture[window] *= 1 - cover[..., None] * np.array([0.45, 0.75, 0.9])
+        if count:
+            total = np.cumsum(density)
+            chosen = places[np.searchsorted(total, random.uniform(0, total[-1], count)).clip(max=len(places) - 1)]
+            _stamp(texture, chosen, random.uniform(*radii, count) * atlas.size / 1024, random.uniform(0.4, 1, count) * depth)
+
+
+def _stamp(texture: NDArray, places: NDArray, wanted: NDArray, strength: NDArray) -> None:
+    """Round brown spots at texels [n, 2] with radii [n] in texels; one smaller than a texel fades instead of vanishing."""
+    radius = np.maximum(wanted, 0.6)
+    reach = int(np.ceil(2.5 * radius.max()))
+    steps = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
+    cover = np.exp(-(steps**2).sum(-1) / radius[:, None] ** 2) * (strength * (wanted / radius) ** 2)[:, None]  # [n, steps]
+    row, column = np.moveaxis((places[:, None] + steps).clip(0, len(texture) - 1), -1, 0)
+    np.multiply.at(texture, (row, column), (1 - cover[..., None] * np.array([0.45, 0.75, 0.9])).astype(np.float32))

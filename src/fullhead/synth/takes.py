@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,7 @@ class Workshop:
 
     def person(self, subject: Subject, hair: bool = True) -> Person:
         """The subject, built; without hair if so wished."""
-        wanted = subject if hair else replace(subject, hair=replace(subject.hair, style="bald"))
+        wanted = subject if hair else subject.with_hair("bald")
         self._built = [built for built in self._built if built[0].seed == subject.seed]
         for known, person in self._built:
             if known == wanted:
@@ -168,7 +168,11 @@ def attributes(subject: Subject) -> dict[str, Any]:
         "hair_style": subject.hair.style,
         "hair_colour": subject.hair.colour,
         "beard": subject.face_hair.beard,
-        "glasses": subject.outfit.glasses,
+        "glasses": subject.worn.glasses != "none",
+        "sunglasses": subject.worn.glasses == "sun",
+        "hat": subject.worn.hat,
+        "earrings": subject.worn.earrings,
+        "lipstick": round(subject.makeup.lipstick, 4),
         "collar": subject.outfit.collar,
         "iris": subject.iris,
     }

@@ -1,4 +1,4 @@
-"""Clothes as a shell around the shoulders and glasses as tubes. Frame: the subject's, dm."""
+"""Clothes as a shell around the shoulders. Frame: the subject's, dm."""
 
 from __future__ import annotations
 
@@ -103,50 +103,3 @@ def cloth_texture(subject: Subject, size: int) -> NDArray:
     if outfit.pattern == "knit":
         weave = weave * (1 + 0.12 * np.sin(2 * np.pi * 7 * x + noise(points, 4, 3)))
     return np.clip(colour * weave[..., None], 0, 1).astype(np.float32)
-
-
-def glasses(studio: Studio, outfit: Outfit, skin: NDArray, eyes: NDArray) -> tuple[NDArray, NDArray]:
-    """Frame as tubes, vertices [V', 3] and triangles, on a neutral skin [V, 3] with eye centres [2, 3] (left, right)."""
-    half_width, half_height = outfit.glasses_half
-
-    def skin_at(rest_point: tuple[float, float, float]) -> NDArray:
-        return skin[np.argmin(np.linalg.norm(studio.rest - np.array(rest_point), axis=1))]
-
-    front = max(float(eyes[:, 2].max()) + 0.30, float(skin_at((0, 7.28, 1.45))[2]) + 0.04)
-    angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    corner = np.stack([np.cos(angle), np.sin(angle)])
-    outline = np.sign(corner) * np.abs(corner) ** (2 / outfit.glasses_power)  # [2, 40], a superellipse
-    pieces = []
-    bridge = []
-    for eye, side in zip(eyes, (1, -1), strict=True):
-        centre_x = eye[0] + side * 0.02
-        x = centre_x + half_width * outline[0]
-        ring = np.stack([x, eye[1] - 0.03 + half_height * outline[1], front - 0.06 * (x / 0.6) ** 2], axis=1)
-        pieces.append(_tube(ring, 0.016, closed=True))
-        ear = skin_at((side * 0.74, 7.33, 0.60)) + np.array([side * 0.035, 0.03, 0])
-        outer_x = centre_x + side * half_width
-        hinge = np.array([outer_x, eye[1] + 0.05, front - 0.06 * (outer_x / 0.6) ** 2])
-        middle = 0.5 * (hinge + ear) + np.array([side * 0.05, 0.02, 0])
-        pieces.append(_tube(np.stack([hinge, middle, ear, ear + np.array([0, -0.12, -0.16])]), 0.014))
-        bridge.append(np.array([centre_x - side * half_width, eye[1] + 0.02, front - 0.01]))
-    arch = 0.5 * (bridge[0] + bridge[1]) + np.array([0, 0.03, 0.02])
-    pieces.append(_tube(np.stack([bridge[0], arch, bridge[1]]), 0.016))
-    starts = np.cumsum([0, *(len(v) for v, _ in pieces[:-1])])
-    triangles = np.concatenate([t + start for (_, t), start in zip(pieces, starts, strict=True)])
-    return np.concatenate([v for v, _ in pieces]).astype(np.float32), triangles.astype(np.int32)
-
-
-def _tube(line: NDArray, radius: float, closed: bool = False, around: int = 6) -> tuple[NDArray, NDArray]:
-    """Vertices and triangles of a tube along a polyline [n, 3]."""
-    along = np.roll(line, -1, 0) - np.roll(line, 1, 0) if closed else np.gradient(line, axis=0)
-    along = normalised(along)
-    u = normalised(np.cross(along, np.array([0.1, 0.2, 1.0])) + 1e-6)
-    v = np.cross(along, u)
-    angle = np.linspace(0, 2 * np.pi, around, endpoint=False)[None, :, None]
-    vertices = line[:, None] + radius * (np.cos(angle) * u[:, None] + np.sin(angle) * v[:, None])
-    n = len(line)
-    i, j = np.arange(n if closed else n - 1)[:, None], np.arange(around)
-    i_next, j_next = (i + 1) % n, (j + 1) % around
-    corners = (i * around + j, i * around + j_next, i_next * around + j_next, i_next * around + j)
-    quads = np.stack(np.broadcast_arrays(*corners), axis=-1)
-    return vertices.reshape(-1, 3), triangles_from_quads(quads.reshape(-1, 4))
