@@ -25,7 +25,7 @@ LID_THICKNESS = 0.05  # dm over the eyeball up to which skin counts as lid
 CORNEA = 0.02  # dm of room for the cornea under a closed lid
 LASH_DROOP = 0.6  # of their length by which the tips of the upper lashes sink in a blink
 LASHES_SINK, LASHES_LEAVE = 0.027, 0.018  # dm by which all lower lashes sink and all upper ones come forward
-LIPS_WIDTH, LIPS_PRESS = 0.06, 0.003  # dm of skin about the lips' edges that closes with them; how far past each other
+LIPS_CLOSE, LIPS_WIDTH = 0.009, 0.06  # dm by which each lip moves, and of skin about the lips' edges that goes with them
 GUM = 6.56  # dm, height below which the lower teeth are gum
 LIFT = 1.0  # of eyeWide's upper lid that goes with looking up
 TONGUE_JAW = 0.5  # of jawOpen that lets the tongue out
@@ -98,7 +98,7 @@ def expressions(mesh: Mesh, units: Offsets) -> dict[str, NDArray]:
 
 
 def sealed_lips(mesh: Mesh) -> NDArray:
-    """The vertices with the lips' edges brought together, which stand apart by up to 2 mm towards the corners."""
+    """The vertices with the lips brought together, which stand half a millimetre apart."""
     vertices, links = mesh["vertices"], _links(mesh)
     edge = _edge(mesh, *MOUTH_ISLAND)
     corners = edge[[vertices[edge, 0].argmin(), vertices[edge, 0].argmax()]]
@@ -106,20 +106,15 @@ def sealed_lips(mesh: Mesh) -> NDArray:
     piece = csgraph.connected_components(links[inner][:, inner])[1]
     one, other = (inner[piece == k] for k in (0, 1))
     upper, lower = (one, other) if vertices[one, 1].mean() > vertices[other, 1].mean() else (other, one)
-    count = len(vertices)
-    moved = np.zeros_like(vertices, float)
     rows, columns = links.nonzero()
     lengths = sparse.csr_matrix((np.linalg.norm(vertices[rows] - vertices[columns], axis=1), (rows, columns)), links.shape)
-    reach = [csgraph.dijkstra(lengths, indices=chain, min_only=True, limit=0.3) for chain in (upper, lower)]
-    for chain, facing, far, further in ((upper, lower, *reach), (lower, upper, *reversed(reach))):
-        onto = _interpolation(vertices[chain, 0], vertices[facing, 0], facing, count) @ vertices
-        step = (onto - vertices[chain]) / 2 + LIPS_PRESS * np.sign(onto[:, 1:2].mean() - vertices[chain, 1].mean()) * np.array(
-            [0, 1, 0]
-        )
-        own = np.flatnonzero((far < further) & np.isfinite(far))
-        share = np.exp(-((far[own] / LIPS_WIDTH) ** 2))[:, None]
-        moved[own] += share * (_interpolation(vertices[own, 0], vertices[chain, 0], np.arange(len(chain)), len(chain)) @ step)
-    return (vertices + moved).astype(np.float32)
+    above, below = (csgraph.dijkstra(lengths, indices=chain, min_only=True, limit=0.3) for chain in (upper, lower))
+    near = np.minimum(above, below)
+    towards = np.where(above < below, -1, np.where(below < above, 1, 0))
+    inside = np.clip((np.ptp(vertices[corners, 0]) / 2 - np.abs(vertices[:, 0])) / 0.02, 0, 1)
+    moved = np.zeros_like(vertices)
+    moved[:, 1] = LIPS_CLOSE * towards * inside * np.exp(-((near / LIPS_WIDTH) ** 2))
+    return vertices + moved
 
 
 def tucked_gums(mesh: Mesh) -> NDArray:
