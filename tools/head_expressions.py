@@ -12,6 +12,7 @@ from scipy.sparse import csgraph
 from scipy.spatial import KDTree
 
 from fullhead.rig.arkit import ARKIT
+from fullhead.rig.subdivision import triangles_from_quads, vertex_normals
 from fullhead.rig.template import JOINTS, LOOK, PARTS
 
 Mesh = dict[str, NDArray]
@@ -26,13 +27,14 @@ CORNEA = 0.02  # dm of room for the cornea under a closed lid
 LASH_DROOP = 0.6  # of their length by which the tips of the upper lashes sink in a blink
 LASHES_SINK, LASHES_LEAVE = 0.027, 0.018  # dm by which all lower lashes sink and all upper ones come forward
 LIPS_CLOSE, LIPS_WIDTH = 0.009, 0.06  # dm by which each lip moves, and of skin about the lips' edges that goes with them
+CHEEK, CHEEK_RADIUS, CHEEK_RISE = (0.47, 6.64, 1.08), 0.16, 0.075  # dm: centre, reach and height of a puffed cheek
 GUM = 6.56  # dm, height below which the lower teeth are gum
 LIFT = 1.0  # of eyeWide's upper lid that goes with looking up
 TONGUE_JAW = 0.5  # of jawOpen that lets the tongue out
 # Face Units that hardly show, made stronger; what a side of another adds to them.
 STRENGTH = {
     "noseSneer": 1.8,
-    "cheekPuff": 1.8,
+    "cheekPuff": 1.5,
     "cheekSquint": 1.8,
     "browInnerUp": 1.5,
     "mouthDimple": 1.3,
@@ -63,7 +65,7 @@ def expressions(mesh: Mesh, units: Offsets) -> dict[str, NDArray]:
     lips, lids = _edge(mesh, *MOUTH_ISLAND), _edge(mesh, *SOCKET_ISLAND)
     off_lids = _away(mesh, lids)
     units = {name: offsets * (1 + (STRENGTH.get(_bare(name), 1) - 1) * off_lids) for name, offsets in units.items()}
-    units["cheekPuff"] = _smoothed(mesh, units["cheekPuff"], lips, 16)
+    units["cheekPuff"] = _smoothed(mesh, units["cheekPuff"], lips, 16) + _cheeks(mesh)
     units["mouthClose"] = _smoothed(mesh, units["mouthClose"] + units["jawOpen"], lips, 10) - units["jawOpen"]
     for side, sign in SIDES.items():
         half = _half(mesh, sign)
@@ -159,6 +161,19 @@ def _away(mesh: Mesh, edge: NDArray) -> NDArray:
     """[N, 1]: 0 within 6 mm of some vertices, 1 from 21 mm on."""
     distance = KDTree(mesh["vertices"][edge]).query(mesh["vertices"])[0][:, None]
     return np.clip((distance - 0.06) / 0.15, 0, 1)
+
+
+def _cheeks(mesh: Mesh) -> NDArray:
+    """Offsets of both cheeks outwards, as air in the mouth pushes them."""
+    vertices = mesh["vertices"]
+    face = np.unique(_island(mesh, *FACE_ISLAND))
+    quads = mesh["quads"][mesh["quad_part"] == PARTS.index("skin")]
+    normals = vertex_normals(vertices, triangles_from_quads(quads))
+    found = np.zeros_like(vertices)
+    for sign in SIDES.values():
+        apart = (vertices[face] - np.array(CHEEK) * [sign, 1, 1]) / CHEEK_RADIUS
+        found[face] += CHEEK_RISE * np.exp(-0.5 * (apart**2).sum(1, keepdims=True)) * normals[face]
+    return found
 
 
 def _links(mesh: Mesh) -> sparse.csr_matrix:
