@@ -43,6 +43,7 @@ PAPERS = {
     "jacobson13": "Jacobson et al., Robust Inside-Outside Segmentation Using Generalized Winding Numbers, SIGGRAPH 2013",
     "barill18": "Barill et al., Fast Winding Numbers for Soups and Clouds, SIGGRAPH 2018",
     "oosterom83": "Van Oosterom and Strackee, The Solid Angle of a Plane Triangle, IEEE Trans. Biomedical Engineering 1983",
+    "umeyama91": "Umeyama, Least-Squares Estimation of Transformation Parameters Between Two Point Patterns, TPAMI 1991",
     "i3dmm": "Yenamandra et al., i3DMM: Deep Implicit 3D Morphable Model of Human Heads, CVPR 2021",
     "pointflow": "Yang et al., PointFlow: 3D Point Cloud Generation with Continuous Normalizing Flows, ICCV 2019",
     "mip-nerf": "Barron et al., Mip-NeRF: A Multiscale Representation for Anti-Aliasing Neural Radiance Fields, ICCV 2021",

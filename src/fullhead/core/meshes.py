@@ -22,6 +22,20 @@ def area_vectors(vertices: NDArray, triangles: NDArray) -> NDArray:
     return 0.5 * np.cross(b - a, c - a)
 
 
+def unit_normals(vertices: NDArray, triangles: NDArray) -> NDArray:
+    """Of each triangle [F, 3]; 0 where it has no area."""
+    vectors = area_vectors(vertices, triangles)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-300)
+
+
+def open_rim(triangles: NDArray, count: int) -> NDArray:
+    """Which of `count` vertices [V] lie on an edge that has one triangle."""
+    edges, times = _edges(triangles)
+    rim = np.zeros(count, bool)
+    rim[edges[times == 1]] = True
+    return rim
+
+
 def surface_points(
     vertices: NDArray, triangles: NDArray, count: int, rng: np.random.RandomState, weight: NDArray | None = None
 ) -> tuple[NDArray, NDArray]:
@@ -74,8 +88,7 @@ class Defects:
 def defects(vertices: NDArray, triangles: NDArray) -> Defects:
     """Count what is wrong with a mesh, once it is welded."""
     vertices, triangles = welded(vertices, triangles)
-    edges = np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    edges, count = np.unique(edges, axis=0, return_counts=True)
+    edges, count = _edges(triangles)
     rim = edges[count == 1]
     return Defects(
         components=_pieces(edges, np.unique(edges)),
@@ -83,6 +96,13 @@ def defects(vertices: NDArray, triangles: NDArray) -> Defects:
         open_edges=len(rim),
         tangled_edges=int((count > 2).sum()),
     )
+
+
+def _edges(triangles: NDArray) -> tuple[NDArray, NDArray]:
+    """Edges [E, 2], lower vertex first, and how many triangles have each [E]."""
+    pairs = np.sort(np.asarray(triangles, np.int64)[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    key, count = np.unique(pairs[:, 0] << 32 | pairs[:, 1], return_counts=True)
+    return np.stack([key >> 32, key & 0xFFFFFFFF], axis=1), count
 
 
 def _pieces(edges: NDArray, members: NDArray) -> int:

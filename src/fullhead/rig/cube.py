@@ -21,6 +21,7 @@ from fullhead.rig.rig import Rig
 from fullhead.rig.template import LEFT_EYE, Template
 
 UNITS_PER_METRE = 5.0  # of our template's cube: 40 cm a side, a head with most hair and its collar
+POSE_SPREAD = (0.3, 0.3, 0.05, 0.1, 0.1)  # of the template's joints; its jaw opens by expressions
 EYES = (0.0, 0.0, 0.43)  # where the mean head's eyes' midpoint lies in it
 
 
@@ -32,6 +33,8 @@ class CubeRig:
     rig: Rig
     landmark_weights: Tensor  # [68, N], of the vertices
     surface: Tensor  # [F, 3], the triangles that are seen from outside
+    pose_spread: Tensor  # [J], radians by which joints usually turn
+    bounded: bool  # whether expressions are weights from 0 to 1
 
     def landmarks(self, vertices: Tensor) -> Tensor:
         """The 68 landmarks [B, 68, 3] of vertices [B, N, 3]."""
@@ -54,7 +57,7 @@ def template_in_cube(template: Template, shapes: int = 100) -> CubeRig:
     skin = np.isin(np.tile(template.quad_part, 2), [0, 1])  # skin and eyes; both halves of the quads
     seen = seen_triangles(rig.template.numpy(), faces[skin])
     weights = torch.from_numpy(landmark_weights(template).toarray().astype(np.float32))
-    return CubeRig("template", rig, weights, torch.from_numpy(faces[skin][seen]))
+    return CubeRig("template", rig, weights, torch.from_numpy(faces[skin][seen]), torch.tensor(POSE_SPREAD), bounded=True)
 
 
 def seen_triangles(vertices: NDArray, triangles: NDArray, size: int = 256) -> NDArray:
