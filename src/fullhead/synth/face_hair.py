@@ -27,7 +27,7 @@ def brows(place: Ground, subject: Subject) -> list[Strands]:
     rest = place.studio.rest
     density = smoothstep(0.22, 0.7, regions.brow(rest, hair)) * place.studio.in_head
     count = int(1150 * hair.brow_density * hair.brow_thickness)
-    own = 0.85 * np.array(HAIR_COLOURS[subject.hair.natural]) + 0.05 * base_colour(subject)
+    own = brow_colour(subject)
 
     def direction(at: NDArray) -> NDArray:
         side, x = np.sign(at[:, 0]), np.abs(at[:, 0])
@@ -46,6 +46,13 @@ def brows(place: Ground, subject: Subject) -> list[Strands]:
         radius = np.full(count, 0.00105 * place.size, np.float32)
         found.append(Strands(points, (own * spread).astype(np.float32), radius, regions.LABELS[name]))
     return found
+
+
+def brow_colour(subject: Subject) -> NDArray:
+    """Linear colour [3]: that of the hair as it grows, but brows never turn quite white."""
+    natural = "grey" if subject.hair.natural == "white" else subject.hair.natural
+    lively = np.array(HAIR_COLOURS[natural]) * (0.55 if natural == "grey" else 0.85)
+    return lively + 0.05 * base_colour(subject)
 
 
 def beard(place: Ground, subject: Subject, detail: float = 1.0) -> Strands | None:

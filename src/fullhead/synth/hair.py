@@ -33,7 +33,7 @@ class Strands:
 def grow_hair(place: Ground, subject: Subject, detail: float = 1.0) -> Strands:
     """The subject's hair; `detail` > 0 grows that share of the strands, thicker or thinner, among the same guides."""
     if subject.hair.style == "bald":
-        return _strands(np.zeros((0, 2, 3)), np.zeros((0, 3)), 0.0)
+        return _strands(np.zeros((0, 2, 3)), np.zeros((0, 3)), np.zeros(0))
     style = STYLE_OF[subject.hair.style](stream(subject.seed, "hair style"))
     rest = place.studio.rest
     density = regions.scalp(rest, regions.recession(subject.hair)) * (np.abs(rest[:, 0]) < 0.735)
@@ -44,18 +44,18 @@ def grow_hair(place: Ground, subject: Subject, detail: float = 1.0) -> Strands:
     guides = grow_guides(random, place, style, guide_roots, side)
     count = max(int(style.strands * detail), 150)
     roots = sample_roots(stream(subject.seed, "roots"), place, density, count)
-    points, lock = _strands_among_guides(subject.seed, place, style, guide_roots, side, guides, roots)
+    points, lock, thin = _strands_among_guides(subject.seed, place, style, guide_roots, side, guides, roots)
     extra = _knots(subject.seed, place, style, detail)
     points = np.concatenate([points, *extra]) if extra else points
     lock = np.concatenate([lock, *(np.arange(len(e)) // 24 + 10**6 for e in extra)])
+    thin = np.concatenate([thin, np.ones(len(points) - len(thin))])
     colour = hair_colours(stream(subject.seed, "hair colour"), subject, lock)
     mixed = stream(subject.seed, "shuffle").permutation(len(points)) if extra else np.arange(len(points))
-    return _strands(points[mixed], colour[mixed], 0.5 * style.width * place.size * (1 / detail) ** 0.85)
+    return _strands(points[mixed], colour[mixed], 0.5 * style.width * place.size * (1 / detail) ** 0.85 * thin[mixed])
 
 
-def _strands(points: NDArray, colour: NDArray, radius: float) -> Strands:
-    thickness = np.full(len(points), radius, np.float32)
-    return Strands(points.astype(np.float32), colour.astype(np.float32), thickness, regions.LABELS["hair"])
+def _strands(points: NDArray, colour: NDArray, radius: NDArray) -> Strands:
+    return Strands(points.astype(np.float32), colour.astype(np.float32), radius.astype(np.float32), regions.LABELS["hair"])
 
 
 def hair_colours(random: RandomState, subject: Subject, lock: NDArray) -> NDArray:
@@ -72,8 +72,12 @@ def hair_colours(random: RandomState, subject: Subject, lock: NDArray) -> NDArra
 
 def _strands_among_guides(
     seed: int, place: Ground, style: HairStyle, guide_roots: Roots, side: NDArray, guides: NDArray, roots: Roots
-) -> tuple[NDArray, NDArray]:
-    """Strands [S, K, 3]: the mean of the three nearest guides' shapes, clumped, waved, curled, frizzed; their locks [S]."""
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Strands [S, K, 3], their locks [S] and relative thickness [S].
+
+    A strand is the mean of its three nearest guides' shapes, clumped, waved, curled and frizzed; shorter and thinner at the
+    hairline.
+    """
     random, size, count, points = stream(seed, "strands"), place.size, len(roots.points), guides.shape[1]
     t = np.linspace(0, 1, points)
     near, weight = _neighbours(random, style, guide_roots, side, roots)
@@ -88,9 +92,9 @@ def _strands_among_guides(
     strands = strands * (1 - clump) + (guides[near[:, 0]] + spread) * clump
     if style.rope > 0:
         strands = _roped(random, place, style, strands, guides[near[:, 0]])
+    inwards = smoothstep(0.0, 0.16, regions.above_hairline(roots.rest, 0.0))
     if style.comb != "gather":
-        at_hairline = smoothstep(0.0, 0.16, regions.above_hairline(roots.rest, 0.0))[:, None]
-        shorter = (1 - style.uneven * random.uniform(size=(count, 1)) ** 1.5) * (0.4 + 0.6 * at_hairline)
+        shorter = (1 - style.uneven * random.uniform(size=(count, 1)) ** 1.5) * (0.4 + 0.6 * inwards[:, None])
         strands = resampled(strands, shorter * np.linspace(0, points - 1, points))
     strands = _curled(random, style, strands, lock)
     knots = random.normal(size=(count, 4, 3)) * np.where(
@@ -103,7 +107,7 @@ def _strands_among_guides(
     strands = strands + wobble * style.frizz * (t**0.7)[:, None] * size
     moving = strands[:, 1:].reshape(-1, 3)
     strands[:, 1:] = place.lifted(moving, 0.012).reshape(count, points - 1, 3)
-    return strands, lock
+    return strands, lock, 0.4 + 0.6 * inwards
 
 
 def _neighbours(

@@ -121,8 +121,8 @@ class OutfitKnobs:
 class LightKnobs:
     azimuth: Annotated[Range, Within(-180, 180)] = (-70, 70)  # degrees of the key light from the front, + to the subject's left
     elevation: Annotated[Range, Within(-90, 90)] = (10, 60)  # degrees
-    key: Annotated[Range, Within(0, 10)] = (0.9, 1.9)
-    ambient: Annotated[Range, Within(0, 10)] = (0.8, 1.3)
+    key: Annotated[Range, Within(0, 10)] = (1.0, 2.3)
+    ambient: Annotated[Range, Within(0, 10)] = (0.65, 1.2)
     warmth: Annotated[Range, Within(-1, 1)] = (-0.1, 0.1)  # of the key light, + yellow
 
 

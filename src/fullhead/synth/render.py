@@ -84,8 +84,11 @@ def _on_screen(points: NDArray, cameras: Cameras, size: int) -> tuple[NDArray, N
 
 
 def _tone_mapped(colour: NDArray) -> NDArray:
-    """Roll off highlights (extended Reinhard with white at 2.2), brightened by a quarter."""
-    return 1.25 * colour * (1 + colour / 2.2**2) / (1 + colour)
+    """Roll off highlights and deepen shadows: a film's curve (Narkowicz's fit of ACES), softened by Reinhard's."""
+    soft = 1.25 * colour * (1 + colour / 2.2**2) / (1 + colour)
+    x = 0.77 * colour
+    film = x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14)
+    return 0.6 * np.minimum(film, 1) + 0.4 * soft
 
 
 def _averaged(colour: NDArray, covered: NDArray, inverse_depth: NDArray, normal: NDArray, label: NDArray) -> Photo:

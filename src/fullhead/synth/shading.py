@@ -242,7 +242,7 @@ def lay_glass(
             n_v = nx * vx + ny * vy + nz * vz
             if n_v < 0:
                 nx, ny, nz, n_v = -nx, -ny, -nz, -n_v
-            share = 0.06 + 0.94 * (1 - n_v) ** 5
+            share = 0.04 + 0.96 * (1 - n_v) ** 5
             rx, ry, rz = 2 * n_v * nx - vx, 2 * n_v * ny - vy, 2 * n_v * nz - vz
             lamp = max(0.0, rx * key[0] + ry * key[1] + rz * key[2]) ** 60
             around = ambient_level * _reflected_surroundings(0.1, rx, ry, rz, rim, fill)

@@ -133,7 +133,7 @@ def _grow_shadows(colour: NDArray, subject: Subject, atlas: Atlas, base: NDArray
         roots = 0.5 * (roots + own)
     _blend(colour, cover * (np.maximum(dots, 0.8) if subject.hair.style in ("buzz", "bald") else 1), roots + 0.012 * base)
     brow = regions.brow(atlas.position, subject.face_hair) * (atlas.island == HEAD)
-    _blend(colour, brow * (0.15 + 0.45 * subject.face_hair.brow_density), own + 0.06 * base)
+    _blend(colour, brow * (0.15 + 0.45 * subject.face_hair.brow_density), 0.7 * own + 0.06 * base)
 
 
 def _scalp_cover(subject: Subject, atlas: Atlas, medium: NDArray, finest: NDArray) -> NDArray:

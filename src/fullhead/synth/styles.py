@@ -94,8 +94,8 @@ STYLE_OF: dict[str, Callable[[RandomState], HairStyle]] = {
         frizz=0.03, clump=0.65, offset=0.08, points=24, width=0.012, short_sides=0.55, short_front=0.55, fade=0.6,
     ),
     "afro": lambda r: HairStyle(
-        strands=17000, length=r.uniform(0.45, 0.72), lift=3.0, combed=0, gravity=0, curl=0.05, curl_rate=8, frizz=0.06,
-        clump=0.2, offset=0, points=16, width=0.013, inertia=1.0, short_front=0.25, fade=0.6,
+        strands=20000, length=r.uniform(0.45, 0.72), lift=3.0, combed=0, gravity=0, curl=0.05, curl_rate=8, frizz=0.06,
+        clump=0.2, offset=0, points=16, width=0.010, inertia=1.0, short_front=0.25, fade=0.6,
     ),
     "bob": lambda r: HairStyle(
         strands=17000, length=2.6, comb="part", part=float(r.choice([-0.25, 0, 0.25])), lift=0.35, gravity=0.5, offset=0.09,

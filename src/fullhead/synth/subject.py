@@ -50,7 +50,7 @@ IRIS_COLOURS: dict[str, Colour] = {
     "darkbrown": (0.03, 0.014, 0.007),
     "hazel": (0.17, 0.10, 0.03),
     "green": (0.12, 0.17, 0.07),
-    "blue": (0.085, 0.155, 0.26),
+    "blue": (0.080, 0.135, 0.205),
     "grey": (0.22, 0.26, 0.28),
 }
 LIPSTICKS: dict[str, Colour] = {
