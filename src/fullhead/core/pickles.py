@@ -27,9 +27,16 @@ class Global:
     name: str
 
 
+@dataclass(frozen=True, eq=False)
+class Inert:
+    """Something that the vocabulary does not know, carried along without a meaning."""
+
+    name: str
+
+
 @dataclass(frozen=True)
 class Vocabulary:
-    """What one kind of pickle may name. Everything else is refused.
+    """What one kind of pickle may name. Everything else is refused; with `inert`, it and all that it makes stays inert instead.
 
     `calls`: global -> function of the argument tuple (REDUCE). `classes`: global -> function that makes an empty object
     (NEWOBJ without arguments). `names`: globals that may only be mentioned. `build(object, state)`: gives an object its
@@ -42,6 +49,8 @@ class Vocabulary:
     names: frozenset[str] = frozenset()
     build: Callable[[Any, Any], None] | None = None
     persistent: Callable[[Any], Any] | None = None
+    inert: bool = False
+    python2: bool = False  # whether there may be strings of Python 2; they are read as latin-1 text
 
 
 class Source:
@@ -75,6 +84,8 @@ def read_pickle(source: Source, vocabulary: Vocabulary) -> Any:
         machine.charge(1)
         if operation.name in _ARGUMENTS:
             machine.stack.append(_checked(argument))
+        elif operation.name in _PYTHON2_STRINGS and vocabulary.python2:
+            machine.push(argument)
         elif operation.name in _OPERATIONS:
             _OPERATIONS[operation.name](machine, argument)
         elif operation.name != "STOP":
@@ -125,9 +136,12 @@ class _Machine:
     def name(self, module: Any, name: Any) -> None:
         full = f"{module}.{name}" if type(module) is str and type(name) is str else ""
         known = self.vocabulary
-        if full not in known.calls and full not in known.classes and full not in known.names:
+        if full in known.calls or full in known.classes or full in known.names:
+            self.stack.append(Global(full))
+        elif known.inert:
+            self.stack.append(Inert(full))
+        else:
             raise Refused(f"names {show(full)}, which no such file needs")
-        self.stack.append(Global(full))
 
     def recall(self, index: int) -> None:
         if index not in self.memo:
@@ -138,9 +152,13 @@ class _Machine:
         self.memo[index] = self.stack[-1]
 
     def extend_list(self, values: list[Any]) -> None:
+        if isinstance(self.stack[-1], Inert):
+            return
         expect(self.stack[-1], list, "the target of APPENDS").extend(values)
 
     def set_items(self, values: list[Any]) -> None:
+        if isinstance(self.stack[-1], Inert):
+            return
         target = expect(self.stack[-1], dict, "the target of SETITEMS")
         if len(values) % 2:
             raise ValueError("a key without a value")
@@ -152,6 +170,8 @@ class _Machine:
 
     def call(self) -> None:
         arguments = expect(self.stack.pop(), tuple, "the arguments of a call")
+        if isinstance(self.stack[-1], Inert):
+            return
         function = expect(self.stack.pop(), Global, "what is called").name
         if function not in self.vocabulary.calls:
             raise Refused(f"calls {show(function)}, which such files only name")
@@ -159,6 +179,8 @@ class _Machine:
 
     def new(self) -> None:
         arguments = expect(self.stack.pop(), tuple, "the arguments of a new object")
+        if isinstance(self.stack[-1], Inert):
+            return
         kind = expect(self.stack.pop(), Global, "the class of a new object").name
         if arguments or kind not in self.vocabulary.classes:
             raise Refused(f"makes a {show(kind)} in a way that no such file does")
@@ -166,6 +188,8 @@ class _Machine:
 
     def build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]
+        if isinstance(target, Inert):
+            return
         if self.vocabulary.build is None:
             raise Refused("gives a state to an object")
         self.charge(len(state) if isinstance(state, dict) else 0)  # it may be copied
@@ -182,6 +206,7 @@ _ARGUMENTS = frozenset(
     {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"}
     | {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"}
 )
+_PYTHON2_STRINGS = frozenset({"SHORT_BINSTRING", "BINSTRING"})
 _OPERATIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "PROTO": lambda machine, _: None,
     "FRAME": lambda machine, size: machine.frame(size),
@@ -227,9 +252,9 @@ def _checked(value: Any) -> Any:
     return value
 
 
-def _key(value: Any) -> str | int:
+def _key(value: Any) -> str | int | Inert:
     """A dict's key or a set's item: text or a small counter (others could be made slow or endless to hash)."""
-    if type(value) is str or (type(value) is int and 0 <= value < MAX_COUNTER):
+    if type(value) is str or isinstance(value, Inert) or (type(value) is int and 0 <= value < MAX_COUNTER):
         return value
     raise Refused(f"uses {show(value)} as the key of a dict")
 

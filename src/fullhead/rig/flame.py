@@ -1,0 +1,249 @@
+"""FLAME from the licensed file that the user has: generic_model.pkl, flame2020.pkl, or its arrays as .npz or .safetensors.
+
+The pickles come from Python 2 and hold chumpy objects and scipy matrices. Nothing in them is executed and neither library is
+needed: a chumpy object is the array in its state's entry `x`, a sparse matrix its columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from torch import Tensor
+
+from fullhead.core.errors import FullheadError
+from fullhead.core.files import existing_file
+from fullhead.core.pickles import Global, Refused, Source, Vocabulary, expect, read_pickle, show
+from fullhead.rig.rig import Rig
+from fullhead.rig.template import JOINTS
+
+IDENTITY = 300  # components of `shapedirs` that are shape; those behind are expression
+MAX_OPERATIONS = 20_000  # a FLAME pickle has some hundreds
+NUMBERS = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"})
+Arrays = Mapping[str, NDArray]
+
+
+def load_flame(path: str | Path) -> Rig:
+    """The rig of a FLAME file: metres, 300 shapes, up to 100 expressions, joints as `JOINTS`.
+
+    Raises FullheadError for what is not a FLAME file, with the reason.
+    """
+    path = existing_file(path, "FLAME file")
+    readers: dict[str, Callable[[Path], Arrays]] = {".npz": _npz, ".safetensors": _safetensors, ".pkl": _pickle}
+    if path.suffix not in readers:
+        raise FullheadError(f"{path}: a FLAME file ends in .pkl, .npz or .safetensors")
+    try:
+        return flame_rig(readers[path.suffix](path))
+    except Refused as error:
+        raise FullheadError(f"{path} {error}") from None
+
+
+def flame_rig(arrays: Arrays) -> Rig:
+    """The rig of FLAME's arrays by their names in its file: V vertices, F faces, 5 joints. Raises Refused.
+
+    v_template [V, 3], f [F, 3], shapedirs [V, 3, 300 + E], posedirs [V, 3, 36], J_regressor [5, V], weights [V, 5],
+    kintree_table [2, 5], whose first row holds the parents.
+    """
+    missing = [name for name in ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights") if name not in arrays]
+    if missing:
+        raise Refused(f"has no array {missing[0]}: give FLAME's own file (generic_model.pkl)")
+    count, joints = len(arrays["v_template"]), len(JOINTS)
+    wanted = {
+        "v_template": (count, 3),
+        "f": (None, 3),
+        "shapedirs": (count, 3, None),
+        "posedirs": (count, 3, 9 * (joints - 1)),
+        "J_regressor": (joints, count),
+        "weights": (count, joints),
+    }
+    for name, shape in wanted.items():
+        found = arrays[name].shape
+        if len(found) != len(shape) or any(w not in (None, n) for n, w in zip(found, shape, strict=True)):
+            raise Refused(f"has {name} of shape {list(found)}, not {['any' if n is None else n for n in shape]}")
+    faces = torch.from_numpy(np.array(arrays["f"], np.int64))
+    if len(faces) == 0 or faces.min() < 0 or faces.max() >= count:
+        raise Refused(f"has faces that name vertices beyond its {count}")
+    template, basis, pose, regressor, weights = (
+        torch.from_numpy(np.array(arrays[name], np.float64)) for name in wanted if name != "f"
+    )
+    basis, pose = basis.permute(2, 0, 1), pose.permute(2, 0, 1)
+    expressions = len(basis) - IDENTITY
+    if expressions <= 0:
+        raise Refused(f"has {len(basis)} shape components, not {IDENTITY} and those of expressions")
+
+    def single(tensor: Tensor) -> Tensor:
+        return tensor.float().contiguous()
+
+    return Rig(
+        template=single(template),
+        faces=faces,
+        shape_basis=single(basis[:IDENTITY]),
+        expression_basis=single(basis[IDENTITY:]),
+        pose_basis=single(pose),
+        skin_weights=single(weights),
+        rest_joints=single(regressor @ template),
+        joint_shape_basis=single(regressor @ basis[:IDENTITY]),
+        joint_expression_basis=single(regressor @ basis[IDENTITY:]),
+        expression_pose=torch.zeros(expressions, joints, 3),
+        parents=_parents(arrays.get("kintree_table")),
+        joint_names=JOINTS,
+        shape_names=tuple(f"shape {i + 1}" for i in range(IDENTITY)),
+        expression_names=tuple(f"expression {i + 1}" for i in range(expressions)),
+        combinations=(),
+        closures=(),
+        metres=1.0,
+    )
+
+
+def _parents(kintree: NDArray | None) -> tuple[int, ...]:
+    """Parents of the joints; the root's is -1, which unsigned numbers show as 4294967295."""
+    if kintree is None or kintree.shape != (2, len(JOINTS)):
+        raise Refused(f"has no kintree_table of shape [2, {len(JOINTS)}]")
+    parents = (-1, *(int(parent) for parent in kintree[0, 1:]))
+    if not all(0 <= parent < joint for joint, parent in enumerate(parents) if joint):
+        raise Refused(f"has joints whose parents do not stand before them: {list(parents)}")
+    return parents
+
+
+def _npz(path: Path) -> Arrays:
+    try:
+        with np.load(path) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, OSError) as error:
+        raise Refused(f"cannot be read: {error}; save FLAME's arrays as plain numbers") from None
+
+
+def _safetensors(path: Path) -> Arrays:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise Refused(f"cannot be read: {error}") from None
+
+
+class _Bytes(Source):
+    """Python 2's strings are decoded as they are read, so no windows."""
+
+    def read(self, n: int) -> bytes:
+        return bytes(super().read(n))
+
+
+@dataclass(eq=False)
+class _Dtype:
+    code: str
+
+
+@dataclass(eq=False)
+class _Array:
+    numbers: NDArray | None = None
+
+
+@dataclass(eq=False)
+class _Object:
+    """A chumpy array or a sparse matrix: what it stored."""
+
+    kind: str
+    state: dict[Any, Any] = field(default_factory=dict)
+
+
+SPARSE = ("scipy.sparse.csc.csc_matrix", "scipy.sparse._csc.csc_matrix", "scipy.sparse._csc.csc_array")
+CHUMPY = ("chumpy.ch.Ch", "chumpy.Ch")
+
+
+def _pickle(path: Path) -> Arrays:
+    """The arrays of a pickled dict. What else it holds is left out, whatever it calls for."""
+    source = _Bytes(memoryview(path.read_bytes()))
+    classes = {name: lambda name=name: _Object(name) for name in (*SPARSE, *CHUMPY)}
+    made = {f"{module}.multiarray._reconstruct": lambda arguments: _Array() for module in ("numpy.core", "numpy._core")}
+    vocabulary = Vocabulary(
+        operations=MAX_OPERATIONS,
+        calls={
+            **made,
+            "numpy.dtype": _dtype,
+            "copy_reg._reconstructor": lambda arguments: _new(arguments, classes),
+            "copyreg._reconstructor": lambda arguments: _new(arguments, classes),
+        },
+        classes=classes,
+        build=_build,
+        inert=True,
+        python2=True,
+    )
+    try:
+        found = expect(read_pickle(source, vocabulary), dict, "its content")
+    except Refused as error:
+        raise Refused(f"{error}; it was not executed: give FLAME's own file, or its arrays as .npz") from None
+    except (ValueError, IndexError) as error:
+        where = f"near byte {source.tell()} of {len(source.view)}"
+        raise Refused(f"is damaged or cut short {where} ({error}): download it again; it was not executed") from None
+    return {str(name): numbers for name, value in found.items() if (numbers := _numbers(value)) is not None}
+
+
+def _new(arguments: tuple, classes: Mapping[str, Callable[[], Any]]) -> Any:
+    """copy_reg._reconstructor(class, object, None): an empty object, or what is not known."""
+    kind = arguments[0] if arguments else None
+    return classes[kind.name]() if isinstance(kind, Global) and kind.name in classes else kind
+
+
+def _dtype(arguments: tuple) -> _Dtype:
+    code = arguments[0] if arguments else None
+    if type(code) is not str or code not in NUMBERS:
+        raise Refused(f"holds an array of {show(code)}, not of numbers")
+    return _Dtype(code)
+
+
+def _build(target: Any, state: Any) -> None:
+    if isinstance(target, _Dtype):
+        if expect(state, tuple, "the state of a dtype")[1] not in ("<", "|"):
+            raise Refused("holds numbers that are not little-endian")
+    elif isinstance(target, _Array):
+        target.numbers = _array(expect(state, tuple, "the state of an array"))
+    elif isinstance(target, _Object):
+        target.state.update(expect(state, dict, "the state of an object"))
+    else:
+        raise Refused(f"gives a state to a {type(target).__name__}")
+
+
+def _array(state: tuple) -> NDArray:
+    """(version, shape, dtype, whether by columns, bytes) as numpy writes it."""
+    if len(state) != 5:
+        raise Refused("holds an array that numpy did not write")
+    shape, dtype, by_columns, data = state[1:]
+    dtype = np.dtype("<" + expect(dtype, _Dtype, "the type of an array").code)
+    data = data.encode("latin-1") if isinstance(data, str) else expect(data, bytes, "the numbers of an array")
+    sizes = [expect(n, int, "the size of an array") for n in expect(shape, tuple, "the shape of an array")]
+    if any(n < 0 for n in sizes) or prod(sizes) * dtype.itemsize != len(data):
+        raise Refused(f"holds an array of shape {sizes} in {len(data)} bytes")
+    return np.frombuffer(data, dtype).reshape(sizes, order="F" if by_columns else "C")
+
+
+def _numbers(value: Any) -> NDArray | None:
+    """The array of a value of the file's dict; None for other entries, such as the style of its basis."""
+    if isinstance(value, _Array):
+        return value.numbers
+    if isinstance(value, _Object):
+        return _dense(value.state) if value.kind in SPARSE else _numbers(value.state.get("x"))
+    return None
+
+
+def _dense(state: Mapping[Any, Any]) -> NDArray:
+    """The array of a matrix in compressed columns."""
+    data, rows, starts = (_numbers(state.get(name)) for name in ("data", "indices", "indptr"))
+    shape = state.get("_shape", state.get("shape"))
+    if data is None or rows is None or starts is None or not isinstance(shape, tuple) or len(shape) != 2:
+        raise Refused("holds a sparse matrix without its parts")
+    height, width = (expect(n, int, "the size of a matrix") for n in shape)
+    steps = np.diff(starts)
+    if len(starts) != width + 1 or (steps < 0).any() or starts[0] != 0 or starts[-1] != len(data) or len(rows) != len(data):
+        raise Refused("holds a sparse matrix whose columns do not fit")
+    if height * width > 10_000_000 or (len(rows) and not 0 <= rows.min() <= rows.max() < height):
+        raise Refused(f"holds a sparse matrix of {height} x {width} whose rows do not fit")
+    dense = np.zeros((height, width))
+    np.add.at(dense, (rows, np.repeat(np.arange(width), steps)), data)
+    return dense
