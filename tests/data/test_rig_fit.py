@@ -6,7 +6,8 @@ import torch
 
 from fullhead.core.errors import FullheadError
 from fullhead.core.rotations import matrix_from_axis_angle
-from fullhead.data.rig_fit import Fit, FitConfig, Similarity, _bounded_solution, fit_rig, similarity
+from fullhead.core.similarity import Similarity, similarity
+from fullhead.data.rig_fit import Fit, FitConfig, _bounded_solution, fit_rig
 from fullhead.rig.arkit import ARKIT, arkit_weights
 from fullhead.rig.cube import CubeRig, template_in_cube
 from fullhead.rig.template import NECK, load_template

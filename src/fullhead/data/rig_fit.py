@@ -19,6 +19,7 @@ from scipy.optimize import lsq_linear
 from fullhead.core.errors import FullheadError
 from fullhead.core.meshes import at_points, open_rim, surface_points, unit_normals
 from fullhead.core.rotations import matrix_from_axis_angle
+from fullhead.core.similarity import Similarity, similarity
 from fullhead.kernels.tree import TriangleTree, triangle_tree
 from fullhead.rig.cube import CubeRig
 
@@ -48,22 +49,6 @@ class FitConfig:
 
 
 @dataclass(frozen=True)
-class Similarity:
-    """x -> scale turn x + shift."""
-
-    scale: float
-    turn: NDArray  # [3, 3]
-    shift: NDArray  # [3]
-
-    def __call__(self, points: NDArray) -> NDArray:
-        return self.scale * points @ self.turn.T + self.shift
-
-    def after(self, first: Similarity) -> Similarity:
-        """This one after another."""
-        return Similarity(self.scale * first.scale, self.turn @ first.turn, self(first.shift))
-
-
-@dataclass(frozen=True)
 class Fit:
     """Where a scan belongs, the rig's parameters there, and how well they fit."""
 
@@ -74,17 +59,6 @@ class Fit:
     landmarks_mm: float  # mean distance of the landmarks
     face_mm: float  # median distance from the scan's face to the rig
     face_mm_95: float  # its 95th percentile
-
-
-def similarity(source: NDArray, target: NDArray) -> Similarity:
-    """What brings points [P, 3] closest to others, in the sense of least squares [umeyama91]."""
-    a, b = source - source.mean(0), target - target.mean(0)
-    u, s, vt = np.linalg.svd(b.T @ a)
-    if not s[1] > 1e-6 * s[0]:
-        raise FullheadError("the landmarks lie in a line or in a point: they cannot tell how a head stands")
-    sign = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
-    turn, scale = (u * sign) @ vt, float((s * sign).sum() / (a**2).sum())
-    return Similarity(scale, turn, target.mean(0) - scale * turn @ source.mean(0))
 
 
 def fit_rig(
