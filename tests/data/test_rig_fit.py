@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from fullhead.core.errors import FullheadError
+from fullhead.core.least_squares import bounded_solution
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.core.similarity import Similarity, similarity
-from fullhead.data.rig_fit import Fit, FitConfig, _bounded_solution, fit_rig
+from fullhead.data.rig_fit import Fit, FitConfig, fit_rig
 from fullhead.rig.arkit import ARKIT, arkit_weights
 from fullhead.rig.cube import CubeRig, template_in_cube
 from fullhead.rig.template import NECK, load_template
@@ -68,7 +69,7 @@ def test_a_bounded_solution_is_best_among_those_within_its_bounds():
     rng = np.random.RandomState(0)
     root = rng.normal(size=(6, 4))
     hessian, target, low, high = root.T @ root, rng.normal(size=4) * 3, np.full(4, -0.3), np.full(4, 0.5)
-    x = _bounded_solution(hessian, target, low, high)
+    x = bounded_solution(hessian, target, low, high)
     assert ((x >= low) & (x <= high)).all()
     slope = hessian @ x - target
     free = (x > low) & (x < high)

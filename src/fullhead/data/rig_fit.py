@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
-from scipy.optimize import lsq_linear
 
 from fullhead.core.errors import FullheadError
+from fullhead.core.least_squares import bounded_solution
 from fullhead.core.meshes import at_points, open_rim, surface_points, unit_normals
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.core.similarity import Similarity, similarity
@@ -207,7 +206,7 @@ class _Fitting:
         hessian, gradient = hessian + np.diag(prior), gradient + prior * np.concatenate([np.zeros(7), model.values])
         low, high = (np.concatenate([np.full(7, end), edge - model.values]) for end, edge in
                      ((-np.inf, model.lowest), (np.inf, model.highest)))  # fmt: skip
-        change = _bounded_solution(hessian, -gradient, low, high)
+        change = bounded_solution(hessian, -gradient, low, high)
         turn = matrix_from_axis_angle(torch.from_numpy(change[1:4])).numpy()
         self.cube_from_scan = Similarity(float(np.exp(change[0])), turn, change[4:7]).after(self.cube_from_scan)
         model.move(change[7:])
@@ -255,9 +254,3 @@ def _normal_equations(slopes: NDArray, misses: NDArray, weight: NDArray) -> tupl
     root = np.sqrt(weight)[:, None, None]
     rows = (slopes * root).reshape(-1, slopes.shape[2])
     return rows.T @ rows, rows.T @ (misses * root[..., 0]).ravel()
-
-
-def _bounded_solution(hessian: NDArray, target: NDArray, low: NDArray, high: NDArray) -> NDArray:
-    """The x in [low, high] with the least of x hessian x / 2 - target x."""
-    root = np.linalg.cholesky(hessian).T  # as least squares: |root x - root^-T target|
-    return lsq_linear(root, solve_triangular(root.T, target, lower=True), (low, high), method="bvls").x
