@@ -3,24 +3,23 @@
     folder/img/00000/img00000000.png   folder/img/dataset.json: {"labels": [[name, [25 numbers]], ...]}
     folder/seg/00000/img00000000.png   one channel, 255 where the head is
 
-`img` and `seg` may also be zip files (img.zip, seg.zip). Masks are matched by path without extension.
+`img` and `seg` may also be zip files (img.zip, seg.zip), or lie in the zip or tar shards of a set. Masks are matched by path
+without extension.
 """
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from fullhead.core.cameras import cameras_from_labels, labels_from_cameras, mirrored, yaw_pitch
 from fullhead.core.errors import FullheadError
+from fullhead.data.stores import open_store
 
 CACHE_BYTES = 4 << 30  # decoded images are kept up to this size
 
@@ -34,30 +33,6 @@ class Batch:
     label: Tensor
 
 
-class Store:
-    """A folder or a zip of files, read by relative name."""
-
-    def __init__(self, path: Path) -> None:
-        if path.is_dir():
-            self.folder, self.zip = path, None
-        elif path.with_suffix(".zip").is_file():
-            self.folder, self.zip = None, zipfile.ZipFile(path.with_suffix(".zip"))
-        else:
-            raise FullheadError(f"no folder {path} and no {path.with_suffix('.zip')}: make a set with `fullhead synth photos`")
-
-    def names(self) -> list[str]:
-        if self.zip:
-            return [n for n in self.zip.namelist() if not n.endswith("/")]
-        assert self.folder
-        return [str(p.relative_to(self.folder)) for p in self.folder.rglob("*") if p.is_file()]
-
-    def read(self, name: str) -> bytes:
-        if self.zip:
-            return self.zip.read(name)
-        assert self.folder
-        return (self.folder / name).read_bytes()
-
-
 class PhotoSet:
     """Images, masks and labels by index, decoded when first asked for.
 
@@ -68,7 +43,7 @@ class PhotoSet:
     def __init__(
         self, root: Path, *, yaw_range: tuple[float, float] = (0, 180), back_repeat: int = 1, mirror: bool = False
     ) -> None:
-        self.images, self.masks = Store(root / "img"), Store(root / "seg")
+        self.images, self.masks = open_store(root, "img"), open_store(root, "seg")
         try:
             entries = [
                 (str(n), [float(x) for x in label]) for n, label in json.loads(self.images.read("dataset.json"))["labels"]
@@ -104,11 +79,8 @@ class PhotoSet:
         """Image uint8 [3, H, W] and mask uint8 [1, H, W] of a file."""
         if i in self._decoded:
             return self._decoded[i]
-        try:
-            image = np.asarray(Image.open(io.BytesIO(self.images.read(self.names[i]))).convert("RGB")).transpose(2, 0, 1)
-            mask = np.asarray(Image.open(io.BytesIO(self.masks.read(self.mask_names[i]))).convert("L"))[None]
-        except OSError as error:
-            raise FullheadError(f"cannot read the image or mask of {self.names[i]}: {error}") from None
+        image = self.images.picture(self.names[i]).transpose(2, 0, 1)
+        mask = self.masks.picture(self.mask_names[i], "L")[None]
         if image.shape[1] != image.shape[2] or mask.shape[1:] != image.shape[1:]:
             raise FullheadError(f"{self.names[i]} is {image.shape[2]} x {image.shape[1]}, its mask {mask.shape[2]} x "
                                 f"{mask.shape[1]}: both must be square and of one size")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Sets of many views of rigged heads in the layout of SynHead100 [h360 §4]: 52 expressions x 72 views of each subject.
+"""Sets of many views of rigged heads in the layout of Head360's SynHead100: 52 expressions x 72 views of each subject.
 
 A part is a subject with one expression, seen by all cameras under the subject's light, with its hair and without.
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -30,15 +30,17 @@ from fullhead.rig.arkit import ARKIT
 from fullhead.rig.identity import Phenotype, identity, shape_parameters
 from fullhead.rig.subdivision import triangles_from_quads
 from fullhead.rig.template import PARTS, Template, load_template
+from fullhead.synth.population import Population
+from fullhead.synth.population import population as default_population
 from fullhead.synth.sets import Part, Sample
 from fullhead.synth.subject import sample_subject
 from fullhead.synth.takes import Take, View, Workshop, dataset_json, head_seed, label_of, shoot, vertices_of
 from fullhead.synth.truth import about_truth
 
 VERSION = 1  # of the pictures: raise it when the same seed gives other ones
-RADIUS, FOCAL = 22.5, 28.0  # of the cameras [h360 §4]
+RADIUS, FOCAL = 22.5, 28.0  # of its cameras
 ENLARGED = (RADIUS / FOCAL) / (eg3d.RADIUS / eg3d.FOCAL)
-MESH_SCALE = 4.5  # world units per unit of the meshes [h360 §2.3]
+MESH_SCALE = 4.5  # world units per unit of its meshes
 PITCHES, YAWS = (-30, 0, 30), 24  # degrees; yaws of a row, the seventh of which is the front
 OUTER_LIPS = slice(48, 60)  # among the 68 landmarks
 EXPRESSIONS = tuple(sorted(ARKIT))
@@ -55,6 +57,7 @@ class Heads360:
     hair: Literal["with", "without", "both"] = "both"
     expressions: tuple[str, ...] = EXPRESSIONS
     truth: tuple[str, ...] = ()
+    population: Population = field(default_factory=default_population)
 
     kind = "heads360"
 
@@ -111,7 +114,7 @@ class Heads360:
 
     def take(self, number: int, expression: str, shape_names: list[str]) -> Take:
         """A subject with an expression, with hair, and the 72 cameras."""
-        subject = sample_subject(head_seed(self.seed, number), shape_names)
+        subject = sample_subject(head_seed(self.seed, number), shape_names, self.population)
         weights = {name: 1.0 for name in (expression, TOGETHER.get(expression)) if name}
         folder = f"{subject_name(number)}/{expression}"
         return Take(subject, self.size, views(folder), weights, world=ENLARGED)

@@ -19,6 +19,8 @@ from numpy.random import RandomState
 from fullhead.core.cameras import Cameras, orbit
 from fullhead.rig.identity import shape_parameters
 from fullhead.synth.fields import stream
+from fullhead.synth.population import Population
+from fullhead.synth.population import population as default_population
 from fullhead.synth.sets import Form, Part, write_set
 from fullhead.synth.subject import sample_subject
 from fullhead.synth.takes import Take, View, Workshop, dataset_json, head_seed, label_of, shoot
@@ -57,6 +59,7 @@ class Photos:
     expressive: float = 1.0  # factor of the mild expressions, 0 for none
     misaligned: Misalignment = field(default_factory=Misalignment)
     truth: tuple[str, ...] = ("seg",)
+    population: Population = field(default_factory=default_population)
 
     kind = "photos"
     per_shard = 64
@@ -88,7 +91,7 @@ class Photos:
 
     def take(self, head: int, shape_names: list[str]) -> Take:
         """What is decided about a head and its photos."""
-        subject = sample_subject(head_seed(self.seed, head), shape_names)
+        subject = sample_subject(head_seed(self.seed, head), shape_names, self.population)
         expression = mild_expression(stream(subject.seed, "expression"), self.expressive)
         views = tuple(self.view(head, number) for number in range(self.views_per_head))
         return Take(subject, self.size, views, expression)

@@ -303,19 +303,25 @@ def _claim(out: Path, recipe: Recipe, form: Form) -> None:
         there = read_set(out)
         if there["kind"] != recipe.kind:
             raise FullheadError(f"{out} holds a set of {there['kind']}: choose another folder")
-        old, new = ({"form": d["form"], **d["settings"]} for d in (there, about))
-        other = [f"{k} {old.get(k)} there and {v} asked" for k, v in new.items() if old.get(k) != v]
+        old, new = (_flat({"form": d["form"], **d["settings"]}) for d in (there, about))
+        other = [f"{k} {old.get(k)} there and {new.get(k)} asked" for k in old | new if old.get(k) != new.get(k)]
         if other:
-            raise FullheadError(
-                f"{out} holds another set ({', '.join(other)}): choose another folder, or the same settings to go on"
-            )
+            some = ", ".join(other[:3]) + ", ..." * (len(other) > 3)
+            raise FullheadError(f"{out} holds another set ({some}): choose another folder, or the same settings to go on")
         return
     if out.is_dir() and any(out.iterdir()):
         raise FullheadError(f"{out} is not empty and holds no set: choose another folder")
+    about |= {"made_by": f"fullhead {version('fullhead')}", "folders": dict(recipe.folders), **recipe.about()}
     with written_whole(out / "set.json") as beside:
-        beside.write_text(
-            json.dumps({**about, "made_by": f"fullhead {version('fullhead')}", **recipe.about()}, indent=1) + "\n"
-        )
+        beside.write_text(json.dumps(about, indent=1) + "\n")
+
+
+def _flat(settings: Mapping[str, Any], start: str = "") -> dict[str, Any]:
+    """Nested settings as "a.b" -> value."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        found |= _flat(value, f"{start}{name}.") if isinstance(value, dict) else {start + name: value}
+    return found
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -85,8 +85,8 @@ class Workshop:
         self._built: list[tuple[Subject, Person]] = []
 
     def person(self, subject: Subject, hair: bool = True) -> Person:
-        """The subject, built; without hair if so wished."""
-        wanted = subject if hair else subject.with_hair("bald")
+        """The subject, built; without hair if so wished, and then without a hat too."""
+        wanted = subject if hair else replace(subject.with_hair("bald"), worn=replace(subject.worn, hat="none"))
         self._built = [built for built in self._built if built[0].seed == subject.seed]
         for known, person in self._built:
             if known == wanted:

@@ -9,12 +9,16 @@ from tyro.conf import subcommand
 from fullhead.commands.synth.check import check
 from fullhead.commands.synth.heads360 import heads360
 from fullhead.commands.synth.photos import photos
+from fullhead.commands.synth.scans import scans
 from fullhead.commands.synth.sheet import sheet
+from fullhead.commands.synth.video import video
 
 
 def synth(
     command: Annotated[Any, subcommand(name="photos", constructor=photos)]
     | Annotated[Any, subcommand(name="heads360", constructor=heads360)]
+    | Annotated[Any, subcommand(name="scans", constructor=scans)]
+    | Annotated[Any, subcommand(name="video", constructor=video)]
     | Annotated[Any, subcommand(name="sheet", constructor=sheet)]
     | Annotated[Any, subcommand(name="check", constructor=check)],
 ) -> None:

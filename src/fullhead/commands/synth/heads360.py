@@ -43,4 +43,5 @@ def heads360(
         raise FullheadError(f"--expressions: there is no {unknown[0]!r}; names are spelt as in eyeBlinkLeft or jawOpen")
     check_size(size)
     options.check()
-    options.write(out, Heads360(subjects, size, seed, hair, names, truth_fields(truth)), "pictures")
+    recipe = Heads360(subjects, size, seed, hair, names, truth_fields(truth), options.population())
+    options.write(out, recipe, "pictures")

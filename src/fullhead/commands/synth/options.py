@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from fullhead.core.errors import FullheadError
 
 if TYPE_CHECKING:
+    from fullhead.synth.population import Population
     from fullhead.synth.sets import Recipe
 
 
@@ -22,6 +23,8 @@ def check_size(size: int) -> None:
 class SetOptions:
     """How a set is written."""
 
+    set: tuple[str, ...] = ()
+    """Who the heads are, as in hair.style=afro person.men=0.2 skin.tone=0.6,1; docs/heads.md lists the knobs."""
     form: Literal["folder", "zip", "tar"] = "folder"
     """Files in folders; or in zip shards with the same names; or in tar shards grouped by sample (webdataset's layout)."""
     share: str = "0/1"
@@ -32,6 +35,13 @@ class SetOptions:
     def check(self) -> None:
         """Refuse what can be seen to be wrong before anything is loaded."""
         self._share()
+        self.population()
+
+    def population(self) -> Population:
+        """From what the heads are drawn."""
+        from fullhead.synth.population import population
+
+        return population(self.set)
 
     def write(self, out: Path, recipe: Recipe, noun: str) -> int:
         """Write the set, or what is missing of it, and say so; Ctrl-C exits with 130. Returns how many are new."""

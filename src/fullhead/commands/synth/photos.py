@@ -67,5 +67,6 @@ def photos(
         expressive=expressive,
         misaligned=Misalignment(scale_error, shift_error, angle_error),
         truth=truth_fields(truth),
+        population=options.population(),
     )
     options.write(out, recipe, "photos")

@@ -1,0 +1,41 @@
+"""`fullhead synth export`: a procedural head as a file that other programs pose and render."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+def export(
+    out: Annotated[Path, tyro.conf.Positional],
+    seed: int = 0,
+    clip: Literal["talk", "blink", "all52"] | None = None,
+    texture: Literal[512, 1024, 2048] = 2048,
+    hair_detail: float = 1.0,
+) -> None:
+    """Write one head as a rigged model: skeleton, 52 expressions by ARKit's names, eyes, teeth, tongue, hair, textures.
+
+    Args:
+        out: A .glb; or an .obj (with .mtl and textures beside it) or .ply of the head at rest.
+        seed: Which head.
+        clip: With .glb: also store an animation. all52 shows every expression once.
+        texture: Pixels per side of the skin's colours.
+        hair_detail: How many ribbons of hair, relative to the usual number; the file shrinks and grows with it.
+    """
+    import time
+
+    from fullhead.apps.rigged import rigged_head
+    from fullhead.apps.rigged_files import check_rigged_path, save_rigged
+    from fullhead.core.errors import FullheadError
+
+    check_rigged_path(out, clip)
+    if not 0.05 <= hair_detail <= 4:
+        raise FullheadError(f"--hair-detail {hair_detail:g}: between 0.05 and 4 times the usual number of ribbons")
+    start = time.perf_counter()
+    head = rigged_head(seed, texture, hair_detail)
+    save_rigged(head, out, clip)
+    vertices, seconds = sum(len(layer.vertices) for layer in head.layers), time.perf_counter() - start
+    names = ", ".join(layer.name for layer in head.layers)
+    print(f"{out}: {names}; {vertices} vertices, {out.stat().st_size / 1e6:.1f} MB ({seconds:.0f} s)")

@@ -1,0 +1,184 @@
+"""A scene as one closed, coloured surface, as a perfect scanner would see it.
+
+Surfaces and hair are entered into a grid of samples; what the air above the head cannot reach is solid, so nothing needs to
+be closed but at the scale of a cell: lids on eyeballs, cloth on shoulders and closed lips become one. Lengths inside are in
+cells; sample (i, j, k) of a grid of n cells a side lies at (i, j, k). Strands are entered by the area that they cover.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from fullhead.core.surface import extract_surface, largest_piece, vertex_normals
+from fullhead.kernels.tree import triangle_tree
+from fullhead.synth.fields import srgb_from_linear
+from fullhead.synth.regions import LABELS
+from fullhead.synth.scene import GLASS, Scene
+
+SPACING = 0.4  # cells between the points that stand for a surface or a strand
+HAIR_SPREAD = 0.0125  # of the cube's half side: how far strands are smeared to a shell
+HAIR_LEVEL = 48.0  # smeared cover per half side at which hair is solid
+BAND = 2.0  # cells about the surface where depths are right
+SMOOTHED = 0.6  # cells by which depths are smeared, against beads along edges
+THINNEST = 0.8  # cells, radius that tubes are inflated to
+REACH = 0.35  # cells over which a vertex is moved onto the surface
+HAIR_OPAQUE = 0.7  # of what makes hair solid: hides two thirds of the skin's colour
+
+
+@dataclass(frozen=True)
+class Solid:
+    vertices: NDArray  # [V, 3] float32 in [-1, 1]^3
+    faces: NDArray  # [F, 3] int32, counter-clockwise from outside
+    normals: NDArray  # [V, 3] unit
+    colours: NDArray  # [V, 3] uint8 sRGB, without light
+
+
+def solid(scene: Scene, scale: float, translation: NDArray, cells: int) -> Solid:
+    """The surface of a scene whose points x are moved to scale x + translation, cut off at the cube [-1, 1]^3."""
+    points, strands = (to_grid(x * scale + translation, cells) for x in (scene.vertices, scene.strand_points))
+    hair, hair_colour = _hair(scene, strands, scale * cells / 2, cells)
+    opaque = scene.triangle_material != GLASS
+    of_piece = [opaque & (scene.triangle_texture == k) for k in np.unique(scene.triangle_texture[opaque])]
+    inside = _inside(points, [scene.triangles[chosen] for chosen in of_piece], hair)
+
+    def field(xyz: torch.Tensor) -> torch.Tensor:
+        i, j, k = torch.round((xyz + 1) * (cells / 2)).long().T.numpy()
+        return torch.from_numpy(inside[i, j, k])
+
+    surface = largest_piece(extract_surface(field, 2.0, 0.0, cells, outside=-BAND))
+    at, colours = _drawn_to(to_grid(surface.vertices, cells), scene, points, hair, hair_colour)
+    vertices = np.clip(at * (2 / cells) - 1, -1, 1).astype(np.float32)
+    return Solid(vertices, surface.faces, vertex_normals(vertices, surface.faces), colours)
+
+
+def to_grid(points: NDArray, cells: int) -> NDArray:
+    """Points of the cube [-1, 1]^3 in cells."""
+    return (points.astype(float) + 1) * (cells / 2)
+
+
+def _hair(scene: Scene, strands: NDArray, scale: float, cells: int) -> tuple[NDArray, NDArray]:
+    """How solid strands are [n, n, n], 1 or more if they are, without the lashes; and their colour [n, n, n, 3]."""
+    chosen = scene.segments[scene.segment_label != LABELS["lash"]]
+    cover = np.zeros((cells + 1,) * 3 + (4,), np.float32)
+    if len(chosen):
+        width = (2 * scale * scene.strand_radius).astype(np.float32)
+        _enter_strands(strands.astype(np.float32), chosen, width, scene.strand_colour, cover)
+        for channel in range(4):
+            cover[..., channel] = ndimage.gaussian_filter(cover[..., channel], HAIR_SPREAD * cells / 2, truncate=2.5)
+    return cover[..., 3] * np.float32(cells / 2 / HAIR_LEVEL), cover[..., :3] / np.maximum(cover[..., 3:], 1e-9)
+
+
+def _inside(points: NDArray, pieces: list[NDArray], hair: NDArray) -> NDArray:
+    """How far inside each sample lies [n, n, n] float32, in cells, 0 on the surface; right to within BAND of it.
+
+    pieces: triangles [F, 3] of surfaces that may overlap. The solid is what they or the hair hold and what the air cannot
+    reach between them.
+    """
+    entered = np.zeros(hair.shape, bool)
+    for triangles in pieces:
+        _enter_triangles(points.astype(np.float32), triangles, entered)
+    regions: NDArray = ndimage.label(~(entered | (hair > 1)))[0]  # type: ignore[assignment]
+    outside = regions == regions[0, -1, -1]  # the corner above, in front, on the subject's right
+    all_around = ndimage.generate_binary_structure(3, 3)
+    band = ndimage.binary_dilation(ndimage.binary_dilation(outside, all_around) & ~outside, all_around)
+    result = np.where(outside, -1.5, 1.0).astype(np.float32)  # about what lies just beyond the band
+    band &= outside | entered | (hair > 1)
+    at, air, on_surface = np.argwhere(band), outside[band], entered[band]
+    depth = np.full(len(at), -BAND)
+    for triangles in pieces:
+        low, high = points[triangles].min((0, 1)) - BAND, points[triangles].max((0, 1)) + BAND
+        here = np.flatnonzero(((at >= low) & (at <= high)).all(1) & (air | on_surface))
+        if len(here):
+            height, distance = _height(at[here], points, triangles)
+            behind = (height < 0) & on_surface[here] & (distance < 1)  # where a surface ends, its far side says nothing
+            above = np.where(behind, -distance, distance) - _thickening(points[triangles])
+            depth[here] = np.maximum(depth[here], -above)
+    soft = 0.5 * hair[band] - 0.5
+    result[band] = np.clip(np.maximum(depth, np.where(air, np.minimum(soft, -0.01), soft)), -BAND, BAND)
+    return ndimage.gaussian_filter(result, SMOOTHED, truncate=3)
+
+
+def _height(at: NDArray, points: NDArray, triangles: NDArray) -> tuple[NDArray, NDArray]:
+    """Height [P] of `at` [P, 3] above the plane of the nearest triangle, and distance from it."""
+    found, weights, distance = triangle_tree(points, triangles).closest(at.astype(float))
+    corners = points[triangles[found]]
+    off = at - (corners * weights[..., None]).sum(1)
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return (off * normal).sum(1), distance
+
+
+def _thickening(corners: NDArray) -> float:
+    """By how much to inflate a closed piece [F, 3, 3] so that no part slips through between the samples: tubes are thin."""
+    corners = corners - corners.mean((0, 1))
+    twice_area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    volume = abs((corners[:, 0] * twice_area).sum()) / 6
+    radius = 4 * volume / np.linalg.norm(twice_area, axis=1).sum()  # of a long tube
+    return max(0.0, THINNEST - radius)
+
+
+def _drawn_to(at: NDArray, scene: Scene, points: NDArray, hair: NDArray, hair_colour: NDArray) -> tuple[NDArray, NDArray]:
+    """Vertices [V, 3] moved onto the surface they stand for, unless hair covers it; their colours, uint8 sRGB [V, 3]."""
+    opaque = np.flatnonzero(scene.triangle_material != GLASS)
+    found, weights, distance = triangle_tree(points, scene.triangles[opaque]).closest(at)
+    corners = scene.triangles[opaque[found]]  # [V, 3]
+    nearest, uv = ((values[corners] * weights[..., None]).sum(1) for values in (points, scene.uv))
+    cover = ndimage.map_coordinates(hair, at.T, order=1, mode="nearest")
+    bare = (distance < REACH) & (cover < 0.8)
+    strands = np.stack([ndimage.map_coordinates(hair_colour[..., c], at.T, order=1, mode="nearest") for c in range(3)], axis=1)
+    share = np.maximum(1 - np.exp(-cover / HAIR_OPAQUE), (distance > 1) & (cover > 0.2))[:, None]
+    colour = (1 - share) * _texture(scene, scene.triangle_texture[opaque[found]], uv) + share * strands
+    return np.where(bare[:, None], nearest, at), (srgb_from_linear(colour) * 255 + 0.5).astype(np.uint8)
+
+
+def _texture(scene: Scene, texture: NDArray, uv: NDArray) -> NDArray:
+    """Bilinear linear colours [V, 3] of textures [V] at uv [V, 2], clamped at their borders."""
+    height, width, first = scene.texture_place[texture].T
+    x, y = uv[:, 0] * width - 0.5, (1 - uv[:, 1]) * height - 0.5
+    left, top = np.floor(x), np.floor(y)
+    result = np.zeros((len(uv), 3))
+    for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        share = (1 - np.abs(x - left - dx)) * (1 - np.abs(y - top - dy))
+        column, row = np.clip(left + dx, 0, width - 1), np.clip(top + dy, 0, height - 1)
+        result += share[:, None] * scene.texels[(first + row * width + column).astype(int)]
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _enter_triangles(points, triangles, entered):
+    """Mark the samples nearest to points that are scattered over the triangles."""
+    n = entered.shape[0]
+    for t in range(triangles.shape[0]):
+        a, b, c = points[triangles[t, 0]], points[triangles[t, 1]], points[triangles[t, 2]]
+        longest = np.sqrt(max(((b - a) ** 2).sum(), ((c - a) ** 2).sum(), ((c - b) ** 2).sum()))
+        steps = int(longest / SPACING) + 1
+        for i in range(steps + 1):
+            for j in range(steps + 1 - i):
+                at = a + (b - a) * (i / steps) + (c - a) * (j / steps)
+                p, q, r = int(np.rint(at[0])), int(np.rint(at[1])), int(np.rint(at[2]))
+                if 0 <= p < n and 0 <= q < n and 0 <= r < n:
+                    entered[p, q, r] = True
+
+
+@njit(cache=True, nogil=True)
+def _enter_strands(points, segments, width, colour, cover):
+    """Add to the samples around each strand its length times width, in the last channel, and that times its colour."""
+    n = cover.shape[0]
+    for s in range(segments.shape[0]):
+        a, b = points[segments[s, 0]], points[segments[s, 1]]
+        length = np.sqrt(((b - a) ** 2).sum())
+        steps = int(length / SPACING) + 1
+        value = length / steps * 0.5 * (width[segments[s, 0]] + width[segments[s, 1]])
+        rgb = 0.5 * (colour[segments[s, 0]] + colour[segments[s, 1]])
+        for k in range(steps):
+            at = a + (b - a) * ((k + 0.5) / steps)
+            p, q, r = int(np.rint(at[0])), int(np.rint(at[1])), int(np.rint(at[2]))
+            if 0 <= p < n and 0 <= q < n and 0 <= r < n:
+                cover[p, q, r, 3] += value
+                for channel in range(3):
+                    cover[p, q, r, channel] += value * rgb[channel]

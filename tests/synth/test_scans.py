@@ -1,0 +1,91 @@
+"""Scans: closed, coloured, where the rig's parameters say; raw ones lead back to them."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from safetensors.numpy import load_file
+
+from fullhead.core.meshes import defects
+from fullhead.data.meshes import read_mesh
+from fullhead.kernels.tree import triangle_tree
+from fullhead.rig.cube import EYES, UNITS_PER_METRE
+from fullhead.rig.template import load_template
+from fullhead.synth.body import open_studio
+from fullhead.synth.regions import LABELS
+from fullhead.synth.scans import Scans, expression_and_pose
+from fullhead.synth.sets import read_records, write_set
+
+CELLS = 72
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("scans")
+    assert write_set(out, Scans(subjects=1, scans_per_subject=2, seed=4, cells=CELLS, raw=True), workers=0, quiet=True) == 2
+    return out
+
+
+@pytest.mark.parametrize("key", ["s0000/00", "s0000/01"])
+def test_a_scan_is_one_closed_piece_in_the_cube_with_colours(key: str, scans: Path) -> None:
+    mesh = trimesh.load(scans / f"scans/{key}.ply", process=False)
+    assert isinstance(mesh, trimesh.Trimesh)
+    found = defects(mesh.vertices, mesh.faces)
+    assert (found.components, found.open_edges) == (1, 0)
+    assert np.abs(mesh.vertices).max() <= 1 and mesh.volume > 0.3  # faces look outwards
+    colours = np.asarray(mesh.visual.vertex_colors)[:, :3]
+    assert colours.std(axis=0).min() > 5
+    np.testing.assert_allclose(np.linalg.norm(mesh.vertex_normals, axis=1), 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("key", ["s0000/00", "s0000/01"])
+def test_the_rig_s_parameters_give_the_body_exactly_and_it_lies_in_the_scan(key: str, scans: Path) -> None:
+    saved, template = load_file(scans / f"rigs/{key}.safetensors"), load_template()
+    shape, expression, pose = (torch.from_numpy(saved[name])[None] for name in ("shape", "expression", "joint_pose"))
+    posed = template.rig(shape, expression, pose).placed(float(saved["scale"][0]), torch.from_numpy(saved["translation"])[None])
+    np.testing.assert_array_equal(posed.vertices[0].numpy(), saved["vertices"])
+    np.testing.assert_array_equal(posed.joints[0].numpy(), saved["joints"])
+    studio, mesh = open_studio(64), read_mesh(scans / f"scans/{key}.ply")
+    skin = studio.skin.operator @ saved["vertices"]
+    face = np.unique(studio.skin.triangles[np.isin(studio.labels, [LABELS["nose"]])])
+    assert triangle_tree(mesh.vertices, mesh.triangles).closest(skin[face])[2].max() < 2 / CELLS
+    assert triangle_tree(mesh.vertices, mesh.triangles).closest(saved["landmarks"][[30, 33, 8]])[2].max() < 2 / CELLS
+
+
+def test_the_eyes_lie_where_the_cube_has_them(scans: Path) -> None:
+    saved = load_file(scans / "rigs/s0000/00.safetensors")
+    np.testing.assert_allclose(saved["joints"][3:].mean(0), EYES, atol=1e-6)
+    apart = np.linalg.norm(saved["joints"][3] - saved["joints"][4]) / UNITS_PER_METRE
+    assert 0.05 < apart < 0.08  # metres
+
+
+def test_a_raw_scan_leads_back_to_the_aligned_one_and_misses_some_of_it(scans: Path) -> None:
+    aligned, raw = read_mesh(scans / "scans/s0000/01.ply"), read_mesh(scans / "raw/s0000/01.ply")
+    back = np.array(json.loads((scans / "raw/s0000/01.json").read_text())["scan_from_raw"])
+    points = raw.vertices @ back[:3, :3].T + back[:3, 3]
+    away = triangle_tree(aligned.vertices, aligned.triangles).closest(points)[2] * 1000 / UNITS_PER_METRE
+    assert 0.05 < np.median(away) < 0.4 and away.max() < 3  # millimetres
+    assert np.ptp(raw.vertices, axis=0).max() > 250
+    missing = triangle_tree(points, raw.triangles).closest(aligned.vertices)[2]
+    assert 0.03 < (missing > 0.04).mean() < 0.5
+    assert defects(raw.vertices, raw.triangles).open_edges > 50
+
+
+def test_the_first_scan_is_neutral_and_the_others_differ(scans: Path) -> None:
+    first, second = read_records(scans)
+    assert first["expression"] == {} and not np.any(first["joint_pose"])
+    assert second["expression"] and np.any(second["joint_pose"])
+    assert first["subject"] == second["subject"]
+    assert expression_and_pose(5, 1)[0] != expression_and_pose(5, 2)[0]
+    assert [entry["key"] for entry in json.loads((scans / "scans.json").read_text())] == ["s0000/00", "s0000/01"]
+
+
+def test_the_same_settings_write_the_same_scan(scans: Path, tmp_path: Path) -> None:
+    write_set(tmp_path, Scans(1, 1, seed=4, cells=CELLS, raw=True), form="zip", workers=0, quiet=True)
+    with zipfile.ZipFile(tmp_path / "scans-000000.zip") as archive:
+        for name in ("scans/s0000/00.ply", "rigs/s0000/00.safetensors", "raw/s0000/00.ply"):
+            assert archive.read(name) == (scans / name).read_bytes()
