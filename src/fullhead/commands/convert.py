@@ -16,12 +16,13 @@ def convert(
     which: Literal["G_ema", "G", "D"] = "G_ema",
     overwrite: bool = False,
 ) -> None:
-    """Turn an original PanoHead, EG3D or SphereHead checkpoint (.pkl) into a model file, without executing anything in it.
+    """Turn an original checkpoint of PanoHead, EG3D, SphereHead (.pkl) or GANHead (.ckpt) into a model file, without executing
+    anything in it.
 
     Args:
-        original: The .pkl file of the original release, or of a training run of the original code.
+        original: The file of the original release, or of a training run of the original code.
         out: Model file to write (.safetensors).
-        which: Network to take: the averaged generator, the raw generator, or the discriminator.
+        which: Network of a .pkl to take: the averaged generator, the raw generator, or the discriminator.
         overwrite: Replace out if it exists.
     """
     if out.suffix != ".safetensors":
@@ -30,11 +31,33 @@ def convert(
         raise FullheadError(f"{out} exists: choose another name, or replace it with --overwrite")
     check_place(out)
 
+    from fullhead.convert.archives import is_archive
+
+    say = _ganhead(original, out) if is_archive(original) else _generator(original, out, which)
+    print(f"{say}\nWrote {out}")
+
+
+def _generator(original: Path, out: Path, which: Literal["G_ema", "G", "D"]) -> str:
     from fullhead.convert.panohead import convert_checkpoint
 
     found = convert_checkpoint(original, out, which)
     family = {"panohead": "PanoHead", "eg3d": "EG3D", "spherehead": "SphereHead"}[found.family]
     numbers = sum(tensor.numel() for tensor in found.tensors.values())
-    print(f"Found {family} {which} ({found.parts['']}): {numbers / 1e6:.2f} million numbers in {len(found.tensors)} tensors,")
-    print(f"images of {found.init_kwargs['img_resolution']} px, rendered at {found.neural_rendering_resolution} px.")
-    print(f"Wrote {out}")
+    return (
+        f"Found {family} {which} ({found.parts['']}): {numbers / 1e6:.2f} million numbers in {len(found.tensors)} tensors,\n"
+        f"images of {found.init_kwargs['img_resolution']} px, rendered at {found.neural_rendering_resolution} px."
+    )
+
+
+def _ganhead(original: Path, out: Path) -> str:
+    from fullhead.convert.ganhead import convert_ganhead
+
+    found = convert_ganhead(original, out)
+    numbers = sum(tensor.numel() for tensor in found.tensors.values())
+    sizes = found.config.canonical
+    looks = "" if found.stage == 2 else " It is of the first training stage: normals and colours are untrained."
+    return (
+        f"Found GANHead of {found.config.scans} scans: {numbers / 1e6:.2f} million numbers in {len(found.tensors)} tensors,\n"
+        f"codes of {sizes.shape_code} (shape), {sizes.detail_code} (detail) and {sizes.colour_code} (colour) numbers.{looks}\n"
+        "FLAME is left out, as its licence wants it: to move the model, give your own FLAME file."
+    )

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from fullhead.convert.reader import Module, read_snapshot, state_dict
+from fullhead.convert.weights import filled
 from fullhead.core.errors import FullheadError
 from fullhead.core.pickles import show
 from fullhead.heads.fields import DecoderConfig, PlanesConfig
@@ -258,17 +259,7 @@ def build(converted: Converted) -> nn.Module:
         else:
             module = PanoHead(config_from_original(converted))
     theirs = {_our_name(name): tensor for name, tensor in converted.tensors.items()}
-    ours = module.state_dict()
-    for problem, names in (
-        ("lacks", [name for name in ours if name not in theirs]),
-        ("has, beyond its own options,", [name for name in theirs if name not in ours]),
-        ("has in another shape", [name for name in ours if name in theirs and theirs[name].shape != ours[name].shape]),
-    ):
-        if names:
-            listed = ", ".join(map(show, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-            raise FullheadError(f"the original {converted.family} {converted.which} {problem} {listed}: it cannot be rebuilt")
-    module.load_state_dict(theirs, strict=True, assign=True)
-    return module.requires_grad_(False).eval()
+    return filled(module, theirs, f"{converted.family} {converted.which}")
 
 
 def _our_name(name: str) -> str:

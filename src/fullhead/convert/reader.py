@@ -9,7 +9,6 @@ import mmap
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +16,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fullhead.convert.tensors import STORAGES, Storage, count, exactly, rebuilt_parameter, rebuilt_tensor
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import existing_file
 from fullhead.core.pickles import MAX_NAME, Global, Refused, Source, Vocabulary, expect, read_pickle, show
 
 MAX_OPERATIONS = 400_000  # G, D and G_ema of the published size have 61,000
 MAX_STORAGE_OPERATIONS = 256  # of each of the five small pickles before a storage's numbers
-MAX_NDIM = 8
 MAX_DEPTH = 32  # of modules in modules
 MAX_ENTRIES = 20_000  # names in one network
 STORAGE_MAGIC, STORAGE_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of torch.save's old, zip-less format
 
-STORAGES = {
-    "torch.FloatStorage": torch.float32,
-    "torch.DoubleStorage": torch.float64,
-    "torch.HalfStorage": torch.float16,
-    "torch.BFloat16Storage": torch.bfloat16,
-    "torch.LongStorage": torch.int64,
-    "torch.IntStorage": torch.int32,
-    "torch.ShortStorage": torch.int16,
-    "torch.CharStorage": torch.int8,
-    "torch.ByteStorage": torch.uint8,
-}
 NUMPY_SCALARS = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"})
 
 
@@ -174,13 +162,6 @@ class _Dtype:
     code: str
 
 
-@dataclass(frozen=True, eq=False)
-class _Storage:
-    """The numbers of one or more tensors: `data` [numel]."""
-
-    data: Tensor
-
-
 def _snapshot_vocabulary() -> Vocabulary:
     """The complete list of globals of the three families [pano spec 6.4]."""
     by_reference = (
@@ -196,8 +177,8 @@ def _snapshot_vocabulary() -> Vocabulary:
         calls={
             "torch_utils.persistence._reconstruct_persistent_obj": _module,
             "collections.OrderedDict": _ordered_dict,
-            "torch._utils._rebuild_tensor_v2": _tensor,
-            "torch._utils._rebuild_parameter": _parameter,
+            "torch._utils._rebuild_tensor_v2": rebuilt_tensor,
+            "torch._utils._rebuild_parameter": rebuilt_parameter,
             "torch.storage._load_from_bytes": _StorageReader(),
             "numpy.dtype": _dtype,
             "numpy.core.multiarray.scalar": _scalar,  # numpy 1
@@ -213,7 +194,7 @@ def _snapshot_vocabulary() -> Vocabulary:
 
 def _module(arguments: tuple) -> Module:
     """torch_utils.persistence._reconstruct_persistent_obj(meta): a record; the source text in it is not looked at."""
-    meta = expect(_exactly(arguments, 1, "_reconstruct_persistent_obj")[0], dict, "a persistent object")
+    meta = expect(exactly(arguments, 1, "_reconstruct_persistent_obj")[0], dict, "a persistent object")
     class_name = expect(meta.get("class_name"), str, "the class of a persistent object")
     kind = expect(meta.get("type"), str, "the type of a persistent object")
     if kind != "class" or len(class_name) > MAX_NAME or not class_name.isidentifier() or not class_name.isascii():
@@ -222,7 +203,7 @@ def _module(arguments: tuple) -> Module:
 
 
 def _ordered_dict(arguments: tuple) -> dict:
-    _exactly(arguments, 0, "OrderedDict")
+    exactly(arguments, 0, "OrderedDict")
     return {}
 
 
@@ -243,12 +224,12 @@ class _StorageReader:
     """torch.storage._load_from_bytes(bytes), each bytes object once."""
 
     def __init__(self) -> None:
-        self.known: dict[int, tuple[Any, _Storage]] = {}  # the bytes are kept beside, so that their id stays theirs
+        self.known: dict[int, tuple[Any, Storage]] = {}  # the bytes are kept beside, so that their id stays theirs
 
-    def __call__(self, arguments: tuple) -> _Storage:
-        data = expect(_exactly(arguments, 1, "_load_from_bytes")[0], (bytes, memoryview), "the bytes of a storage")
+    def __call__(self, arguments: tuple) -> Storage:
+        data = expect(exactly(arguments, 1, "_load_from_bytes")[0], (bytes, memoryview), "the bytes of a storage")
         if id(data) not in self.known:
-            self.known[id(data)] = (data, _Storage(_storage_numbers(memoryview(data))))
+            self.known[id(data)] = (data, Storage(_storage_numbers(memoryview(data))))
         return self.known[id(data)][1]
 
 
@@ -273,35 +254,11 @@ def _storage_numbers(view: memoryview) -> Tensor:
 
 def _storage_description(identity: Any) -> tuple[Global, str, int]:
     """('storage', class, key, location, numel, None) -> class, key, numel."""
-    tag, kind, key, _, numel, view = _exactly(expect(identity, tuple, "a storage's description"), 6, "a storage's description")
+    tag, kind, key, _, numel, view = exactly(expect(identity, tuple, "a storage's description"), 6, "a storage's description")
     if tag != "storage" or view is not None:
         raise Refused("describes a storage in an unknown way")
     kind, key = expect(kind, Global, "the type of a storage"), expect(key, str, "the key of a storage")
-    return kind, key, _count(numel, "the size of a storage")
-
-
-def _tensor(arguments: tuple) -> Tensor:
-    """torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks): a window into the storage."""
-    storage, offset, size, stride, _, hooks = _exactly(arguments, 6, "_rebuild_tensor_v2")
-    data = expect(storage, _Storage, "the storage of a tensor").data
-    size, stride = expect(size, tuple, "the size of a tensor"), expect(stride, tuple, "the stride of a tensor")
-    if len(size) != len(stride) or len(size) > MAX_NDIM or expect(hooks, dict, "the hooks of a tensor"):
-        raise Refused(f"holds a tensor of {len(size)} sizes and {len(stride)} strides, or with hooks")
-    offset = _count(offset, "the offset of a tensor")
-    size, stride = [_count(n, "the size of a tensor") for n in size], [_count(n, "the stride of a tensor") for n in stride]
-    numel = prod(size)
-    end = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1 if numel else offset
-    if max(numel, end) > len(data):
-        raise Refused(f"holds a tensor of {numel} numbers that ends at number {end} of a storage of {len(data)}")
-    try:
-        return data.as_strided(size, stride, offset)
-    except RuntimeError as error:  # sizes whose product overflows beside a zero
-        raise Refused("holds a tensor of impossible size") from error
-
-
-def _parameter(arguments: tuple) -> Tensor:
-    """torch._utils._rebuild_parameter(tensor, requires_grad, hooks): the tensor."""
-    return expect(_exactly(arguments, 3, "_rebuild_parameter")[0], Tensor, "a parameter")
+    return kind, key, count(numel, "the size of a storage")
 
 
 def _dtype(arguments: tuple) -> _Dtype:
@@ -313,20 +270,8 @@ def _dtype(arguments: tuple) -> _Dtype:
 
 def _scalar(arguments: tuple) -> float | int | bool:
     """numpy.core.multiarray.scalar(dtype, bytes): the number."""
-    dtype, data = _exactly(arguments, 2, "a numpy number")
+    dtype, data = exactly(arguments, 2, "a numpy number")
     number = np.dtype("<" + expect(dtype, _Dtype, "the type of a numpy number").code)
     if len(expect(data, bytes, "a numpy number")) != number.itemsize:
         raise Refused(f"holds a numpy number of {len(data)} bytes instead of {number.itemsize}")
     return np.frombuffer(data, number)[0].item()
-
-
-def _exactly(values: tuple, n: int, what: str) -> tuple:
-    if len(values) != n:
-        raise Refused(f"gives {what} {len(values)} values instead of {n}")
-    return values
-
-
-def _count(value: Any, what: str) -> int:
-    if type(value) is not int or not 0 <= value < 1 << 62:
-        raise Refused(f"has {show(value)} as {what}")
-    return value

@@ -17,6 +17,7 @@ from fullhead.core.config import from_dict, to_dict
 from fullhead.core.devices import device_named
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import existing_file, written_whole
+from fullhead.models.ganhead import GANHead, GANHeadConfig
 from fullhead.models.head import Latents
 from fullhead.models.hub import WEIGHTS, HubModel, from_hub
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
@@ -27,6 +28,7 @@ LATENTS = "latents."  # before the names of a fitted head's latents, which stand
 FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
     "panohead": (PanoHeadConfig, PanoHead),
     "panohead-discriminator": (DiscriminatorConfig, Discriminator),
+    "ganhead": (GANHeadConfig, GANHead),
 }
 
 

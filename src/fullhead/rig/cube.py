@@ -22,6 +22,7 @@ from fullhead.rig.template import LEFT_EYE, Template
 
 UNITS_PER_METRE = 5.0  # of our template's cube: 40 cm a side, a head with most hair and its collar
 POSE_SPREAD = (0.3, 0.3, 0.05, 0.1, 0.1)  # of the template's joints; its jaw opens by expressions
+FLAME_UNITS_PER_METRE = 6.0  # [ganhead]
 EYES = (0.0, 0.0, 0.43)  # where the mean head's eyes' midpoint lies in it
 
 
@@ -58,6 +59,14 @@ def template_in_cube(template: Template, shapes: int = 100) -> CubeRig:
     seen = seen_triangles(rig.template.numpy(), faces[skin])
     weights = torch.from_numpy(landmark_weights(template).toarray().astype(np.float32))
     return CubeRig("template", rig, weights, torch.from_numpy(faces[skin][seen]), torch.tensor(POSE_SPREAD), bounded=True)
+
+
+def flame_in_cube(flame: Rig, shapes: int = 100, expressions: int = 50) -> Rig:
+    """FLAME as GANHead has it [ganhead]: its first components, six units a metre, halfway between front and back."""
+    flame = flame.truncated(shapes, expressions)
+    scale = FLAME_UNITS_PER_METRE * flame.metres
+    depth = flame.template[:, 2]
+    return flame.placed(scale, (0.0, 0.0, -scale * float(depth.min() + depth.max()) / 2))
 
 
 def seen_triangles(vertices: NDArray, triangles: NDArray, size: int = 256) -> NDArray:

@@ -1,0 +1,91 @@
+"""Heads as surfaces: the canonical mesh with all that moves it, the posed mesh, and its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fullhead.core.cameras import Cameras
+from fullhead.heads.canonical import Located
+from fullhead.heads.deformer import Motion
+from fullhead.kernels.raster import rasterize
+
+SAMPLES = 2  # of each pixel, per axis
+
+
+@dataclass(frozen=True)
+class CanonicalMesh:
+    """The surface of one head in its canonical pose, V vertices, and at each of them what poses and colours it.
+
+    A posed vertex is skinned by `weights` from its place at rest plus `offsets`.
+    """
+
+    vertices: Tensor  # [V, 3]
+    faces: Tensor  # [F, 3] int64, counter-clockwise seen from outside
+    at: Located  # the vertices without the person's shape
+    weights: Tensor  # [V, J]
+    expression_basis: Tensor  # [V, 3, E]
+    pose_basis: Tensor  # [V, P, 3]
+    normals: Tensor  # [V, 3] at rest
+    normal_feature: Tensor  # [V, W], which the colours see
+
+    def offsets(self, motion: Motion) -> Tensor:
+        """What the pose and the expression of one head add to its vertices at rest, [V, 3]."""
+        pose = torch.einsum("vpc,p->vc", self.pose_basis, (motion.pose - motion.canonical_pose)[0])
+        return pose + self.expression_basis @ motion.expression[0]
+
+
+@dataclass(frozen=True)
+class PosedMesh:
+    """The surface of one head: vertices [V, 3], faces [F, 3] int64, unit normals [V, 3], colours [V, 3] in [-1, 1]."""
+
+    vertices: Tensor
+    faces: Tensor
+    normals: Tensor
+    colours: Tensor
+
+
+Look = Callable[[PosedMesh, Cameras], Tensor]
+"""What a picture shows: values [V, 3] in [-1, 1] of a mesh, seen by one camera."""
+
+
+def coloured(mesh: PosedMesh, camera: Cameras) -> Tensor:
+    return mesh.colours
+
+
+def normal_coloured(mesh: PosedMesh, camera: Cameras) -> Tensor:
+    """Red to the subject's left, green up, blue to the front."""
+    return mesh.normals
+
+
+def clay(mesh: PosedMesh, camera: Cameras) -> Tensor:
+    """Grey, lit from the camera."""
+    to_camera = F.normalize(camera.origins - mesh.vertices, dim=-1)
+    return ((mesh.normals * to_camera).sum(dim=-1, keepdim=True).clamp(min=0) * 1.6 - 0.8).expand(-1, 3)
+
+
+def picture(mesh: PosedMesh, camera: Cameras, size: int, look: Look = coloured) -> tuple[Tensor, Tensor, Tensor]:
+    """One camera's straight values [3, H, W] (white outside), opacity [1, H, W] and distance along the ray [1, H, W].
+
+    The rasteriser runs on the CPU; `camera` is in the frame of the mesh.
+    """
+    fine = SAMPLES * size
+    x_camera = (mesh.vertices - camera.origins) @ camera.c2w[0, :3, :3]
+    ahead = x_camera[:, 2]
+    homogeneous = x_camera @ camera.K[0].T
+    xy_px = homogeneous[:, :2] / torch.where(ahead > 0, homogeneous[:, 2], torch.ones_like(ahead))[:, None] * fine
+    found = rasterize(xy_px.cpu(), ahead.cpu(), mesh.faces.cpu(), fine, fine)
+    corners = mesh.faces.cpu()[found.triangle.long().clamp(min=0)]  # [H, W, 3]
+    slant = x_camera.norm(dim=-1) / ahead  # distance along the ray per depth; about linear in a triangle
+    values = torch.cat([look(mesh, camera), slant[:, None]], dim=-1).cpu()[corners]  # [H, W, 3, 4]
+    values = (found.barycentric[..., None] * values).sum(dim=-2).permute(2, 0, 1)  # [4, H, W]
+    seen = (found.triangle >= 0).float()[None]
+    values = torch.cat([values[:3], values[3:] * found.depth], dim=0) * seen
+    values, seen = F.avg_pool2d(values, SAMPLES), F.avg_pool2d(seen, SAMPLES)
+    values = values / seen.clamp(min=SAMPLES**-2)
+    image = torch.where(seen > 0, values[:3], torch.ones_like(values[:3]))
+    return image, seen, values[3:]

@@ -1,0 +1,347 @@
+"""GANHead: an implicit head in a canonical space that learned bases and skinning weights move [ganhead].
+
+    z_shape --> occupancy, z_detail --> normals, z_colour, pose --> colours          at shape-neutral points (G, N, T)
+    posed point --search--> canonical point --D--> shape-neutral point --C--> bases and skinning weights
+
+It is an auto-decoder: every scan of its training set owns one row of the three tables of codes. Points are in the cube
+[-1, 1]^3 of its rig, flat as x [N, 3] with `scan` [N], ascending: whose point it is. World units of cameras and renders are
+those of all families: the cube fills the standard view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fullhead.core.cameras import FOCAL, RADIUS, Cameras
+from fullhead.core.devices import device_of, normal
+from fullhead.core.errors import FullheadError
+from fullhead.core.surface import Surface, central_piece, extract_surface
+from fullhead.heads.canonical import CanonicalConfig, CanonicalHead, Located
+from fullhead.heads.deformer import Deformer, DeformerConfig, Motion, Skeleton, rig_motion
+from fullhead.heads.inverse import located, search
+from fullhead.heads.surface import CanonicalMesh, Look, PosedMesh, coloured, picture
+from fullhead.models.head import Batch, Render
+from fullhead.models.hub import HubModel
+from fullhead.rig.cube import template_in_cube
+from fullhead.rig.rig import Rig
+from fullhead.rig.template import load_template
+
+CANONICAL_JAW = 0.2  # radians that the jaw is opened by in the canonical pose [ganhead]
+JAW = 2  # among the joints
+BOX = RADIUS / FOCAL  # side in world units of what the standard cameras see at the origin
+MARGIN = 1.1  # of the cube that is searched for the surface, over the largest extent of the rig [ganhead]
+COARSE = 16  # cells of the grid that is sampled whole [ganhead]
+
+
+@dataclass(frozen=True)
+class GANHeadConfig:
+    """Sizes of a GANHead. The defaults are the published ones."""
+
+    scans: int = 2289  # rows of the tables of codes
+    rig: Literal["template", "flame"] = "template"  # what moves it: ours, or FLAME from the user's own file
+    canonical: CanonicalConfig = field(default_factory=CanonicalConfig)
+    deformer: DeformerConfig = field(default_factory=DeformerConfig)
+    resolution: int = 128  # cells along the cube in which the surface of a decoded head is found
+    image_size: int = 256  # pixels of a render
+
+
+def sized_for(config: GANHeadConfig, rig: Rig) -> GANHeadConfig:
+    """The config of a model that this rig can move."""
+    joints, expressions = len(rig.parents), len(rig.expression_names)
+    deformer = replace(
+        config.deformer,
+        joints=joints,
+        shapes=len(rig.shape_basis),
+        expressions=len(rig.expression_basis),
+        pose_features=len(rig.pose_basis),
+    )
+    return replace(config, deformer=deformer, canonical=replace(config.canonical, pose=3 * joints + expressions))
+
+
+@dataclass(frozen=True)
+class Codes(Batch):
+    """Who B heads are: codes `shape`, `detail`, `colour` [B, .], and `rig_shape` [B, S], coefficients of the rig."""
+
+    shape: Tensor
+    detail: Tensor
+    colour: Tensor
+    rig_shape: Tensor
+
+
+@dataclass(frozen=True)
+class ImplicitHead:
+    """B decoded heads: features `volume` [B, 64, 16, 64, 64], canonical surfaces, the pose they are in (`expression` [B, E],
+    `joint_pose` [B, J, 3]) and the surfaces in that pose, in model units. `alone`: rendered without the white behind them."""
+
+    codes: Codes
+    volume: Tensor
+    expression: Tensor
+    joint_pose: Tensor
+    canonical: tuple[CanonicalMesh, ...]
+    posed: tuple[PosedMesh, ...]
+    alone: bool = False
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def device(self) -> torch.device:
+        return self.codes.device
+
+    def __getitem__(self, index: int | slice) -> ImplicitHead:
+        index = slice(index, index + 1) if isinstance(index, int) else index
+        return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "alone"})
+
+    def expand(self, views: int) -> ImplicitHead:
+        """The same single head for `views` cameras (no copy)."""
+        tensors = {name: getattr(self, name) for name in ("volume", "expression", "joint_pose")}
+        expanded = {name: x.expand(views, *x.shape[1:]) for name, x in tensors.items()}
+        surfaces = {"canonical": views * self.canonical, "posed": views * self.posed}
+        return replace(self, codes=self.codes.expand(views), **expanded, **surfaces)
+
+
+class GANHead(HubModel):
+    """The model. `rig` stands in the cube; without one, a model of FLAME can be queried in its canonical space only."""
+
+    def __init__(self, config: GANHeadConfig, rig: Rig | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.canonical = CanonicalHead(config.canonical)
+        self.deformer = Deformer(config.deformer)
+        sizes = config.canonical
+        self.shape_codes = nn.Embedding(config.scans, sizes.shape_code)
+        self.detail_codes = nn.Embedding(config.scans, sizes.detail_code)
+        self.colour_codes = nn.Embedding(config.scans, sizes.colour_code)
+        for table in self.tables:
+            nn.init.zeros_(table.weight)  # [ganhead supp. 1.3]
+        self._rig: Rig | None = None
+        if rig is None and config.rig == "template":
+            rig = template_in_cube(load_template(), config.deformer.shapes).rig
+        if rig is not None:
+            self.use_rig(rig)
+
+    @property
+    def tables(self) -> tuple[nn.Embedding, nn.Embedding, nn.Embedding]:
+        """Shape, detail and colour codes of the scans."""
+        return self.shape_codes, self.detail_codes, self.colour_codes
+
+    # -- the rig
+
+    def use_rig(self, rig: Rig) -> None:
+        """Be moved by this rig, which stands in the cube [-1, 1]^3. FullheadError if it is not of the networks' sizes."""
+        due = sized_for(self.config, rig)
+        ours, theirs = ({**vars(c.deformer), "pose": c.canonical.pose} for c in (self.config, due))
+        wrong = [f"{ours[name]} {name}, not {theirs[name]}" for name in ours if ours[name] != theirs[name]]
+        if wrong:
+            raise FullheadError(f"this GANHead was made for another rig, of {'; '.join(wrong)}: give the rig it was made for")
+        self._rig = rig
+
+    @property
+    def rig(self) -> Rig:
+        if self._rig is None:
+            raise FullheadError(
+                "this GANHead is moved by FLAME, whose licence keeps the file with you: "
+                "model.use_rig(flame_in_cube(load_flame(your file)))"
+            )
+        return self._rig.to(device_of(self))
+
+    def canonical_pose(self) -> Tensor:
+        """[1, J, 3]: everything at rest but the jaw."""
+        pose = torch.zeros(1, self.config.deformer.joints, 3, device=device_of(self))
+        pose[0, JAW, 0] = CANONICAL_JAW
+        return pose
+
+    def motion(self, rig_shape: Tensor, expression: Tensor, joint_pose: Tensor) -> Motion:
+        """How heads of rig_shape [B, S] move to expression [B, E] and joint_pose [B, J, 3]."""
+        return rig_motion(self.rig, self.canonical_pose()[0], rig_shape, expression, joint_pose)
+
+    # -- codes
+
+    def codes(self, scan: Tensor, rig_shape: Tensor | None = None) -> Codes:
+        """The codes of scans [B] of the training set, with the rig's shape [B, S] (None: its mean)."""
+        shape, detail, colour = (table(scan) for table in self.tables)
+        return self._codes(shape, detail, colour, rig_shape)
+
+    def random_codes(self, noise: Sequence[Tensor | None]) -> Codes:
+        """Codes of as many standard deviations [B, .] from the tables' means as `noise` says, of shape, detail and colour each;
+        None: the mean."""
+        batch = next(len(part) for part in noise if part is not None)
+        codes = []
+        for table, part in zip(self.tables, noise, strict=True):
+            deviation, mean = torch.std_mean(table.weight, dim=0, correction=min(1, len(table.weight) - 1))
+            codes.append(mean.expand(batch, -1) if part is None else mean + deviation * part)
+        return self._codes(*codes)
+
+    def _codes(self, shape: Tensor, detail: Tensor, colour: Tensor, rig_shape: Tensor | None = None) -> Codes:
+        mean = shape.new_zeros(len(shape), self.config.deformer.shapes)
+        return Codes(shape, detail, colour, mean if rig_shape is None else rig_shape)
+
+    def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Codes:
+        """n random heads: each number of each code normally distributed as in its table."""
+        return self.random_codes([normal((n, t.embedding_dim), t.weight, generator) for t in self.tables])
+
+    def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> Codes:
+        """The heads of seeds, drawn as the field does: RandomState(seed).randn(1, all numbers of the three codes)."""
+        sizes = [table.embedding_dim for table in self.tables]
+        z = np.concatenate([np.random.RandomState(seed).randn(1, sum(sizes)) for seed in seeds])
+        return self.random_codes((truncation * torch.from_numpy(z).to(self.shape_codes.weight)).split(sizes, dim=1))
+
+    # -- points
+
+    def volume(self, codes: Codes) -> Tensor:
+        """Features of the geometry [B, 64, 16, 64, 64]: once per head."""
+        return self.canonical.volume(codes.shape)
+
+    def at_neutral(self, volume: Tensor, x: Tensor, scan: Tensor) -> Located:
+        """Shape-neutral points (the published code's "canonical_shape")."""
+        return self.canonical.at(volume, x, scan)
+
+    def at_canonical(self, volume: Tensor, rig_shape: Tensor, x: Tensor, scan: Tensor) -> Located:
+        """Canonical points of heads with the rig's shape ("canonical")."""
+        return self.canonical.at(volume, self.deformer.neutral(x, scan, rig_shape), scan)
+
+    def at_posed(self, volume: Tensor, motion: Motion, x: Tensor, scan: Tensor, steps: int = 50) -> Located:
+        """Posed points ("deformed"). Parts to compose otherwise: `heads.inverse`."""
+        warp = self.deformer.warp(motion)
+        return located(self.canonical, volume, warp, search(warp, x, scan, steps=steps), scan)
+
+    def normals(self, detail: Tensor, at: Located, motion: Motion | None = None) -> tuple[Tensor, Tensor]:
+        """Unit normals [N, 3], turned as the motion poses them (None: at rest), and features [N, W] for the colours."""
+        normals, feature = self.canonical.normals(detail, at)
+        if motion is not None:
+            normals = Skeleton.of(motion).turned(normals, self.deformer.weights(at.x), at.scan)
+        return nn.functional.normalize(normals, dim=-1), feature
+
+    # -- heads
+
+    @torch.no_grad()
+    def canonical_surface(self, codes: Codes, volume: Tensor, resolution: int) -> Surface:
+        """The bare surface of one head in its canonical pose [ganhead supp. 1.2] [occnet]."""
+        rig_vertices = self.rig(codes.rig_shape, None, self.canonical_pose()).vertices[0]
+        inside = rig_vertices[(rig_vertices.abs() <= 1).all(dim=-1)]
+        low, high = inside.amin(dim=0), inside.amax(dim=0)
+        centre, side = (low + high) / 2, MARGIN * float((high - low).max())
+
+        def occupancy(xyz: Tensor) -> Tensor:
+            x, scan = flat((xyz.to(centre) + centre)[None])
+            return self.canonical.occupancy(volume, self.deformer.neutral(x, scan, codes.rig_shape), scan)
+
+        surface = extract_surface(occupancy, side, 0.0, resolution, coarse=COARSE, outside=-1.0)
+        return central_piece(replace(surface, vertices=surface.vertices + centre.cpu().numpy()))
+
+    @torch.no_grad()
+    def canonical_mesh(self, codes: Codes, volume: Tensor, resolution: int) -> CanonicalMesh:
+        """The surface of one head, found once for all its poses."""
+        surface = self.canonical_surface(codes, volume, resolution)
+        vertices, faces = (torch.from_numpy(a).to(volume.device) for a in (surface.vertices, surface.faces))
+        at = self.at_canonical(volume, codes.rig_shape, *flat(vertices[None]))
+        normals, feature = self.normals(codes.detail, at)
+        return CanonicalMesh(vertices, faces.long(), at, *self.deformer.bases(at.x), normals, feature)
+
+    @torch.no_grad()
+    def carried(self, codes: Codes, mesh: CanonicalMesh, expression: Tensor, joint_pose: Tensor) -> tuple[Tensor, Tensor]:
+        """Vertices [V, 3] and unit normals [V, 3] of one head in a pose: expression [1, E], joint_pose [1, J, 3]."""
+        motion = self.motion(codes.rig_shape, expression, joint_pose)
+        skeleton = Skeleton.of(motion)
+        vertices = skeleton.carried(mesh.vertices, mesh.weights, mesh.offsets(motion), mesh.at.scan)
+        return vertices, nn.functional.normalize(skeleton.turned(mesh.normals, mesh.weights, mesh.at.scan), dim=-1)
+
+    @torch.no_grad()
+    def posed_mesh(self, codes: Codes, mesh: CanonicalMesh, expression: Tensor, joint_pose: Tensor) -> PosedMesh:
+        """The surface of one head in a pose, coloured."""
+        vertices, normals = self.carried(codes, mesh, expression, joint_pose)
+        colours = self.canonical.colours(codes.colour, colour_pose(expression, joint_pose), mesh.at, mesh.normal_feature)
+        return PosedMesh(vertices, mesh.faces, normals, colours.clamp(-1, 1))
+
+    def decode(
+        self,
+        latents: Codes,
+        *,
+        background: bool = True,
+        expression: Tensor | None = None,
+        joint_pose: Tensor | None = None,
+        resolution: int | None = None,
+    ) -> ImplicitHead:
+        """The heads and their surfaces: the expensive part. The pose is neutral unless it is given (see `posed`)."""
+        with torch.no_grad():
+            volume = self.volume(latents)
+        meshes = [
+            self.canonical_mesh(latents[i], volume[i : i + 1], resolution or self.config.resolution)
+            for i in range(len(latents))
+        ]
+        B, E = len(latents), len(self.rig.expression_names)
+        still = ImplicitHead(
+            latents,
+            volume,
+            volume.new_zeros(B, E),
+            volume.new_zeros(B, len(self.rig.parents), 3),
+            tuple(meshes),
+            (),
+            not background,
+        )
+        return self.posed(still, expression, joint_pose)
+
+    def posed(self, head: ImplicitHead, expression: Tensor | None = None, joint_pose: Tensor | None = None) -> ImplicitHead:
+        """The same heads with another expression [B, E] and joint_pose [B, J, 3] (None: as they are); some milliseconds."""
+        expression = head.expression if expression is None else expression.expand(len(head), -1)
+        joint_pose = head.joint_pose if joint_pose is None else joint_pose.expand(len(head), -1, -1)
+        meshes = [
+            self.posed_mesh(head.codes[i], mesh, expression[i : i + 1], joint_pose[i : i + 1])
+            for i, mesh in enumerate(head.canonical)
+        ]
+        return replace(head, expression=expression, joint_pose=joint_pose, posed=tuple(meshes))
+
+    def render(self, head: ImplicitHead, cameras: Cameras, *, size: int | None = None, look: Look = coloured) -> Render:
+        """Pictures of heads, one camera each: the rasterised surface. `look`: what of it is shown."""
+        found = []
+        for i, mesh in enumerate(head.posed):
+            camera = cameras[i].to(head.device)
+            c2w = camera.c2w.clone()
+            c2w[:, :3, 3] *= 2 / BOX  # into model units
+            found.append(picture(mesh, replace(camera, c2w=c2w), size or self.config.image_size, look))
+        image, mask, distance = (torch.stack(parts).to(head.device) for parts in zip(*found, strict=True))
+        if not head.alone:
+            image = image * mask + (1 - mask)
+        return Render(image, image, mask, distance * (BOX / 2))
+
+    @property
+    def box_size(self) -> float:
+        return BOX
+
+    @property
+    def metres_per_unit(self) -> float:
+        return self.rig.metres * 2 / BOX
+
+    def occupancy(self, head: ImplicitHead, xyz: Tensor) -> Tensor:
+        """Logits [B, N], positive inside, of points xyz [B, N, 3] in world units about the posed heads."""
+        return self._at_world(head, xyz).logit.view(xyz.shape[:2])
+
+    def density(self, head: ImplicitHead, xyz: Tensor) -> Tensor:
+        raise FullheadError("a GANHead has a surface and no density: take its mesh, or ask for `occupancy`")
+
+    def colour(self, head: ImplicitHead, xyz: Tensor) -> Tensor:
+        """RGB [B, N, 3] in [-1, 1] of points xyz [B, N, 3] in world units; white where nothing of the head is found."""
+        at = self._at_world(head, xyz)
+        feature = self.normals(head.codes.detail, at)[1]
+        pose = colour_pose(head.expression, head.joint_pose)
+        return self.canonical.colours(head.codes.colour, pose, at, feature).clamp(-1, 1).view(xyz.shape)
+
+    def _at_world(self, head: ImplicitHead, xyz: Tensor) -> Located:
+        motion = self.motion(head.codes.rig_shape, head.expression, head.joint_pose)
+        return self.at_posed(head.volume, motion, *flat(xyz * (2 / BOX)))
+
+
+def flat(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Points [B, N, 3] as [B N, 3], and whose they are, [B N]."""
+    return x.flatten(0, 1), torch.arange(len(x), device=x.device).repeat_interleave(x.shape[1])
+
+
+def colour_pose(expression: Tensor, joint_pose: Tensor) -> Tensor:
+    """What of a pose the colours see: all joints (the root too: turn the camera rather than the head), then the expression."""
+    return torch.cat([joint_pose.flatten(1), expression], dim=1)

@@ -1,0 +1,207 @@
+"""A very small GANHead on the template's rig: codes, surfaces, poses, pictures, files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file as tensors_of
+from torch import Tensor
+
+from fullhead.core.cameras import orbit
+from fullhead.core.errors import FullheadError
+from fullhead.core.rotations import matrix_from_axis_angle
+from fullhead.heads.canonical import CanonicalConfig
+from fullhead.heads.deformer import DeformerConfig
+from fullhead.heads.surface import clay, normal_coloured
+from fullhead.models.checkpoint import load_file, save
+from fullhead.models.ganhead import BOX, Codes, GANHead, GANHeadConfig, ImplicitHead, sized_for
+from fullhead.nn.implicit import encoded_size
+from fullhead.rig.cube import template_in_cube
+from fullhead.rig.rig import Rig
+from fullhead.rig.template import load_template
+
+SMALL = GANHeadConfig(
+    scans=5,
+    canonical=CanonicalConfig(6, 4, 3, geometry_width=48, normal_width=48, texture_width=48),
+    deformer=DeformerConfig(width=24),
+    resolution=32,
+    image_size=40,
+)
+
+
+@pytest.fixture(scope="module")
+def rig() -> Rig:
+    return template_in_cube(load_template()).rig
+
+
+@pytest.fixture(scope="module")
+def model(rig: Rig) -> GANHead:
+    """Random weights: a ball with waves, moved by five bones whose weights differ from place to place."""
+    torch.manual_seed(3)
+    model = GANHead(sized_for(SMALL, rig), rig)
+    for table in model.tables:
+        torch.nn.init.normal_(table.weight)
+    model.deformer.deshape.lin[4].weight_g.data *= 0.1
+    torch.nn.init.normal_(model.deformer.blendshapes.weight, std=2e-3)
+    first = model.canonical.geometry.lin[0]
+    weight = first.weight.detach().clone()
+    weight[:, encoded_size(4) :] *= 0.2
+    first.reset(weight, 0.0)
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def codes(model: GANHead) -> Codes:
+    return replace(model.codes(torch.tensor([0, 3])), rig_shape=torch.randn(2, model.config.deformer.shapes))
+
+
+@pytest.fixture(scope="module")
+def head(model: GANHead, codes: Codes) -> ImplicitHead:
+    return model.decode(codes)
+
+
+def turned(model: GANHead, joint: int, axis_angle: list[float]) -> Tensor:
+    pose = torch.zeros(1, len(model.rig.parents), 3)
+    pose[0, joint] = torch.tensor(axis_angle)
+    return pose
+
+
+def test_a_surface_lies_where_the_geometry_is_undecided(model: GANHead, head: ImplicitHead, codes: Codes):
+    for i, mesh in enumerate(head.canonical):
+        edges = np.sort(mesh.faces.numpy()[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+        assert (np.unique(edges, axis=0, return_counts=True)[1] == 2).all(), "closed"
+        x, scan = mesh.vertices, torch.zeros(len(mesh.vertices), dtype=torch.long)
+        inside = mesh.vertices.abs().amax(dim=-1) < 0.95  # where the features and the box do not end
+        at = model.at_canonical(head.volume[i : i + 1], codes.rig_shape[i : i + 1], x, scan)
+        assert at.logit[inside].abs().median() < 0.03
+        torch.testing.assert_close(at.x, mesh.at.x)
+
+
+def test_the_canonical_pose_leaves_the_surface_where_it_is(model: GANHead, head: ImplicitHead):
+    still = model.posed(head, joint_pose=model.canonical_pose())
+    for canonical, posed in zip(head.canonical, still.posed, strict=True):
+        torch.testing.assert_close(posed.vertices, canonical.vertices, rtol=0, atol=1e-4)
+    assert (head.posed[0].vertices - head.canonical[0].vertices).abs().max() > 1e-3, "the jaw closes"
+
+
+def test_a_turn_of_the_root_turns_the_whole_head(model: GANHead, head: ImplicitHead, codes: Codes):
+    moved = model.posed(head, joint_pose=turned(model, 0, [0.1, 0.7, 0.0]))
+    R = matrix_from_axis_angle(torch.tensor([0.1, 0.7, 0.0]))
+    for i in range(2):
+        root = model.rig(codes.rig_shape[i : i + 1]).joints[0, 0]
+        torch.testing.assert_close(moved.posed[i].vertices, (head.posed[i].vertices - root) @ R.T + root, rtol=0, atol=1e-4)
+        torch.testing.assert_close(moved.posed[i].normals, head.posed[i].normals @ R.T, rtol=0, atol=1e-4)
+
+
+def test_each_head_is_decoded_and_posed_as_if_alone(model: GANHead, head: ImplicitHead, codes: Codes):
+    expression = 0.5 * torch.rand(2, len(model.rig.expression_names))
+    together = model.posed(head, expression)
+    alone = model.posed(model.decode(codes[1]), expression[1:])
+    assert len(alone) == 1 and len(together) == 2
+    torch.testing.assert_close(together.posed[1].vertices, alone.posed[0].vertices, rtol=0, atol=1e-4)
+    torch.testing.assert_close(together[1].posed[0].colours, alone.posed[0].colours, rtol=0, atol=1e-3)
+
+
+def test_the_posed_surface_is_found_again_from_posed_space(model: GANHead, head: ImplicitHead):
+    """Forward map and search back agree: the posed vertices are undecided, and have their own colours."""
+    moved = model.posed(head[0], joint_pose=turned(model, 1, [0.1, 0.2, 0.1]))
+    canonical, mesh = moved.canonical[0], moved.posed[0]
+    inside = (canonical.vertices.abs().amax(dim=-1) < 0.9).nonzero()[::7, 0]
+    world = mesh.vertices[inside][None] * (BOX / 2)
+    logit = model.occupancy(moved, world)[0]
+    own = canonical.at.logit[inside]
+    agrees = (logit - own).abs() < 0.01  # elsewhere another part of the head, folded over, lies deeper
+    assert agrees.float().mean() > 0.9 and (logit > own - 0.01).all()
+    colour = model.colour(moved, world)[0]
+    torch.testing.assert_close(colour[agrees], mesh.colours[inside][agrees], rtol=0, atol=0.01)
+
+
+def test_pictures_show_the_surface_where_it_is(model: GANHead, head: ImplicitHead):
+    cameras = orbit(torch.tensor([0.0, 1.0]))
+    render = model.render(head, cameras)
+    assert render.image.shape == (2, 3, 40, 40)
+    assert (render.image[render.mask.expand(-1, 3, -1, -1) == 0] == 1).all(), "white around"
+    middle = render.depth[:, 0, 20, 20]
+    for i in range(2):
+        vertices = head.posed[i].vertices * (BOX / 2)
+        ahead = -(vertices - cameras.origins[i]) @ torch.nn.functional.normalize(cameras.origins[i], dim=0)
+        on_axis = torch.linalg.cross(vertices, cameras.origins[i].expand_as(vertices)).norm(dim=-1) / 2.7 < 0.04
+        front = ahead[on_axis & (ahead < 2.7)]
+        assert front.min() - 1e-3 < middle[i] < front.max() + 1e-3, "as far as the vertices on the axis, in front"
+    for look in (clay, normal_coloured):
+        assert model.render(head, cameras, look=look).image.std() > 0.05
+
+
+def test_one_head_is_seen_by_many_cameras_and_larger(model: GANHead, head: ImplicitHead):
+    cameras = orbit(torch.tensor([0.0, 1.0, 2.0]))
+    together = model.render(head[0].expand(3), cameras, size=24).image
+    alone = torch.cat([model.render(head[0], cameras[i], size=24).image for i in range(3)])
+    assert together.shape == (3, 3, 24, 24)
+    torch.testing.assert_close(together, alone)
+
+
+def test_a_head_alone_keeps_straight_colours_at_its_rim(model: GANHead, codes: Codes):
+    head, alone = model.decode(codes[0]), model.decode(codes[0], background=False)
+    over, straight = model.render(head, orbit(0.0)), model.render(alone, orbit(0.0))
+    torch.testing.assert_close(straight.image * straight.mask + (1 - straight.mask), over.image)
+    rim = ((straight.mask > 0) & (straight.mask < 1)).expand_as(straight.image)
+    assert rim.any() and (straight.image[rim] < over.image[rim] + 1e-6).all()
+
+
+def test_random_codes_are_spread_as_the_tables_are(model: GANHead):
+    sample = model.sample_latents(4000, torch.Generator().manual_seed(0))
+    for values, table in zip((sample.shape, sample.detail, sample.colour), model.tables, strict=True):
+        torch.testing.assert_close(values.mean(dim=0), table.weight.mean(dim=0), rtol=0, atol=0.15)
+        torch.testing.assert_close(values.std(dim=0), table.weight.std(dim=0), rtol=0.1, atol=0)
+    assert not sample.rig_shape.any()
+
+
+def test_one_code_varies_while_the_others_stay_at_their_means(model: GANHead):
+    codes = model.random_codes([None, torch.randn(3, 4), None])
+    torch.testing.assert_close(codes.shape, model.shape_codes.weight.mean(dim=0).expand(3, -1))
+    assert codes.detail.std(dim=0).min() > 0
+
+
+def test_a_seed_is_the_fields_own_draw(model: GANHead):
+    z = torch.from_numpy(np.random.RandomState(7).randn(1, 13)).float()
+    codes = model.seed_latents([7, 8], truncation=0.5)
+    mean, deviation = model.detail_codes.weight.mean(dim=0), model.detail_codes.weight.std(dim=0)
+    torch.testing.assert_close(codes.detail[0], mean + 0.5 * deviation * z[0, 6:10])
+    torch.testing.assert_close(model.seed_latents([8], truncation=0.5).colour[0], codes.colour[1])
+
+
+def test_a_model_of_one_scan_can_be_drawn_from(rig: Rig):
+    model = GANHead(sized_for(replace(SMALL, scans=1), rig), rig)
+    assert not model.sample_latents(2).shape.any()
+
+
+def test_what_it_cannot_do_is_refused_in_words(model: GANHead, head: ImplicitHead, rig: Rig):
+    with pytest.raises(FullheadError, match="no density"):
+        model.density(head, torch.zeros(2, 1, 3))
+    with pytest.raises(FullheadError, match=r"another rig, of 24 shapes, not 100|100 shapes, not 24"):
+        model.use_rig(rig.truncated(24))
+
+
+def test_a_file_holds_the_model_without_its_rig(model: GANHead, codes: Codes, head: ImplicitHead, tmp_path: Path):
+    save(model, tmp_path / "a.safetensors")
+    back = load_file(tmp_path / "a.safetensors", family="ganhead")
+    assert isinstance(back, GANHead) and back.config == model.config
+    torch.testing.assert_close(back.decode(codes[0]).posed[0].vertices, head.posed[0].vertices)
+    names = [name for name, tensor in tensors_of(tmp_path / "a.safetensors").items() if len(tensor) == len(model.rig.template)]
+    assert names == []
+    with pytest.raises(FullheadError, match="holds a 'ganhead', where a 'panohead' is due"):
+        load_file(tmp_path / "a.safetensors")
+
+
+def test_a_model_of_flame_asks_for_the_users_file_when_it_is_moved(model: GANHead, rig: Rig, tmp_path: Path):
+    flame = GANHead(replace(model.config, rig="flame"))
+    flame.load_state_dict(model.state_dict())
+    save(flame, tmp_path / "a.safetensors")
+    back = load_file(tmp_path / "a.safetensors", family="ganhead")
+    assert isinstance(back, GANHead)
+    with pytest.raises(FullheadError, match=r"FLAME.*use_rig"):
+        back.decode(back.codes(torch.tensor([0])))
+    back.use_rig(rig)
+    assert len(back.decode(back.codes(torch.tensor([0]))).posed) == 1
