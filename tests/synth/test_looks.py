@@ -75,6 +75,17 @@ def test_lips_are_redder_than_the_skin_around_them_and_lipstick_more(studio: Stu
     assert bare > 3 and painted > bare + 10
 
 
+def test_lips_part_where_the_mouth_opens(studio: Studio, subject: Subject) -> None:
+    scene = build_scene(build_person(studio, subject, 0.05), {"jawOpen": 1.0})
+    photo = take_photo(lit(scene, lights_of(subject.lighting), 4, 64, 128), orbit(0.0, focal=12.0, target=(0, -0.12, 0.1)), 96)
+    rows = {name: np.nonzero(photo.label == LABELS[name])[0] for name in ("u_lip", "l_lip")}
+    middle = photo.label[:, 44:52]
+    inside = np.nonzero(np.isin(middle, [LABELS[name] for name in ("mouth", "teeth", "tongue")]))[0]
+    assert len(inside) > 50 and rows["u_lip"].max() < rows["l_lip"].max() and rows["u_lip"].min() < rows["l_lip"].min()
+    upper, lower = (np.nonzero(middle == LABELS[name])[0] for name in ("u_lip", "l_lip"))
+    assert upper.max() <= np.percentile(inside, 5) and lower.min() >= np.percentile(inside, 95)
+
+
 def test_every_style_sits_on_the_same_face(studio: Studio, subject: Subject) -> None:
     bald = posed_parts(build_person(studio, subject.with_hair("bald"), 0.1))[0]
     below = studio.atlas.covered & (regions.scalp(studio.atlas.position, -0.5) < 0.01)[studio.atlas.texel]
@@ -158,7 +169,8 @@ def test_everything_worn_has_its_label_and_is_part_of_the_mask(studio: Studio, s
     worn = photo.label == LABELS[label]
     assert worn.sum() > (3 if kind == "earrings" else 40)
     assert (photo.alpha[worn] > 0).all()
-    assert (name == "headscarf") == (not (photo.label == LABELS["hair"]).any())
+    hidden = np.isin(photo.label, [LABELS[part] for part in ("hair", "l_ear", "r_ear")])
+    assert (name == "headscarf") == (not hidden.any())
 
 
 def test_a_lens_adds_a_reflection_and_changes_nothing_else(studio: Studio, subject: Subject) -> None:

@@ -66,6 +66,7 @@ class Studio:
     in_mouth: NDArray
     in_socket: NDArray
     lip_ring: NDArray  # [V], edge loops of the template from the mouth's opening; the red of the lips ends at regions.LIP_EDGE
+    lip_side: NDArray  # [V], 1 on the upper lip, -1 on the lower one, between them at the corners
     eye_ring: NDArray  # [V], edge loops from the rims of the lids
     labels: NDArray  # [F] uint8, regions.LABELS of the skin's triangles
     seam_vertex: NDArray  # [U], skin vertex of each textured vertex (seams double them)
@@ -81,6 +82,7 @@ def open_studio(texture_size: int) -> Studio:
     quad_uv, uv = _subdivided_uv(template)
     triangles, uv_triangles = triangles_from_quads(quads), triangles_from_quads(quad_uv)
     lip, eye = (operator @ _rings(template, opening) for opening in (MOUTH, SOCKET))
+    side = operator @ _lip_side(template)
     island = _islands(uv, quad_uv)
     island = np.concatenate([island, island])  # both halves of the quads
     uv = _packed(uv, uv_triangles, island)
@@ -88,7 +90,7 @@ def open_studio(texture_size: int) -> Studio:
     members = [np.isin(np.arange(len(used)), triangles[island == k]) for k in (HEAD, TORSO, MOUTH, SOCKET)]
     cavity = _cavity(rest, triangles)
     seam_vertex, seam_uv_row, seam_triangles = _seams(triangles, uv_triangles)
-    fields = np.stack([lip, eye, cavity], axis=1)[seam_vertex]  # [U, 3]
+    fields = np.stack([lip, side, eye, cavity], axis=1)[seam_vertex]  # [U, 3]
     eye_vertices = np.unique(template.part("eyes")[0])
     on_left = template.vertices[eye_vertices, 0] > 0
     return Studio(
@@ -105,10 +107,9 @@ def open_studio(texture_size: int) -> Studio:
         in_mouth=members[MOUTH],
         in_socket=members[SOCKET],
         lip_ring=lip,
+        lip_side=side,
         eye_ring=eye,
-        labels=regions.skin_labels(
-            rest[triangles].mean(1), island, lip[triangles].mean(1), float(rest[members[HEAD] & members[MOUTH], 1].mean())
-        ),
+        labels=regions.skin_labels(rest[triangles].mean(1), lip[triangles].mean(1), side[triangles].mean(1), island),
         seam_vertex=seam_vertex,
         seam_uv=uv[seam_uv_row].astype(np.float32),
         seam_triangles=seam_triangles,
@@ -202,12 +203,25 @@ def _edge_graph(vertices: NDArray, triangles: NDArray) -> sparse.csr_matrix:
     return sparse.csr_matrix((lengths, (pairs[:, 0], pairs[:, 1])), (len(vertices),) * 2)
 
 
-def _rings(template: Template, opening: int, far: float = 40.0) -> NDArray:
+def _rings(template: Template, opening: int) -> NDArray:
     """Steps along edges of the head's skin from the border of its MOUTH or SOCKET, for template vertices [N] float32."""
     quads, quad_uv = template.part("skin")
     island = _islands(template.uv, quad_uv)
-    start = np.intersect1d(quads[island == HEAD], quads[island == opening])
-    head = quads[island == HEAD]
+    return _steps(template, np.intersect1d(quads[island == HEAD], quads[island == opening]))
+
+
+def _lip_side(template: Template) -> NDArray:
+    """1 for template vertices [N] that are nearer, along edges, to the upper lip's red edge, -1 to the lower one's."""
+    edge = np.flatnonzero(_rings(template, MOUTH) == round(regions.LIP_EDGE))
+    corner = template.vertices[edge[np.argmax(template.vertices[edge, 0])], 1]
+    above = template.vertices[edge, 1] > corner
+    return np.clip(_steps(template, edge[~above]) - _steps(template, edge[above]), -1, 1)
+
+
+def _steps(template: Template, start: NDArray, far: float = 40.0) -> NDArray:
+    """Steps along edges of the head's skin from the vertices `start`, for template vertices [N] float32."""
+    quads, quad_uv = template.part("skin")
+    head = quads[_islands(template.uv, quad_uv) == HEAD]
     edges = np.stack([head, np.roll(head, -1, 1)], axis=-1).reshape(-1, 2)
     graph = sparse.csr_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (len(template.vertices),) * 2)
     steps = dijkstra(graph, directed=False, indices=start, min_only=True, unweighted=True)
@@ -231,7 +245,7 @@ def _cavity(vertices: NDArray, triangles: NDArray) -> NDArray:
 
 
 def _atlas(size: int, rest: NDArray, uv: NDArray, triangles: NDArray, island: NDArray, fields: NDArray) -> Atlas:
-    """Rasterise the skin into its texture; fields [U, 3] are lip_ring, eye_ring and cavity."""
+    """Rasterise the skin into its texture; fields [U, 4] are lip_ring, lip_side, eye_ring and cavity."""
     found, b, c, _ = rasterize_arrays(uv[:, 0] * size, (1 - uv[:, 1]) * size, np.ones(len(uv)), triangles, size, size)
     covered = found >= 0
     corners, weights = triangles[found[covered]], np.stack([1 - b - c, b, c], axis=-1)[covered]  # [M, 3]
@@ -239,7 +253,7 @@ def _atlas(size: int, rest: NDArray, uv: NDArray, triangles: NDArray, island: ND
     numbers[covered] = np.arange(len(corners))
     nearest = np.asarray(ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True))  # [2, R, R]
     position = np.einsum("mk,mkd->md", weights, rest[corners])
-    lip, eye, cavity = (np.einsum("mk,mk->m", weights, fields[corners, i]) for i in range(3))
+    lip, side, eye, cavity = (np.einsum("mk,mk->m", weights, fields[corners, i]) for i in range(4))
     on_head = island[found[covered]] == HEAD
     noise = Noise(stream(0, "atlas"))
     waves = np.array([[noise(position, rate, 3 * i + j) for j in range(3)] for i, rate in enumerate(NOISE_RATES)])
@@ -250,6 +264,6 @@ def _atlas(size: int, rest: NDArray, uv: NDArray, triangles: NDArray, island: ND
         island=island[found[covered]],
         lip_ring=lip,
         eye_ring=eye,
-        zones=regions.zones(position, lip, eye, cavity, on_head),
+        zones=regions.zones(position, lip, side, eye, cavity, on_head),
         noise=(waves / waves.std(-1, keepdims=True)).astype(np.float32),
     )

@@ -262,7 +262,7 @@ def _hood(place: Ground, noise: Noise, rows: int = 30, columns: int = 96) -> NDA
     distance = np.linalg.norm(away, axis=1)
     _, near = KDTree(away / distance[:, None]).query(way, k=5)
     radius = np.minimum(distance[near].max(-1), 1.35 * size)
-    radius = _smooth(radius, 1.2, 2.0)
+    radius = np.maximum(_smooth(radius, 1.2, 2.0), radius)  # no ear comes through
     radius[0] = np.linalg.norm(edge - middle, axis=1)
     t = part[..., 0]
     hair = 0.13 * smoothstep(0.08, 0.35, t) * smoothstep(6.6, 7.2, place.to_rest(middle + way * radius[..., None])[..., 1])

@@ -93,7 +93,9 @@ def lips(lip_ring: NDArray) -> NDArray:
     return smoothstep(LIP_EDGE + 0.35, LIP_EDGE - 0.35, lip_ring)
 
 
-def zones(points: NDArray, lip_ring: NDArray, eye_ring: NDArray, cavity: NDArray, on_head: NDArray) -> dict[str, NDArray]:
+def zones(
+    points: NDArray, lip_ring: NDArray, lip_side: NDArray, eye_ring: NDArray, cavity: NDArray, on_head: NDArray
+) -> dict[str, NDArray]:
     """Maps [...] in [0, 1] of where the skin differs, for points [..., 3] and the fields of `Studio` there."""
     mirrored = np.concatenate([np.abs(points[..., :1]), points[..., 1:]], axis=-1)
     x, y, z = np.moveaxis(mirrored, -1, 0)
@@ -115,7 +117,7 @@ def zones(points: NDArray, lip_ring: NDArray, eye_ring: NDArray, cavity: NDArray
         "hollow": np.clip(cavity, 0, 1) ** 1.3,
         "ridge": np.clip(-cavity, 0, 1),
         "lips": lips(lip_ring),
-        "upper_lip": lips(lip_ring) * smoothstep(6.60, 6.63, y + 0.06 * x),
+        "upper_lip": lips(lip_ring) * smoothstep(-0.6, 0.6, lip_side),
         "cheek": blob(mirrored - (mirrored[..., :1] - 0.5) * np.array([0, 0.5, 0]), (0.50, 6.97, 1.1), (0.17, 0.10, 0.3)),
         "freckled": 0.85 * blob(mirrored, (0.30, 7.02, 1.35), (0.24, 0.15, 0.4)) + 0.3 * smoothstep(0.5, 0.9, z),
         "beard": beard(points, lip_ring),
@@ -125,8 +127,8 @@ def zones(points: NDArray, lip_ring: NDArray, eye_ring: NDArray, cavity: NDArray
     return {name: np.clip(zone * on_head, 0, 1).astype(np.float32) for name, zone in found.items()}
 
 
-def skin_labels(centre: NDArray, island: NDArray, lip_ring: NDArray, mouth_height: float) -> NDArray:
-    """LABELS [F] uint8 of the skin's triangles, by their centres [F, 3], islands, rings and the y where the lips meet."""
+def skin_labels(centre: NDArray, lip_ring: NDArray, lip_side: NDArray, island: NDArray) -> NDArray:
+    """LABELS [F] uint8 of the skin's triangles, by their centres [F, 3], fields of `Studio` there [F], and islands."""
     side, x, y, z = centre[:, 0], np.abs(centre[:, 0]), centre[:, 1], centre[:, 2]
     head = island == HEAD
     labels = np.full(len(centre), LABELS["skin"])
@@ -138,7 +140,7 @@ def skin_labels(centre: NDArray, island: NDArray, lip_ring: NDArray, mouth_heigh
     half_nose = np.interp(y, [6.82, 6.92, 7.05, 7.3, 7.42], [0.17, 0.20, 0.15, 0.09, 0.07])
     labels[head & (y > 6.83) & (y < 7.38) & (x < half_nose) & (z > 1.25)] = LABELS["nose"]
     lip = head & (lip_ring < LIP_EDGE)
-    labels[lip & (y > mouth_height)], labels[lip & (y <= mouth_height)] = LABELS["u_lip"], LABELS["l_lip"]
+    labels[lip & (lip_side > 0)], labels[lip & (lip_side <= 0)] = LABELS["u_lip"], LABELS["l_lip"]
     labels[island == MOUTH] = LABELS["mouth"]
     labels[island == SOCKET] = LABELS["skin"]
     return labels.astype(np.uint8)

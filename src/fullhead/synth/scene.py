@@ -31,6 +31,7 @@ from fullhead.synth.hair import Strands, grow_hair
 from fullhead.synth.hats import ROOM, hat, headscarf, pressed, skull
 from fullhead.synth.skin import skin_roughness, skin_texture
 from fullhead.synth.subject import Subject
+from fullhead.synth.teeth import teeth_texture, teeth_uv
 from fullhead.synth.wardrobe import cloth, cloth_texture
 from fullhead.synth.worn import Thing, earrings, glasses
 
@@ -195,10 +196,6 @@ def carried(points: NDArray, share: NDArray, transforms: NDArray) -> NDArray:
     return turned @ root[:3, :3].T + root[:3, 3]
 
 
-def _plain(colour: tuple[float, float, float]) -> NDArray:
-    return np.array(colour, np.float32).reshape(1, 1, 3)
-
-
 def _surface(
     person: Person, points: NDArray, triangles: NDArray, texture: NDArray, label: str, material: int, roughness: float,
     uv: NDArray | None = None, open: NDArray | None = None,
@@ -234,12 +231,14 @@ def _body_surfaces(person: Person, vertices: NDArray) -> list[Surface]:
     )
     found = [body]
     lips = float(skin[studio.in_mouth & studio.in_head, 2].max())
-    for part, colour, label, roughness in (
-        (studio.teeth, (0.60, 0.55, 0.46), "teeth", 0.2), (studio.tongue, (0.38, 0.10, 0.09), "tongue", 0.3)
-    ):  # fmt: skip
+    for part, texture, label, roughness in (
+        (studio.teeth, teeth_texture(), "teeth", 0.2),
+        (studio.tongue, np.array([[[0.38, 0.10, 0.09]]], np.float32), "tongue", 0.3),
+    ):
         points = part.operator @ vertices
         open_share = 0.25 + 0.65 * np.exp(-np.maximum(lips - points[:, 2], 0) / 0.22)
-        found.append(_surface(person, points, part.triangles, _plain(colour), label, PLAIN, roughness, open=open_share))
+        uv = teeth_uv(part.operator @ person.neutral)
+        found.append(_surface(person, points, part.triangles, texture, label, PLAIN, roughness, uv, open_share))
     return found
 
 

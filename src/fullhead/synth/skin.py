@@ -118,7 +118,8 @@ def _paint_lips(colour: NDArray, subject: Subject, atlas: Atlas, base: NDArray, 
     upper = 1 - (0.10 + 0.14 * smoothstep(0.3, 0.8, tone)) * atlas.zones["upper_lip"]
     inner = 1 - 0.35 * smoothstep(2.6, 1.2, atlas.lip_ring)
     _blend(colour, 0.92 * cover, bare * (creases * upper * inner)[:, None])
-    _blend(colour, 0.9 * makeup.lipstick * cover, np.array(LIPSTICKS[makeup.lip_colour]) * (creases * inner)[:, None])
+    stick = np.array(LIPSTICKS[makeup.lip_colour]) * (0.85 - 0.45 * tone)  # what shines through is darker
+    _blend(colour, 0.8 * makeup.lipstick * cover, stick * (creases * inner)[:, None])
 
 
 def _grow_shadows(colour: NDArray, subject: Subject, atlas: Atlas, base: NDArray, medium: NDArray, finest: NDArray) -> None:

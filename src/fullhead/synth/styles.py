@@ -81,8 +81,8 @@ STYLE_OF: dict[str, Callable[[RandomState], HairStyle]] = {
         short_sides=0.3, fade=0.5, short_back=0.45,
     ),
     "slicked_back": lambda r: HairStyle(
-        strands=17000, length=r.uniform(1.0, 1.5), comb="back", lift=0.35, front_lift=r.uniform(0.2, 0.7), points=16,
-        clump=0.5, short_sides=0.35, fade=0.5, short_back=0.6, offset=0.03, combed=0.9, gravity=0.08,
+        strands=17000, length=r.uniform(0.85, 1.2), comb="back", lift=0.35, front_lift=r.uniform(0.2, 0.7), points=16,
+        clump=0.5, short_sides=0.35, fade=0.5, short_back=0.5, offset=0.03, combed=0.9, gravity=0.18,
     ),
     "pixie": lambda r: HairStyle(
         strands=17000, length=r.uniform(0.65, 0.9), comb="forward", part=float(r.choice([-1, 1])), lift=0.5,
@@ -134,7 +134,7 @@ STYLE_OF: dict[str, Callable[[RandomState], HairStyle]] = {
         frizz=0.010,
     ),
     "locs": lambda r: HairStyle(
-        strands=15000, comb="part", length=r.uniform(1.4, 2.6), lift=0.9, gravity=0.42, offset=0.10, points=20, clump=0.97,
+        strands=15000, comb="part", length=r.uniform(1.4, 2.6), lift=0.6, gravity=0.46, offset=0.10, points=20, clump=0.97,
         guides=230, rope=0.05, frizz=0.006, cut=r.uniform(5.5, 6.3), part=float(r.choice([-0.2, 0.2])),
     ),
 }  # fmt: skip

@@ -234,7 +234,7 @@ def sample_subject(seed: int, shape_names: Iterable[str], population: Population
         seed=seed,
         male=male,
         phenotype=phenotype,
-        shape=_sample_shape(draw.stream("shape"), shape_names, knobs.person.variety),
+        shape=_sample_shape(draw.stream("shape"), shape_names, knobs.person.variety, male),
         skin=_sample_skin(draw, knobs, phenotype),
         makeup=_sample_makeup(draw, knobs, male),
         iris=draw.choice("iris", knobs.eyes.iris, dict.fromkeys(("hazel", "green", "blue", "grey"), light)),
@@ -280,10 +280,19 @@ def _shape_deviation(name: str) -> float:
     return next((sd for start, sd in narrow.items() if name.startswith(start)), 0.22)
 
 
-def _sample_shape(random: RandomState, names: Iterable[str], variety: float) -> dict[str, float]:
+# Beyond what the template's gender does: by how much women's features lie above the mean, men's half as much below.
+FEMININE = {
+    "mouth-lowerlip-volume": 0.10, "mouth-upperlip-volume": 0.10, "eye-scale": 0.08, "neck-scale-horiz": -0.14,
+    "chin-width": -0.08, "chin-jaw-drop": -0.06, "eyebrows-trans-backward": -0.06, "nose-scale-horiz": -0.06,
+}  # fmt: skip
+
+
+def _sample_shape(random: RandomState, names: Iterable[str], variety: float, male: bool) -> dict[str, float]:
     names = list(names)
     deviation = np.array([_shape_deviation(name) for name in names])
     drawn = variety * deviation * np.clip(random.normal(size=len(names)), -2.2, 2.2)
+    lean = np.array([next((shift for start, shift in FEMININE.items() if name.startswith(start)), 0.0) for name in names])
+    drawn += lean * (-0.5 if male else 1.0)
     return {
         name: round(value if "/" in name else max(0.0, value), 4) for name, value in zip(names, drawn.tolist(), strict=True)
     }
@@ -346,9 +355,9 @@ def _sample_hair(draw: Draw, knobs: Population, male: bool, age: float, light: f
 def _sample_face_hair(draw: Draw, knobs: Population, male: bool) -> FaceHair:
     return FaceHair(
         beard=draw.choice("beard", knobs.face_hair.beard) if male else "none",
-        brow_density=draw.uniform("brow density", (0.7, 1.1) if male else (0.5, 0.9)),
+        brow_density=draw.uniform("brow density", (0.7, 1.1) if male else (0.45, 0.85)),
         brow_shift=draw.uniform("brow shift", (-0.012, 0.018)),
-        brow_thickness=draw.uniform("brow thickness", (0.8, 1.1) if male else (0.5, 0.8)),
+        brow_thickness=draw.uniform("brow thickness", (0.8, 1.1) if male else (0.42, 0.72)),
     )
 
 
