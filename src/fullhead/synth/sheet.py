@@ -1,93 +1,144 @@
-"""Sheets of procedural heads to look at.
+"""Sheets of procedural heads to look at: heads from all sides, hair styles and expressions on one face, the truth.
 
-One head per row: the first subject, counting seeds from the one given, that has the wanted hair style. Nothing else is
-chosen.
+Subjects are the first ones, counting seeds from the one given, that have a wanted hair style. Nothing else is chosen.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
-from fullhead.core.cameras import RADIUS, orbit
+from fullhead.core.cameras import RADIUS, Cameras, orbit
+from fullhead.rig.arkit import ARKIT
 from fullhead.rig.identity import shape_parameters
 from fullhead.rig.template import load_template
-from fullhead.synth.body import Studio, open_studio
 from fullhead.synth.fields import linear_from_srgb, stream
-from fullhead.synth.lights import Lit, lights_of, lit
 from fullhead.synth.photos import mild_expression
+from fullhead.synth.population import Population
 from fullhead.synth.render import composite, take_photo
-from fullhead.synth.scene import build_person, build_scene
-from fullhead.synth.subject import Subject, sample_subject
-from fullhead.synth.takes import quality_for
+from fullhead.synth.subject import STYLES, Subject, sample_subject
+from fullhead.synth.takes import METRES_PER_DM, Take, Workshop, vertices_of
+from fullhead.synth.truth import camera_normals, palette, seen_landmarks
 
 STYLES_SHOWN = (
     "short", "long_straight", "afro", "bob", "receding", "ponytail", "buzz", "long_wavy", "side_part", "bun", "curly", "fringe",
 )  # fmt: skip
 YAWS = tuple(math.radians(degrees) for degrees in (0, 45, 90, 135, 180))
 BACKGROUNDS = linear_from_srgb(np.array([(0.90, 0.89, 0.87), (0.62, 0.66, 0.71), (0.80, 0.77, 0.71), (0.36, 0.38, 0.41)]))
+CAPTION = 14  # pixels
 
 
-def contact_sheet(subjects: Sequence[Subject], size: int = 256, columns: int = 2) -> NDArray:
-    """uint8 sRGB picture: every subject from the five yaws, subjects running down `columns` columns."""
-    studio = open_studio(quality_for(size).texture)
-    rows = [head_row(studio, subject, size, BACKGROUNDS[i % len(BACKGROUNDS)]) for i, subject in enumerate(subjects)]
-    height = -(-len(rows) // columns)
-    rows += [np.full_like(rows[0], 255)] * (height * columns - len(rows))
-    return np.concatenate([np.concatenate(rows[c * height : (c + 1) * height]) for c in range(columns)], axis=1)
+def heads_sheet(size: int, seed: int = 0, consecutive: int = 0, population: Population | None = None) -> NDArray:
+    """Heads from five sides: the first of each of STYLES_SHOWN from `seed` on, or that many seeds as they come."""
+    workshop, names = Workshop(size), list(shape_parameters(load_template()))
+    if consecutive:
+        subjects = [sample_subject(seed + i, names, population) for i in range(consecutive)]
+    else:
+        subjects = first_subjects(STYLES_SHOWN, seed, names, population)
+    rows = []
+    for i, subject in enumerate(subjects):
+        _, light = workshop.lit(_take(subject, size))
+        behind = BACKGROUNDS[i % len(BACKGROUNDS)]
+        rows.append(np.concatenate([composite(take_photo(light, orbit(yaw), size), behind) for yaw in YAWS], axis=1))
+    height = -(-len(rows) // 2)
+    rows += [np.full_like(rows[0], 255)] * (2 * height - len(rows))
+    return np.concatenate([np.concatenate(rows[:height]), np.concatenate(rows[height:])], axis=1)
 
 
-def head_row(studio: Studio, subject: Subject, size: int, behind: NDArray) -> NDArray:
-    """One subject from the five yaws, uint8 [size, 5 size, 3]."""
-    light = _lit(studio, subject, size)
-    return np.concatenate([composite(take_photo(light, orbit(yaw), size), behind) for yaw in YAWS], axis=1)
+def styles_sheet(size: int, seed: int = 0) -> NDArray:
+    """Every hair style on one face, from the front and from behind."""
+    workshop = Workshop(size)
+    subject = sample_subject(seed, list(shape_parameters(workshop.studio.template)))
+    bare = replace(subject, worn=replace(subject.worn, hat="none", glasses="none"))
+    tiles = []
+    for style in STYLES:
+        _, light = workshop.lit(replace(_take(bare.with_hair(style), size), expression={}))
+        views = [composite(take_photo(light, orbit(math.radians(yaw)), size), BACKGROUNDS[0]) for yaw in (25, 150)]
+        tiles.append(_captioned(np.concatenate(views, axis=1), style))
+    return _grid(tiles, 4)
 
 
-def truth_row(studio: Studio, subject: Subject, size: int, yaw: float) -> NDArray:
-    """One view as photo, mask, depth, normals and labels, uint8 [size, 5 size, 3]."""
-    camera = orbit(yaw)
-    photo = take_photo(_lit(studio, subject, size), camera, size)
-    seen = photo.alpha[..., None] > 0
-    near = np.clip((RADIUS + 0.25 - photo.depth[..., None]) / 0.5, 0.1, 1) * seen
-    normal = (photo.normal @ camera.c2w[0, :3, :3].numpy() * np.array([1, -1, -1]) + 1) / 2 * seen
-    palette = stream(5, "palette").uniform(0.15, 1, (256, 3)) * (np.arange(256) > 0)[:, None]
-    pictures = [np.repeat(photo.alpha[..., None], 3, 2), np.repeat(near, 3, 2), normal, palette[photo.label]]
-    return np.concatenate([composite(photo, BACKGROUNDS[1]), *((p * 255).astype(np.uint8) for p in pictures)], axis=1)
+def expressions_sheet(size: int, seed: int = 0) -> NDArray:
+    """One face at rest, then each of ARKit's 52 expressions at full weight (mouthClose over an open jaw), close up."""
+    workshop = Workshop(size)
+    subject = sample_subject(seed, list(shape_parameters(workshop.studio.template)))
+    subject = replace(subject.with_hair("slicked_back"), worn=replace(subject.worn, hat="none", glasses="none"))
+    camera = _close_up(orbit(math.radians(18), math.radians(4)))
+    tiles = []
+    for name in (None, *ARKIT):
+        weights = {} if name is None else {name: 1.0, **({"jawOpen": 1.0} if name == "mouthClose" else {})}
+        _, light = workshop.lit(replace(_take(subject, size), expression=weights))
+        tiles.append(_captioned(composite(take_photo(light, camera, size), BACKGROUNDS[1]), name or "at rest"))
+    return _grid(tiles, 9)
 
 
-def _lit(studio: Studio, subject: Subject, size: int) -> Lit:
-    """A subject with its mild expression under its light, for pictures of `size`."""
-    expression = mild_expression(stream(subject.seed, "expression"))
-    scene = build_scene(build_person(studio, subject, quality_for(2 * size).detail), expression)
-    return lit(scene, lights_of(subject.lighting), directions=48, size=192, key_size=1024)
+def truth_sheet(size: int, seed: int = 0) -> NDArray:
+    """Four heads as photo, alpha, depth, normals, parts and landmarks (red: hidden)."""
+    workshop = Workshop(size)
+    subjects = first_subjects(STYLES_SHOWN, seed, list(shape_parameters(workshop.studio.template)))
+    rows = [_truth_row(workshop, s, size, yaw) for s, yaw in zip(subjects[1::3], (0.0, 0.6, 1.2, 2.6), strict=False)]
+    names = ("photo", "alpha", "depth", "normals", "parts", "landmarks")
+    heading = np.concatenate([_captioned(np.zeros((0, size, 3), np.uint8), name) for name in names], axis=1)
+    return np.concatenate([heading, *rows])
 
 
-def first_subjects(styles: Sequence[str], seed: int, shape_names: Sequence[str]) -> list[Subject]:
+def first_subjects(
+    styles: Sequence[str], seed: int, shape_names: Sequence[str], population: Population | None = None
+) -> list[Subject]:
     """For each style the first subject from `seed` on that has it and was not taken."""
     found: list[Subject] = []
     for style in styles:
         taken = {subject.seed for subject in found}
         candidate = seed
-        while (subject := sample_subject(candidate, shape_names)).hair.style != style or candidate in taken:
+        while (subject := sample_subject(candidate, shape_names, population)).hair.style != style or candidate in taken:
             candidate += 1
         found.append(subject)
     return found
 
 
-def heads_sheet(size: int, seed: int = 0, consecutive: int = 0) -> NDArray:
-    """Heads from all sides: the first of each of STYLES_SHOWN from `seed` on, or that many seeds as they come."""
-    names = list(shape_parameters(load_template()))
-    if consecutive:
-        return contact_sheet([sample_subject(seed + i, names) for i in range(consecutive)], size)
-    return contact_sheet(first_subjects(STYLES_SHOWN, seed, names), size)
+def _take(subject: Subject, size: int) -> Take:
+    """A subject with its mild expression."""
+    return Take(subject, size, (), mild_expression(stream(subject.seed, "expression")))
 
 
-def truth_sheet(size: int, seed: int = 0) -> NDArray:
-    """Four heads as photo, mask, depth, normals and labels."""
-    subjects = first_subjects(STYLES_SHOWN, seed, list(shape_parameters(load_template())))
-    studio = open_studio(quality_for(size).texture)
-    views = zip(subjects[1::3], (0.0, 0.6, 1.2, 2.6), strict=False)
-    return np.concatenate([truth_row(studio, subject, size, yaw) for subject, yaw in views])
+def _truth_row(workshop: Workshop, subject: Subject, size: int, yaw: float) -> NDArray:
+    camera, take = orbit(yaw), _take(subject, size)
+    person, light = workshop.lit(take)
+    photo = take_photo(light, camera, size)
+    seen = photo.alpha[..., None] > 0
+    near = np.clip((RADIUS + 0.25 - photo.depth[..., None]) / 0.5, 0.1, 1) * seen
+    normal = (camera_normals(photo, camera) + 1) / 2 * seen
+    drawn = [np.repeat(photo.alpha[..., None], 3, 2), np.repeat(near, 3, 2), normal]
+    plain = composite(photo, BACKGROUNDS[1])
+    pictures = [plain, *((picture * 255).astype(np.uint8) for picture in drawn), palette()[photo.label]]
+    marked = Image.fromarray(plain)
+    points = workshop.landmark_weights @ vertices_of(person, take)
+    pixels, shown = seen_landmarks(points, photo, camera, METRES_PER_DM / person.scale)
+    for (x, y), visible in zip(pixels, shown, strict=True):
+        box = [x - size / 160, y - size / 160, x + size / 160, y + size / 160]
+        ImageDraw.Draw(marked).ellipse(box, fill=(40, 235, 60) if visible else (235, 40, 40))
+    return np.concatenate([*pictures, np.asarray(marked)], axis=1)
+
+
+def _close_up(camera: Cameras) -> Cameras:
+    """The camera with the face filling its picture."""
+    K = camera.K.clone()
+    K[:, 0, 0], K[:, 1, 1], K[:, 1, 2] = 1.75 * K[:, 0, 0], 1.75 * K[:, 1, 1], 0.38
+    return Cameras(camera.c2w, K)
+
+
+def _captioned(picture: NDArray, text: str) -> NDArray:
+    """The picture with a line of text below."""
+    strip = Image.new("RGB", (picture.shape[1], CAPTION), "white")
+    ImageDraw.Draw(strip).text((3, 1), text, fill=(40, 40, 40))
+    return np.concatenate([picture, np.asarray(strip)])
+
+
+def _grid(tiles: list[NDArray], columns: int) -> NDArray:
+    tiles = [*tiles, *[np.full_like(tiles[0], 255)] * (-len(tiles) % columns)]
+    return np.concatenate([np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)])

@@ -10,26 +10,30 @@ import tyro
 
 def sheet(
     out: Annotated[Path, tyro.conf.Positional],
-    show: Literal["heads", "truth"] = "heads",
+    show: Literal["heads", "styles", "expressions", "truth"] = "heads",
     size: int = 256,
     seed: int = 0,
     consecutive: int = 0,
+    set: tuple[str, ...] = (),
 ) -> None:
-    """Draw procedural heads from all sides on one sheet.
+    """Draw procedural heads on one sheet.
 
     Args:
-        out: Picture to write, .png.
-        show: heads: one of each hair style from five sides; truth: photo, mask, depth, normals and labels of four heads.
+        out: Picture to write: .png, .jpg or .webp.
+        show: heads: one of each of twelve hair styles from five sides; styles: every hair style on one face; expressions: the
+            52 of ARKit on one face; truth: photo, alpha, depth, normals, parts and landmarks of four heads.
         size: Pixels per view.
-        seed: First seed that is looked at.
+        seed: First seed that is looked at, or whose face it is.
         consecutive: With heads: show this many seeds as they come, of whatever style.
+        set: With heads: who they are, as in hair.style=afro person.men=0.2.
     """
-    from PIL import Image
+    from fullhead.core.images import check_still_path, save_image
+    from fullhead.synth.population import population
+    from fullhead.synth.sheet import expressions_sheet, heads_sheet, styles_sheet, truth_sheet
 
-    from fullhead.core.files import written_whole
-    from fullhead.synth.sheet import heads_sheet, truth_sheet
-
-    picture = heads_sheet(size, seed, consecutive) if show == "heads" else truth_sheet(size, seed)
-    with written_whole(out) as beside:
-        Image.fromarray(picture).save(beside, optimize=True)
-    print(out)
+    check_still_path(out)
+    if show == "heads":
+        picture = heads_sheet(size, seed, consecutive, population(set))
+    else:
+        picture = {"styles": styles_sheet, "expressions": expressions_sheet, "truth": truth_sheet}[show](size, seed)
+    print(save_image(picture, out))
