@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from fullhead.core.cameras import Cameras
+from fullhead.core.surface import vertex_normals
 from fullhead.heads.canonical import Located
 from fullhead.heads.deformer import Motion
 from fullhead.kernels.raster import rasterize
@@ -63,9 +65,11 @@ def normal_coloured(mesh: PosedMesh, camera: Cameras) -> Tensor:
 
 
 def clay(mesh: PosedMesh, camera: Cameras) -> Tensor:
-    """Grey, lit from the camera."""
+    """The bare geometry in grey, lit from the camera: normals of the triangles, not those that a network gives."""
+    normals = vertex_normals(mesh.vertices.cpu().numpy(), mesh.faces.cpu().numpy().astype(np.int32))
     to_camera = F.normalize(camera.origins - mesh.vertices, dim=-1)
-    return ((mesh.normals * to_camera).sum(dim=-1, keepdim=True).clamp(min=0) * 1.6 - 0.8).expand(-1, 3)
+    facing = (torch.from_numpy(normals).to(to_camera) * to_camera).sum(dim=-1, keepdim=True)
+    return (facing.clamp(min=0) * 1.6 - 0.8).expand(-1, 3)
 
 
 def picture(mesh: PosedMesh, camera: Cameras, size: int, look: Look = coloured) -> tuple[Tensor, Tensor, Tensor]:
