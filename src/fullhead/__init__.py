@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fullhead.apps.mesh import save_mesh as save_mesh
     from fullhead.apps.orbit import save_video as save_video
     from fullhead.apps.orbit import turntable_cameras as turntable_cameras
+    from fullhead.apps.rigged import rigged_head as rigged_head
+    from fullhead.apps.rigged_files import save_rigged as save_rigged
     from fullhead.apps.sheet import sheet as sheet
     from fullhead.convert.panohead import convert_checkpoint as convert_checkpoint
     from fullhead.core.cameras import Cameras as Cameras
@@ -43,9 +45,11 @@ _HOMES = {
     "load": "models.checkpoint",
     "orbit": "core.cameras",
     "read_image": "core.images",
+    "rigged_head": "apps.rigged",
     "save": "models.checkpoint",
     "save_image": "core.images",
     "save_mesh": "apps.mesh",
+    "save_rigged": "apps.rigged_files",
     "save_video": "apps.orbit",
     "sheet": "apps.sheet",
     "turntable_cameras": "apps.orbit",

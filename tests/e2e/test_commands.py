@@ -109,6 +109,14 @@ def test_synth_then_train_then_sample(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "choose another folder" in refused(capsys, "train", "panohead-synth64", tmp_path / "set", tmp_path / "run")
 
 
+def test_synth_export_writes_a_model_that_is_posed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--seed", "7", "--texture", "512", "--hair-detail", "0.1", "--set", "hair.style=buzz"]
+    run("synth", "export", tmp_path / "head.glb", *options, "--clip", "blink")
+    assert "skin, teeth, tongue, eyes, clothes" in capsys.readouterr().out
+    assert (tmp_path / "head.glb").read_bytes()[:4] == b"glTF"
+    assert [p.name for p in tmp_path.iterdir()] == ["head.glb"]
+
+
 def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     run("presets", "panohead-synth64", "--set", "task.r1_gamma=7")
     assert "r1_gamma = 7.0" in capsys.readouterr().out
@@ -151,6 +159,10 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["synth", "photos", "s", "--share", "5"], "0/4"),
         (["synth", "photos", "s", "--truth", "depht"], "depth"),
         (["synth", "check", "s"], "no set"),
+        (["synth", "export", "head.fbx"], ".glb"),
+        (["synth", "export", "head.ply", "--clip", "talk"], "a clip needs a .glb"),
+        (["synth", "export", "head.glb", "--hair-detail", "0"], "0.05"),
+        (["synth", "export", "head.glb", "--set", "hair.style=mullet"], "hair.style"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_do_and_leaves_nothing(

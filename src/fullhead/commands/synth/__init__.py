@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from tyro.conf import subcommand
 
 from fullhead.commands.synth.check import check
+from fullhead.commands.synth.export import export
 from fullhead.commands.synth.heads360 import heads360
 from fullhead.commands.synth.photos import photos
 from fullhead.commands.synth.scans import scans
@@ -19,7 +20,8 @@ def synth(
     | Annotated[Any, subcommand(name="heads360", constructor=heads360)]
     | Annotated[Any, subcommand(name="scans", constructor=scans)]
     | Annotated[Any, subcommand(name="video", constructor=video)]
+    | Annotated[Any, subcommand(name="export", constructor=export)]
     | Annotated[Any, subcommand(name="sheet", constructor=sheet)]
     | Annotated[Any, subcommand(name="check", constructor=check)],
 ) -> None:
-    """Procedural heads that need no permission: sets with the truth known, and sheets to look at."""
+    """Procedural heads that need no permission: sets with the truth known, models to pose, and sheets to look at."""

@@ -1,0 +1,235 @@
+"""How the parts of a procedural person become layers of a rigged head: names, materials, the line of the bust, hair.
+
+Layers hang on carriers, the places [P, 3] in metres of all vertices of the person's surfaces and then of the points of its
+strands (see ribbons.Hung).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from fullhead.apps.ribbons import BRIGHTEST, Hung, growth_texture, resampling, ribbons, under_layer
+from fullhead.kernels.raster import rasterize_arrays
+from fullhead.rig.template import LEFT_EYE, NECK
+from fullhead.synth import regions
+from fullhead.synth.fields import srgb_from_linear
+from fullhead.synth.hair import Strands
+from fullhead.synth.scene import CLOTH, EYE, GLASS, SKIN, Person, Surface
+
+LAYER_OF = {
+    "l_eye": "eyes", "r_eye": "eyes", "l_brow": "brows", "r_brow": "brows", "lash": "lashes", "cloth": "clothes",
+    "earring": "earrings",
+}  # fmt: skip
+VERTICES = {"hair": 75_000, "beard": 8_000, "brows": 1_500, "lashes": 3_000}  # of each growth's ribbons, at most
+MOST_POINTS = 16  # of a ribbon
+STRAIGHTNESS = {"hair": 2e-3, "beard": 1e-3}  # metres that half of the ribbons may leave their strands; 3e-4 of others
+WIDEST = {"hair": 1.9}  # times that straight ribbons get wider because they are fewer; 1.4 of other growths
+SHORTEST = 2.5e-3  # metres: shorter hairs (stubble) are left to the skin's colour
+SEEN = 0.45  # share of the usual light that a strand must get somewhere to be drawn
+BUST_CENTRE, BUST_RADII = 0.05, np.array([0.225, 0.135])  # metres below the neck's joint; half axes: see _bust
+BUST_STEPS = 64  # along the line of the bust
+SURFACE_SIZE = 512  # pixels of the skin's map of occlusion and roughness
+DARKEST = 0.3  # occlusion under thick hair, whose colour the scalp has
+LENS_ALPHA = 0.12
+
+
+@dataclass(frozen=True)
+class Material:
+    """How a layer looks. Pictures are uint8 [h, w, 3 or 4], row 0 at v = 1."""
+
+    colour: NDArray  # sRGB; with alpha, which cuts out where it is below one half
+    roughness: float = 1.0
+    surface: NDArray | None = None  # occlusion, factor of the roughness, and 0
+    coat: float = 0.0  # share of a clear, smooth coat: the cornea's
+    alpha: float = 1.0  # below 1: glass
+    both_sides: bool = False
+
+
+Drawn = tuple[str, Hung, Material]
+
+
+def surface_layers(
+    person: Person, surfaces: list[Surface], places: NDArray, normals: NDArray, joints: NDArray, ambient: NDArray
+) -> list[Drawn]:
+    """The surfaces as layers, those of one name and texture in one.
+
+    places, normals [P, 3], ambient [P]: of all their vertices in turn, ambient light under an even sky.
+    """
+    found: dict[tuple[str, int], Drawn] = {}
+    first = 0
+    for surface in surfaces:
+        carrier = first + np.arange(len(surface.vertices))
+        first += len(carrier)
+        name, light = _name(surface), np.ones(len(carrier)) if surface.open is None else surface.open
+        light = light if name == "eyes" else light**2  # the mouth is darker still: most programs cast no shadows there
+        hung = Hung(carrier, np.zeros_like(surface.vertices), normals[carrier], surface.uv, light, surface.triangles)
+        if name == "skin":
+            material = _skin_material(person, surface, ambient[carrier] / np.maximum(light, 0.1))
+            hung = _bust(hung, places, joints[NECK], 0.97)
+        else:
+            material = _material(surface)
+        if name == "clothes":
+            hung = _bust(hung, places, joints[NECK], 1.0)
+            hung = hung.joined(_bottom(hung, places, joints[NECK]))
+        key = (name, id(surface.texture))
+        found[key] = (name, found[key][1].joined(hung) if key in found else hung, material)
+    return _numbered(list(found.values()))
+
+
+def _name(surface: Surface) -> str:
+    """The name of a surface's layer."""
+    if surface.material == SKIN:
+        return "skin"
+    return "lenses" if surface.material == GLASS else _layer_of(int(surface.labels[0]))
+
+
+def _layer_of(label: int) -> str:
+    """The layer of what carries one of regions.LABELS."""
+    name = next(name for name, number in regions.LABELS.items() if number == label)
+    return LAYER_OF.get(name, name)
+
+
+def _numbered(drawn: list[Drawn]) -> list[Drawn]:
+    """The same with different names: a second layer of a name gets a 2."""
+    names = [name for name, *_ in drawn]
+    seen = [names[:i].count(name) for i, name in enumerate(names)]
+    return [(f"{n}_{k + 1}" if k else n, hung, material) for (n, hung, material), k in zip(drawn, seen, strict=True)]
+
+
+def _material(surface: Surface) -> Material:
+    return Material(
+        colour=_bytes(surface.texture),
+        roughness=float(np.mean(surface.roughness)),
+        coat=1.0 if surface.material == EYE else 0.0,
+        alpha=LENS_ALPHA if surface.material == GLASS else 1.0,
+        both_sides=surface.material not in (EYE, CLOTH) and _name(surface) not in ("teeth", "tongue"),
+    )
+
+
+def _bytes(linear: NDArray) -> NDArray[np.uint8]:
+    return (srgb_from_linear(linear) * 255 + 0.5).astype(np.uint8)
+
+
+def _skin_material(person: Person, skin: Surface, ambient: NDArray) -> Material:
+    """Colour, and a map of occlusion and roughness, interpolated over the atlas from vertices and triangles."""
+    n, studio = SURFACE_SIZE, person.studio
+    occlusion = np.clip(ambient / (0.345 + 0.125 * skin.normals[:, 1]), DARKEST, 1)  # by what the even sky gives in the open
+    rough = np.zeros(len(skin.vertices))
+    for corner in skin.triangles.T:
+        rough[corner] = skin.roughness
+    x, y = skin.uv[:, 0] * n, (1 - skin.uv[:, 1]) * n
+    found, b, c, _ = rasterize_arrays(x, y, np.ones(len(x)), studio.seam_triangles, n, n)
+    corners, weights = studio.seam_triangles[found], np.stack([1 - b - c, b, c], axis=-1)
+    image = np.zeros((n, n, 3))
+    for channel, values in enumerate((occlusion, rough)):
+        image[..., channel] = (values[corners] * weights).sum(-1)
+    filled = np.asarray(ndimage.distance_transform_edt(found < 0, return_distances=False, return_indices=True))
+    surface = (image[filled[0], filled[1]].clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    return Material(_bytes(person.skin_texture), surface=surface)
+
+
+def _bust(hung: Hung, places: NDArray, neck: NDArray, share: float) -> Hung:
+    """What lies inside the line of a bust, `share` of an ellipse seen from the front, for the template's own edge is ragged."""
+
+    def line(hung: Hung) -> tuple[NDArray, NDArray]:
+        """From the ellipse's centre [V, 2], and how far out in radii [V]; upright beside the neck."""
+        from_centre = places[hung.carrier, :2] - neck[:2] + np.array([0, BUST_CENTRE])
+        return from_centre, np.linalg.norm(np.minimum(from_centre, [np.inf, 0]) / BUST_RADII, axis=1) / share
+
+    inside = line(hung)[1] < 1
+    hung = hung.only(hung.triangles[inside[hung.triangles].any(1)])
+    from_centre, reach = line(hung)
+    offset = np.zeros_like(hung.offset)  # vertices of triangles across the line move onto it
+    offset[:, :2] = from_centre * (1 / np.maximum(reach, 1) - 1)[:, None]
+    return replace(hung, offset=offset)
+
+
+def _bottom(hung: Hung, places: NDArray, neck: NDArray) -> Hung:
+    """The surface that closes a bust below, between the front and the back of its line."""
+    rim = np.flatnonzero(np.any(hung.offset, axis=1))
+    vertices = places[hung.carrier[rim]] + hung.offset[rim]
+    x, y = ((vertices[:, :2] - neck[:2] + np.array([0, BUST_CENTRE])) / BUST_RADII).T
+    angle = np.arctan2(x, -y)
+    edges = np.linspace(angle.min(), angle.max(), BUST_STEPS)
+    near = np.abs(angle - edges[:, None]) < 2.5 * (edges[1] - edges[0])  # [n, rim]
+    front = rim[np.where(near, vertices[:, 2], -np.inf).argmax(1)]
+    back = rim[np.where(near, vertices[:, 2], np.inf).argmin(1)]
+    both = np.stack([front, back], axis=1).ravel()
+    normals = np.stack([np.sin(edges), -np.cos(edges), 0 * edges], axis=1).repeat(2, axis=0)
+    first = 2 * np.arange(BUST_STEPS - 1)[:, None]
+    triangles = np.concatenate([first + np.array([0, 1, 2]), first + np.array([1, 3, 2])])
+    light = np.full(len(both), 0.7)
+    return Hung(hung.carrier[both], hung.offset[both], normals, hung.uv[both], light, triangles.astype(np.int32))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which strands of a growth become ribbons, out of those that are seen, and how few points they keep."""
+
+    rows: NDArray  # [S]
+    points: NDArray  # [k, K], see ribbons.resampling
+    light: NDArray  # [S, k], 1 is usual
+    wider: float
+
+    def apply(self, points: NDArray) -> NDArray:
+        """[S, k, 3] of all strands' [all, K, 3]."""
+        return self.points @ points[self.rows]
+
+
+def cut_strands(strands: list[tuple[Strands, NDArray]], ambient: NDArray, metres: float, hair_detail: float) -> list[Cut]:
+    """What of each growth becomes ribbons: the strands that light reaches, as many as VERTICES allows.
+
+    ambient [P]: even light on all their points.  metres: of a unit of the strands' points.
+    """
+    found, first = [], 0
+    for growth, points in strands:
+        count, k = points.shape[:2]
+        light = ambient[first : first + count * k].reshape(count, k)
+        light = light / np.quantile(light, 0.9)
+        first += count * k
+        name = _layer_of(growth.label)
+        matrix = resampling(points * metres, STRAIGHTNESS.get(name, 3e-4), MOST_POINTS)
+        length = np.linalg.norm(np.diff(points, axis=1), axis=-1).sum(1).mean() * metres
+        curled = length / (np.linalg.norm(points[:, -1] - points[:, 0], axis=-1).mean() * metres)
+        seen = np.flatnonzero(light.max(1) > SEEN) if length > SHORTEST else np.zeros(0, int)
+        rows = seen[: int(VERTICES[name] * hair_detail / (2 * len(matrix) - 1))]
+        wider = min((len(seen) / max(len(rows), 1)) ** 0.85, max(WIDEST.get(name, 1.4) / curled, 1))
+        found.append(Cut(rows, matrix, light[rows] @ matrix.T, wider))
+    return found
+
+
+def strand_layers(
+    strands: list[tuple[Strands, NDArray]], cuts: list[Cut], places: NDArray, joints: NDArray, metres: float,
+    surfaces: list[Surface],
+) -> list[Drawn]:  # fmt: skip
+    """Ribbons of all growths, those of one name in one layer, and what lies under the hair."""
+    centre = joints[LEFT_EYE:].mean(0) + np.array([0, 0.03, -0.075])  # of the head
+    skin = next(surface for surface in surfaces if surface.material == SKIN)
+    names = [_layer_of(growth.label) for growth, _ in strands]
+    found = []
+    first = len(places) - sum(cut.light.size for cut in cuts)
+    starts = first + np.cumsum([0, *(cut.light.size for cut in cuts)])
+    for name in dict.fromkeys(names):
+        own = [i for i, other in enumerate(names) if other == name and len(cuts[i].rows)]
+        if not own:
+            continue
+        colours = [strands[i][0].colour[cuts[i].rows] for i in own]
+        texture, tones = growth_texture(np.concatenate(colours))
+        pieces = []
+        for i, tone in zip(own, np.split(tones, np.cumsum([len(c) for c in colours])[:-1]), strict=True):
+            (growth, all_points), cut = strands[i], cuts[i]
+            n, k = cut.light.shape
+            points, t = places[starts[i] : starts[i + 1]].reshape(n, k, 3), np.linspace(0, 1, k)
+            half = growth.radius[cut.rows, None] * metres * cut.wider * (1 - 0.5 * t**2)
+            shade = np.clip(0.25 + 0.75 * cut.light, 0, 1) * (0.78 + 0.35 * t) / BRIGHTEST
+            pieces.append(ribbons(points, half, tone, shade, centre).shifted(starts[i]))
+            if name == "hair":
+                under = under_layer(all_points * metres, growth.radius * metres, skin.vertices * metres, skin.normals, points)
+                pieces += [] if under is None else [under.shifted(starts[i])]
+        found.append((name, reduce(Hung.joined, pieces), Material(texture, 0.65, both_sides=True)))
+    return found
