@@ -16,6 +16,7 @@ from fullhead.core import cameras as cams
 from fullhead.core.cameras import Cameras
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import written_whole
+from fullhead.core.ply import ply_bytes
 from fullhead.core.surface import NoSurfaceError, extract_surface, largest_piece, vertex_normals
 from fullhead.models.head import Head, HeadModel
 
@@ -167,18 +168,8 @@ def _save_glb(mesh: Mesh, path: Path, metres: NDArray[np.float32]) -> None:
 
 
 def _save_ply(mesh: Mesh, path: Path, metres: NDArray[np.float32]) -> None:
-    """Binary little-endian PLY with normals and sRGB colours."""
-    vertex = np.dtype([("xyz", "<f4", 3), ("normal", "<f4", 3), ("rgb", "u1", 3)])
-    rows = np.zeros(len(metres), vertex)
-    rows["xyz"], rows["normal"], rows["rgb"] = metres, mesh.normals, mesh.colours
-    faces = np.zeros(len(mesh.faces), np.dtype([("n", "u1"), ("ijk", "<i4", 3)]))
-    faces["n"], faces["ijk"] = 3, mesh.faces
-    header = ["ply", "format binary_little_endian 1.0", "comment metres, +y up, face along +z", f"element vertex {len(rows)}"]
-    header += [f"property float {name}" for name in ("x", "y", "z", "nx", "ny", "nz")]
-    header += [f"property uchar {name}" for name in ("red", "green", "blue")]
-    header += [f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header", ""]
     with written_whole(path) as temporary:
-        temporary.write_bytes("\n".join(header).encode() + rows.tobytes() + faces.tobytes())
+        temporary.write_bytes(ply_bytes(metres, mesh.faces, mesh.normals, mesh.colours, "metres, +y up, face along +z"))
 
 
 def _save_obj(mesh: Mesh, path: Path, metres: NDArray[np.float32]) -> None:
