@@ -1,11 +1,15 @@
 """What heads look like: skin on a stated scale, hair that can be swapped and hangs, hats that hold it, things that are worn."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from fullhead.commands.synth.sheet import sheet
 from fullhead.core.cameras import orbit
 from fullhead.core.errors import FullheadError
 from fullhead.rig.identity import shape_parameters
@@ -183,3 +187,16 @@ def test_a_lens_adds_a_reflection_and_changes_nothing_else(studio: Studio, subje
         assert (getattr(with_lens, field) == getattr(without, field)).all()
     changed = np.abs(with_lens.colour - without.colour).max(-1) > 1e-4
     assert 100 < changed.sum() < 3000 and (with_lens.alpha[changed] > 0).all()
+
+
+@pytest.mark.parametrize(("show", "cells"), [("tones", (6, 2)), ("worn", (9, 3)), ("faces", (8, 1))])
+def test_sheets_are_drawn_by_name(show: Any, cells: tuple[int, int], tmp_path: Path) -> None:
+    sheet(tmp_path / "sheet.png", show=show, size=16, consecutive=2, set=("skin.tone=0.5",))
+    width, height = Image.open(tmp_path / "sheet.png").size
+    assert width == 16 * cells[0] and height >= 16 * cells[1]
+
+
+def test_a_sheet_of_nobody_known_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FullheadError, match=r"unknown key hair.stile: there is style_men"):
+        sheet(tmp_path / "sheet.png", show="faces", set=("hair.stile=afro",))
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Sheets of procedural heads to look at: heads from all sides, hair styles and expressions on one face, the truth.
+"""Sheets of procedural heads to look at: heads from all sides, styles, tones and expressions on one face, the truth.
 
 Subjects are the first ones, counting seeds from the one given, that have a wanted hair style. Nothing else is chosen.
 """
@@ -6,7 +6,7 @@ Subjects are the first ones, counting seeds from the one given, that have a want
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,14 +21,14 @@ from fullhead.synth.fields import linear_from_srgb, stream
 from fullhead.synth.photos import mild_expression
 from fullhead.synth.population import Population
 from fullhead.synth.render import composite, take_photo
-from fullhead.synth.subject import STYLES, Subject, sample_subject
+from fullhead.synth.skin import ita_of_tone
+from fullhead.synth.subject import EARRINGS, GLASSES, HATS, STYLES, Subject, sample_subject
 from fullhead.synth.takes import METRES_PER_DM, Take, Workshop, vertices_of
 from fullhead.synth.truth import camera_normals, palette, seen_landmarks
 
 STYLES_SHOWN = (
     "short", "long_straight", "afro", "bob", "receding", "ponytail", "buzz", "long_wavy", "side_part", "bun", "curly", "fringe",
 )  # fmt: skip
-YAWS = tuple(math.radians(degrees) for degrees in (0, 45, 90, 135, 180))
 BACKGROUNDS = linear_from_srgb(np.array([(0.90, 0.89, 0.87), (0.62, 0.66, 0.71), (0.80, 0.77, 0.71), (0.36, 0.38, 0.41)]))
 CAPTION = 14  # pixels
 
@@ -40,27 +40,48 @@ def heads_sheet(size: int, seed: int = 0, consecutive: int = 0, population: Popu
         subjects = [sample_subject(seed + i, names, population) for i in range(consecutive)]
     else:
         subjects = first_subjects(STYLES_SHOWN, seed, names, population)
-    rows = []
-    for i, subject in enumerate(subjects):
-        _, light = workshop.lit(_take(subject, size))
-        behind = BACKGROUNDS[i % len(BACKGROUNDS)]
-        rows.append(np.concatenate([composite(take_photo(light, orbit(yaw), size), behind) for yaw in YAWS], axis=1))
+    behind = BACKGROUNDS[np.arange(len(subjects)) % len(BACKGROUNDS)]
+    rows = [_views(workshop, _take(s, size), (0, 45, 90, 135, 180), b) for s, b in zip(subjects, behind, strict=True)]
     height = -(-len(rows) // 2)
     rows += [np.full_like(rows[0], 255)] * (2 * height - len(rows))
     return np.concatenate([np.concatenate(rows[:height]), np.concatenate(rows[height:])], axis=1)
 
 
-def styles_sheet(size: int, seed: int = 0) -> NDArray:
-    """Every hair style on one face, from the front and from behind."""
+def faces_sheet(size: int, seed: int = 0, consecutive: int = 48, population: Population | None = None) -> NDArray:
+    """That many seeds as they come, from the front."""
+    workshop, names = Workshop(size), list(shape_parameters(load_template()))
+    subjects = [sample_subject(seed + i, names, population) for i in range(consecutive)]
+    return _grid([_views(workshop, _take(subject, size), (0,), BACKGROUNDS[1]) for subject in subjects], 8)
+
+
+def styles_sheet(size: int, seed: int = 0, population: Population | None = None) -> NDArray:
+    """Every hair style on one face, from the front, the side and behind."""
     workshop = Workshop(size)
-    subject = sample_subject(seed, list(shape_parameters(workshop.studio.template)))
-    bare = replace(subject, worn=replace(subject.worn, hat="none", glasses="none"))
-    tiles = []
-    for style in STYLES:
-        _, light = workshop.lit(replace(_take(bare.with_hair(style), size), expression={}))
-        views = [composite(take_photo(light, orbit(math.radians(yaw)), size), BACKGROUNDS[0]) for yaw in (25, 150)]
-        tiles.append(_captioned(np.concatenate(views, axis=1), style))
-    return _grid(tiles, 4)
+    bare = _bareheaded(workshop, seed, population)
+    return _grid([_at_rest(workshop, bare.with_hair(style), size, style) for style in STYLES], 3)
+
+
+def worn_sheet(size: int, seed: int = 0, population: Population | None = None) -> NDArray:
+    """Every hat, pair of glasses and earrings on one head, from the front, the side and behind."""
+    workshop = Workshop(size)
+    bare = _bareheaded(workshop, seed, population)
+    tied = bare.with_hair("bun")  # so that the ears show
+    wearing = {name: bare.with_worn(hat=name) for name in HATS[1:]}
+    wearing |= {f"{name} glasses": bare.with_worn(glasses=name) for name in GLASSES[1:]}
+    wearing |= {f"{name} earrings": tied.with_worn(earrings=name) for name in EARRINGS[1:]}
+    return _grid([_at_rest(workshop, subject, size, name) for name, subject in wearing.items()], 3)
+
+
+def tones_sheet(size: int, seed: int = 0, population: Population | None = None) -> NDArray:
+    """One face in eleven tones of skin, with their typology angles."""
+    workshop, tiles = Workshop(size), []
+    bare = _bareheaded(workshop, seed, population)
+    for i in range(11):
+        toned = replace(bare, skin=replace(bare.skin, tone=i / 10))
+        take = replace(_take(toned, size), expression={})
+        name = f"tone {i / 10}: {ita_of_tone(i / 10):.0f} degrees"
+        tiles.append(_captioned(_views(workshop, take, (20,), BACKGROUNDS[1]), name))
+    return _grid(tiles, 6)
 
 
 def expressions_sheet(size: int, seed: int = 0) -> NDArray:
@@ -99,6 +120,24 @@ def first_subjects(
             candidate += 1
         found.append(subject)
     return found
+
+
+def _bareheaded(workshop: Workshop, seed: int, population: Population | None) -> Subject:
+    subject = sample_subject(seed, list(shape_parameters(workshop.studio.template)), population)
+    return subject.with_worn("none", "none", "none")
+
+
+def _views(workshop: Workshop, take: Take, degrees: Iterable[float], behind: NDArray) -> NDArray:
+    """A take seen from several yaws, side by side."""
+    _, light = workshop.lit(take)
+    yaws = (math.radians(yaw) for yaw in degrees)
+    return np.concatenate([composite(take_photo(light, orbit(yaw), take.size), behind) for yaw in yaws], axis=1)
+
+
+def _at_rest(workshop: Workshop, subject: Subject, size: int, name: str) -> NDArray:
+    """A subject without expression from the front, the side and behind, with its name."""
+    take = replace(_take(subject, size), expression={})
+    return _captioned(_views(workshop, take, (20, 90, 180), BACKGROUNDS[0]), name)
 
 
 def _take(subject: Subject, size: int) -> Take:

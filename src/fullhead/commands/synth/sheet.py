@@ -10,7 +10,7 @@ import tyro
 
 def sheet(
     out: Annotated[Path, tyro.conf.Positional],
-    show: Literal["heads", "styles", "expressions", "truth"] = "heads",
+    show: Literal["heads", "faces", "styles", "worn", "tones", "expressions", "truth"] = "heads",
     size: int = 256,
     seed: int = 0,
     consecutive: int = 0,
@@ -20,20 +20,27 @@ def sheet(
 
     Args:
         out: Picture to write: .png, .jpg or .webp.
-        show: heads: one of each of twelve hair styles from five sides; styles: every hair style on one face; expressions: the
+        show: heads: one of each of twelve hair styles from five sides; faces: seeds as they come, from the front; styles: every
+            hair style on one face; worn: every hat, pair of glasses and earrings; tones: eleven tones of skin; expressions: the
             52 of ARKit on one face; truth: photo, alpha, depth, normals, parts and landmarks of four heads.
         size: Pixels per view.
         seed: First seed that is looked at, or whose face it is.
-        consecutive: With heads: show this many seeds as they come, of whatever style.
-        set: With heads: who they are, as in hair.style=afro person.men=0.2.
+        consecutive: With heads and faces: show this many seeds as they come, of whatever style; 0 shows 48 faces.
+        set: Who they are, as in hair.style=afro person.men=0.2; not with expressions and truth.
     """
     from fullhead.core.images import check_still_path, save_image
+    from fullhead.synth import sheet as sheets
     from fullhead.synth.population import population
-    from fullhead.synth.sheet import expressions_sheet, heads_sheet, styles_sheet, truth_sheet
 
     check_still_path(out)
+    people = population(set)
     if show == "heads":
-        picture = heads_sheet(size, seed, consecutive, population(set))
+        picture = sheets.heads_sheet(size, seed, consecutive, people)
+    elif show == "faces":
+        picture = sheets.faces_sheet(size, seed, consecutive or 48, people)
+    elif show in ("expressions", "truth"):
+        picture = {"expressions": sheets.expressions_sheet, "truth": sheets.truth_sheet}[show](size, seed)
     else:
-        picture = {"styles": styles_sheet, "expressions": expressions_sheet, "truth": truth_sheet}[show](size, seed)
+        drawn = {"styles": sheets.styles_sheet, "worn": sheets.worn_sheet, "tones": sheets.tones_sheet}
+        picture = drawn[show](size, seed, people)
     print(save_image(picture, out))
