@@ -19,7 +19,6 @@ from fullhead.core.errors import FullheadError
 
 LEAF = 8  # triangles at least in a leaf
 FAR = 2.0  # radii from its centre beyond which a node is summed up [barill18]
-MOMENTS = 13  # of a node: centre 3, squared reach 1, dipole 3, symmetric second moment 6
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class TriangleTree:
     corners: NDArray  # [F, 3, 3], in the tree's order
     order: NDArray  # [F], the row of the mesh's triangles that each of them is
     boxes: NDArray  # [M, 2, 3], lowest and highest corner of each node
-    moments: NDArray  # [M, 13]
+    moments: NDArray  # [M, 13], see _Nodes
 
     def winding(self, points: NDArray, far: float = FAR) -> NDArray:
         """Winding number [P] of the triangles about each of `points` [P, 3]; far = inf sums up nothing."""
@@ -46,48 +45,84 @@ class TriangleTree:
 
 
 def triangle_tree(vertices: NDArray, triangles: NDArray) -> TriangleTree:
-    """Sort the triangles [F, 3] of a mesh with `vertices` [V, 3] into a tree (0.7 s per 100,000)."""
+    """Sort the triangles [F, 3] of a mesh with `vertices` [V, 3] into a tree (0.15 s per 100,000)."""
     if not len(triangles):
         raise FullheadError("the mesh has no triangles")
     corners = np.asarray(vertices, np.float64)[triangles]
-    centres = corners.mean(1)
+    middles = (corners[:, 0] + corners[:, 1] + corners[:, 2]) / 3
     order = np.arange(len(corners))
     depth = max(0, int(np.log2(len(corners) / LEAF)))
-    for level in range(depth):  # each node's triangles in order along the longest side of their centres' box
+    for level in range(depth):  # each node's triangles in order along the longest side of their middles' box
         starts, node = _level(len(corners), level)
-        longest = np.argmax(_highest(centres[order], starts) + _highest(-centres[order], starts), axis=1)
-        order = order[np.lexsort((centres[order, longest[node]], node))]
-    corners = corners[order]
-    boxes, moments = [], []
-    for level in range(depth + 1):
-        starts, node = _level(len(corners), level)
-        boxes.append(np.stack([-_highest(-corners.min(1), starts), _highest(corners.max(1), starts)], axis=1))
-        moments.append(_moments(corners, starts, node))
-    return TriangleTree(corners, order, np.concatenate(boxes), np.concatenate(moments))
+        low, high = np.minimum.reduceat(middles[order], starts), np.maximum.reduceat(middles[order], starts)
+        longest = (high - low).argmax(1)[:, None]
+        start, size = (np.take_along_axis(value, longest, 1)[:, 0] for value in (low, high - low))
+        along = (middles[order, longest[node, 0]] - start[node]) / np.maximum(2 * size, 1e-300)[node]  # below 1
+        order = order[np.argsort(node + along)]
+    corners, (starts, _) = corners[order], _level(len(corners), depth)
+    levels = [_leaves(corners, starts)]
+    while len(levels[0].area) > 1:
+        levels.insert(0, levels[0].joined())
+    boxes, moments = (np.concatenate([getattr(level, name) for level in levels]) for name in ("boxes", "moments"))
+    return TriangleTree(corners, order, boxes, moments)
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """Nodes of a level. With area vectors a_t of triangles with middles x_t, the dipole is the sum of a_t, and the second
+    moment that of (x_t - centre) a_t^T; the centre is weighted by area."""
+
+    boxes: NDArray  # [n, 2, 3]
+    area: NDArray  # [n, 1]
+    centre: NDArray  # [n, 3]
+    dipole: NDArray  # [n, 3]
+    second: NDArray  # [n, 3, 3]
+
+    def joined(self) -> _Nodes:
+        """The parents, of neighbours."""
+        (low_a, high_a), (low_b, high_b) = (self.boxes[i::2].swapaxes(0, 1) for i in (0, 1))
+        area = self.area[::2] + self.area[1::2]
+        centre = (self.area[::2] * self.centre[::2] + self.area[1::2] * self.centre[1::2]) / area
+        moved = self.second + (self.centre - np.repeat(centre, 2, axis=0))[:, :, None] * self.dipole[:, None, :]
+        return _Nodes(
+            np.stack([np.minimum(low_a, low_b), np.maximum(high_a, high_b)], axis=1),
+            area,
+            centre,
+            self.dipole[::2] + self.dipole[1::2],
+            moved[::2] + moved[1::2],
+        )
+
+    @property
+    def moments(self) -> NDArray:
+        """[n, 13]: centre, squared reach (to the box's farthest corner), dipole, and what acts of the second moment: xx, yy,
+        zz, xy, xz, yz of its symmetric part."""
+        reach = (np.abs(self.boxes - self.centre[:, None]).max(1) ** 2).sum(1, keepdims=True)
+        symmetric = 0.5 * (self.second + self.second.swapaxes(1, 2))
+        return np.concatenate([self.centre, reach, self.dipole, symmetric[:, [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]], axis=1)
+
+
+def _leaves(corners: NDArray, starts: NDArray) -> _Nodes:
+    """The last level, of triangles [F, 3, 3] in order."""
+    a, b, c = np.moveaxis(corners, 1, 0)
+    vectors, middles = 0.5 * np.cross(b - a, c - a), (a + b + c) / 3
+    areas = np.sqrt((vectors**2).sum(1, keepdims=True)) + 1e-300
+    low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+    area = np.add.reduceat(areas, starts)
+    centre = np.add.reduceat(areas * middles, starts) / area
+    away = middles - np.repeat(centre, np.diff(starts, append=len(corners)), axis=0)
+    return _Nodes(
+        np.stack([np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)], axis=1),
+        area,
+        centre,
+        np.add.reduceat(vectors, starts),
+        np.add.reduceat(away[:, :, None] * vectors[:, None, :], starts),
+    )
 
 
 def _level(count: int, level: int) -> tuple[NDArray, NDArray]:
     """First triangle of each node of a level, and each triangle's node [F]."""
     bounds = np.arange(2**level + 1) * count // 2**level
     return bounds[:-1], np.repeat(np.arange(2**level), np.diff(bounds))
-
-
-def _highest(values: NDArray, starts: NDArray) -> NDArray:
-    return np.maximum.reduceat(values, starts)
-
-
-def _moments(corners: NDArray, starts: NDArray, node: NDArray) -> NDArray:
-    """[nodes, 13] of triangles [F, 3, 3]: with area vectors a_t and centres x_t about a node's centre c, the dipole is the
-    sum of a_t, the second moment that of (x_t - c) a_t^T, of which only the symmetric part acts."""
-    a, b, c = np.moveaxis(corners, 1, 0)
-    vectors, middles = 0.5 * np.cross(b - a, c - a), corners.mean(1)
-    areas = np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-300
-    centre = np.add.reduceat(areas * middles, starts) / np.add.reduceat(areas, starts)  # [nodes, 3]
-    reach = _highest(((corners - centre[node][:, None]) ** 2).sum(-1).max(1), starts)
-    second = np.add.reduceat((middles - centre[node])[:, :, None] * vectors[:, None, :], starts)
-    second = 0.5 * (second + second.transpose(0, 2, 1))
-    six = second[:, [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
-    return np.concatenate([centre, reach[:, None], np.add.reduceat(vectors, starts), six], axis=1)
 
 
 @njit(cache=True, inline="always")
