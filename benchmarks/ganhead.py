@@ -1,0 +1,169 @@
+"""Processor seconds of a full-size GANHead's parts on one thread: the rows of the original's own benchmark, and ours.
+
+    OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/ganhead.py
+
+Writes benchmarks/results/ganhead.json. No trained model ships yet: the deformation networks are fitted to the rig, the geometry
+to the rig's head, for some hundred steps each, so that surfaces and searches behave; normals and colours are as initialised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common import write_result
+from fullhead.core.memory import keep_memory
+from fullhead.heads.inverse import attached, search, search_by_voxels, voxelised
+from fullhead.kernels.tree import triangle_tree
+from fullhead.models.ganhead import GANHead, GANHeadConfig, sized_for
+from fullhead.rig.cube import template_in_cube
+from fullhead.rig.template import load_template
+
+STEPS = 300
+POSE = [[0.1, 0.3, 0.05], [0.2, 0.1, -0.1], [0.25, 0.0, 0.0], [0.1, 0.2, 0.0], [0.05, -0.1, 0.0]]  # every bone moves
+
+
+def fitted(steps: int) -> GANHead:
+    """A model whose bases, shape removal and geometry are near the rig's."""
+    torch.manual_seed(0)
+    rig = template_in_cube(load_template()).rig
+    config = sized_for(GANHeadConfig(scans=2), rig)
+    model = GANHead(config, rig)
+    nn.init.normal_(model.shape_codes.weight, std=0.3)
+    canonical = model.canonical_pose()
+    at_rest = rig(None, None, canonical).vertices[0]
+    inside = (at_rest.abs() <= 1).all(dim=-1).nonzero()[:, 0]
+    with torch.no_grad():
+        volume = model.volume(model.codes(torch.tensor([0])))
+    tree = triangle_tree(at_rest.numpy(), rig.faces.numpy())
+    parameters = [*model.deformer.parameters(), *model.canonical.geometry.parameters()]
+    optimiser = torch.optim.Adam(parameters, lr=2e-3)
+    for _ in range(steps):
+        rows = inside[torch.randint(len(inside), (1000,))]
+        shapes = 0.7 * torch.randn(2, config.deformer.shapes)
+        canonical_vertices = rig(shapes, None, canonical).vertices[:, rows]
+        scan = torch.arange(2).repeat_interleave(len(rows))
+        neutral = model.deformer.neutral(canonical_vertices.flatten(0, 1), scan, shapes).view(2, -1, 3)
+        weights, expression, pose = model.deformer.bases(at_rest[rows])
+        loss = 10 * (neutral - at_rest[rows]).square().mean()
+        loss = loss + 0.2 * (weights - rig.skin_weights[rows]).square().sum(dim=-1).mean()
+        loss = loss + 100 * (expression - rig.expression_basis[:, rows].permute(1, 2, 0)).square().sum(dim=(1, 2)).mean()
+        loss = loss + 100 * (pose - rig.pose_basis[:, rows].transpose(0, 1)).square().sum(dim=(1, 2)).mean()
+        near = at_rest[inside[torch.randint(len(inside), (2000,))]] + 0.05 * torch.randn(2000, 3)
+        points = torch.cat([near, 2 * torch.rand(500, 3) - 1])
+        label = torch.from_numpy(tree.winding(points.numpy()) > 0.5).float()
+        logit = model.canonical.occupancy(volume, points, torch.zeros(len(points), dtype=torch.long))
+        loss = loss + nn.functional.binary_cross_entropy_with_logits(logit, label)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return model.eval().requires_grad_(False)
+
+
+def seconds(function: Callable[[], Any], runs: int) -> float:
+    """The least processor time of `runs` calls after one that warms up."""
+    function()
+    times = []
+    for _ in range(runs):
+        start = time.process_time()
+        function()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fit", type=int, default=300, help="steps of fitting to the rig")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--points", type=int, default=10_000)
+    arguments = parser.parse_args()
+    keep_memory()  # as the command line does
+    torch.set_num_threads(1)
+    with torch.enable_grad():
+        model = fitted(arguments.fit)
+    runs, n = arguments.runs, arguments.points
+    codes = model.codes(torch.tensor([0]), 0.7 * torch.randn(1, model.config.deformer.shapes))
+    volume = model.volume(codes)
+    figures: dict[str, Any] = {}
+
+    x, scan = 2 * torch.rand(65536, 3) - 1, torch.zeros(65536, dtype=torch.long)
+    figures["65,536 points"] = {
+        "geometry (G)": seconds(lambda: model.canonical.occupancy(volume, x, scan), runs),
+        "shape removal (D)": seconds(lambda: model.deformer.neutral(x, scan, codes.rig_shape), runs),
+        "bases (C)": seconds(lambda: model.deformer.bases(x), runs),
+    }
+    figures["feature generator"] = seconds(lambda: model.volume(codes), runs)
+
+    found = {r: model.canonical_surface(codes, volume, r) for r in (64, 128, 256)}
+    figures["surface"] = {str(r): seconds(lambda r=r: model.canonical_surface(codes, volume, r), runs) for r in found}
+    figures["surface, points asked for"] = {str(r): s.queries for r, s in found.items()}
+    figures["surface, vertices"] = {str(r): len(s.vertices) for r, s in found.items()}
+    mesh = model.canonical_mesh(codes, volume, 128)
+    expression = 0.3 * torch.rand(1, len(model.rig.expression_names))
+    pose = torch.tensor([POSE])
+    figures["mesh 128 with bases, normals and features"] = seconds(lambda: model.canonical_mesh(codes, volume, 128), runs)
+    figures["posing it, without colours"] = seconds(lambda: model.carried(codes, mesh, expression, pose), runs)
+    figures["posing it, with colours"] = seconds(lambda: model.posed_mesh(codes, mesh, expression, pose), runs)
+
+    figures |= searches(model, codes.rig_shape, mesh.vertices, expression, pose, n, runs)
+    write_result("ganhead", figures, threads=1, fit_steps=arguments.fit, points=n, starts=5, runs=runs)
+
+
+def searches(
+    model: GANHead, shape: Tensor, vertices: Tensor, expression: Tensor, pose: Tensor, n: int, runs: int
+) -> dict[str, Any]:
+    """Root searches of n points about the surface, in a pose in which every bone has turned."""
+    warp = model.deformer.warp(model.motion(shape, expression, pose))
+    x = vertices[torch.randint(len(vertices), (n,))] + 0.02 * torch.randn(n, 3)
+    scan = torch.zeros(n, dtype=torch.long)
+    posed = warp.posed(x, scan)[0]
+
+    def at_rest() -> Any:
+        still = model.deformer.warp(model.motion(shape, expression, pose * torch.tensor([1.0, 0, 1, 0, 0])[:, None]))
+        return still, still.posed(x, scan)[0]
+
+    still, still_posed = at_rest()
+    low, high = vertices.amin(dim=0, keepdim=True), vertices.amax(dim=0, keepdim=True)
+
+    def by_voxels() -> Any:
+        return search_by_voxels(warp, voxelised(warp, low, high), posed, scan)
+
+    @torch.enable_grad()
+    def training() -> Any:
+        model.deformer.requires_grad_(True)
+        own = model.deformer.warp(model.motion(shape, expression, pose))
+        candidates = search(own, posed, scan)
+        chosen = candidates.x[torch.arange(n), candidates.found.int().argmax(dim=1)]
+        own.neutral(attached(own, chosen, scan), scan)
+        model.deformer.requires_grad_(False)
+
+    ways: dict[str, Callable[[], Any]] = {
+        "networks": lambda: search(warp, posed, scan),
+        "networks, exact Jacobian at the start": lambda: search(warp, posed, scan, jacobian=warp.jacobian),
+        "networks, neck and eyes at rest": lambda: search(still, still_posed, scan),
+        "voxels (32), then networks": by_voxels,
+    }
+    rough = voxelised(warp, low, high)
+    ways["voxels alone, made before"] = lambda: search(rough, posed, scan)
+    rows = {}
+    for name, way in ways.items():
+        result = way()
+        off = (result.x - x[:, None]).norm(dim=-1).masked_fill(~result.found, torch.inf).amin(dim=1)
+        rows[name] = {
+            "seconds": seconds(way, runs),
+            "evaluations": result.evaluations,
+            "points found": result.found.any(dim=1).float().mean().item(),
+            "median error": off.median().item(),
+            "99th percentile": off.quantile(0.99).item(),
+        }
+    return {"search": rows, "search for training, with the gradient's graph": seconds(training, runs)}
+
+
+if __name__ == "__main__":
+    main()
