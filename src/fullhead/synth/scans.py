@@ -41,7 +41,7 @@ from fullhead.synth.scene import EYES, Person, build_scene
 from fullhead.synth.sets import Part, Sample
 from fullhead.synth.solid import Solid, solid
 from fullhead.synth.subject import Subject, sample_subject
-from fullhead.synth.takes import Workshop, attributes, head_seed
+from fullhead.synth.takes import METRES_PER_DM, Workshop, attributes, head_seed
 
 VERSION = 1  # of the scans: raise it when the same seed gives other ones
 PICTURE = 256  # heads are built as for pictures of this size
@@ -87,9 +87,7 @@ class Scans:
         number, scan = divmod(part, self.scans_per_subject)
         subject = sample_subject(head_seed(self.seed, number), list(shape_parameters(shared.studio.template)), self.population)
         expression, pose = expression_and_pose(subject.seed, scan)
-        person = shared.person(subject)
-        scale, translation = _placement(person)
-        mesh = solid(build_scene(person, expression, pose), scale, translation, self.cells)
+        mesh = scan_of(shared.person(subject), expression, pose, self.cells)
         tensors = rig_parameters(shared, subject, expression, pose)
         key = f"s{number:04d}/{scan:02d}"
         files = {"scan.ply": _ply(mesh, "5 units per metre, +y up, face along +z"), "rig.safetensors": save(tensors)}
@@ -113,6 +111,12 @@ class Scans:
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         named = ("key", "subject_number", "scan", "attributes", "expression", "joint_pose")
         return {"scans.json": json.dumps([{name: record[name] for name in named} for record in records])}
+
+
+def scan_of(person: Person, expression: dict[str, float], pose: NDArray, cells: int) -> Solid:
+    """The aligned scan of a person with ARKit weights and joint rotations [5, 3]."""
+    scale = UNITS_PER_METRE * METRES_PER_DM / person.scale  # from our world to the cube
+    return solid(build_scene(person, expression, pose), scale, np.array(CUBE_EYES) - scale * EYES, cells)
 
 
 def expression_and_pose(seed: int, scan: int) -> tuple[dict[str, float], NDArray]:
@@ -169,12 +173,6 @@ def as_scanned(mesh: Solid, seed: int, scan: int, noise: float) -> tuple[Solid, 
 
 def _ply(mesh: Solid, comment: str) -> bytes:
     return ply_bytes(mesh.vertices, mesh.faces, mesh.normals, mesh.colours, comment)
-
-
-def _placement(person: Person) -> tuple[float, NDArray]:
-    """Scale and translation from our world to the cube, for a person."""
-    scale = UNITS_PER_METRE * 0.1 / person.scale
-    return scale, np.array(CUBE_EYES) - scale * EYES
 
 
 def _seen(mesh: Solid) -> NDArray:

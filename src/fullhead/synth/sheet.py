@@ -12,8 +12,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from scipy.spatial.transform import Rotation
 
 from fullhead.core.cameras import RADIUS, Cameras, orbit
+from fullhead.kernels.raster import orthographic
 from fullhead.rig.arkit import ARKIT
 from fullhead.rig.identity import shape_parameters
 from fullhead.rig.template import load_template
@@ -21,6 +23,7 @@ from fullhead.synth.fields import linear_from_srgb, stream
 from fullhead.synth.photos import mild_expression
 from fullhead.synth.population import Population
 from fullhead.synth.render import composite, take_photo
+from fullhead.synth.scans import scan_of
 from fullhead.synth.skin import ita_of_tone
 from fullhead.synth.subject import EARRINGS, GLASSES, HATS, STYLES, Subject, sample_subject
 from fullhead.synth.takes import METRES_PER_DM, Take, Workshop, vertices_of
@@ -31,6 +34,7 @@ STYLES_SHOWN = (
 )  # fmt: skip
 BACKGROUNDS = linear_from_srgb(np.array([(0.90, 0.89, 0.87), (0.62, 0.66, 0.71), (0.80, 0.77, 0.71), (0.36, 0.38, 0.41)]))
 CAPTION = 14  # pixels
+SUBPIXEL = np.array([0.00013, 0.00021, 0])  # a scan's vertices lie on a grid, and rays through its edges meet nothing
 
 
 def heads_sheet(size: int, seed: int = 0, consecutive: int = 0, population: Population | None = None) -> NDArray:
@@ -106,6 +110,24 @@ def truth_sheet(size: int, seed: int = 0) -> NDArray:
     names = ("photo", "alpha", "depth", "normals", "parts", "landmarks")
     heading = np.concatenate([_captioned(np.zeros((0, size, 3), np.uint8), name) for name in names], axis=1)
     return np.concatenate([heading, *rows])
+
+
+def scan_sheet(size: int, seed: int = 0, population: Population | None = None) -> NDArray:
+    """One scan from four sides, in its colours under a lamp and as normals."""
+    workshop = Workshop(size)
+    subject = sample_subject(seed, list(shape_parameters(workshop.studio.template)), population)
+    expression = mild_expression(stream(subject.seed, "expression"))
+    mesh = scan_of(workshop.person(subject), expression, np.zeros((5, 3)), 224)
+    columns = []
+    for degrees in (0, 50, 90, 180):
+        turn = Rotation.from_euler("y", -degrees, degrees=True).as_matrix()
+        found, weights, _ = orthographic(mesh.vertices @ turn.T + SUBPIXEL, mesh.faces, size)
+        corners = mesh.faces[found]  # [size, size, 3]
+        normal, colour = ((values[corners] * weights[..., None]).sum(2) for values in (mesh.normals @ turn.T, mesh.colours))
+        lamp = np.clip(0.45 + 0.6 * normal @ np.array([0.3, 0.4, 0.85]), 0, 1)[..., None]
+        seen = (found >= 0)[..., None]
+        columns.append(np.concatenate([np.where(seen, picture, 255) for picture in (colour * lamp, (normal + 1) * 127.5)]))
+    return np.concatenate(columns, axis=1).astype(np.uint8)
 
 
 def first_subjects(

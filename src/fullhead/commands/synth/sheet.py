@@ -10,7 +10,7 @@ import tyro
 
 def sheet(
     out: Annotated[Path, tyro.conf.Positional],
-    show: Literal["heads", "faces", "styles", "worn", "tones", "expressions", "truth"] = "heads",
+    show: Literal["heads", "faces", "styles", "worn", "tones", "expressions", "truth", "scan"] = "heads",
     size: int = 256,
     seed: int = 0,
     consecutive: int = 0,
@@ -22,7 +22,8 @@ def sheet(
         out: Picture to write: .png, .jpg or .webp.
         show: heads: one of each of twelve hair styles from five sides; faces: seeds as they come, from the front; styles: every
             hair style on one face; worn: every hat, pair of glasses and earrings; tones: eleven tones of skin; expressions: the
-            52 of ARKit on one face; truth: photo, alpha, depth, normals, parts and landmarks of four heads.
+            52 of ARKit on one face; truth: photo, alpha, depth, normals, parts and landmarks of four heads; scan: one
+            scan from four sides.
         size: Pixels per view.
         seed: First seed that is looked at, or whose face it is.
         consecutive: With heads and faces: show this many seeds as they come, of whatever style; 0 shows 48 faces.
@@ -41,6 +42,11 @@ def sheet(
     elif show in ("expressions", "truth"):
         picture = {"expressions": sheets.expressions_sheet, "truth": sheets.truth_sheet}[show](size, seed)
     else:
-        drawn = {"styles": sheets.styles_sheet, "worn": sheets.worn_sheet, "tones": sheets.tones_sheet}
+        drawn = {
+            "styles": sheets.styles_sheet,
+            "worn": sheets.worn_sheet,
+            "tones": sheets.tones_sheet,
+            "scan": sheets.scan_sheet,
+        }
         picture = drawn[show](size, seed, people)
     print(save_image(picture, out))
