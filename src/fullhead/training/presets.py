@@ -51,8 +51,10 @@ _SYNTH64 = RunConfig(
     task=PanoHeadTaskConfig(
         generator=PANOHEAD_SYNTH64,
         discriminator=DiscriminatorConfig(image_size=64, channel_base=2048, channel_max=128, clamp=None),
-        r1_gamma=0.3,
-        r1_gamma_mask=0.3,
+        generator_lr=0.0012,
+        discriminator_lr=0.0016,
+        r1_gamma=0.05,
+        r1_gamma_mask=0.05,
         swap_fade_images=20_000,
         blur_start=1.25,
         blur_fade_images=10_000,
