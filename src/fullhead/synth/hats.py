@@ -262,7 +262,8 @@ def _hood(place: Ground, noise: Noise, rows: int = 30, columns: int = 96) -> NDA
     distance = np.linalg.norm(away, axis=1)
     _, near = KDTree(away / distance[:, None]).query(way, k=5)
     radius = np.minimum(distance[near].max(-1), 1.35 * size)
-    radius = np.maximum(_smooth(radius, 1.2, 2.0), radius)  # no ear comes through
+    wide = ndimage.maximum_filter1d(ndimage.maximum_filter1d(radius, 5, axis=0), 9, axis=1, mode="wrap")
+    radius = _smooth(wide, 2.5, 4.0)  # drawn over the ears, not around them
     radius[0] = np.linalg.norm(edge - middle, axis=1)
     t = part[..., 0]
     hair = 0.13 * smoothstep(0.08, 0.35, t) * smoothstep(6.6, 7.2, place.to_rest(middle + way * radius[..., None])[..., 1])
@@ -298,6 +299,6 @@ def _drape(place: Ground, noise: Noise, hood: NDArray, rows: int = 44, columns: 
     radius = _smooth(radius, 2.0, 1.5)
     wind = np.stack(np.broadcast_arrays(np.cos(turn) * 1.3, height * 2.6 + 0.9 * np.sin(turn), np.sin(turn) * 1.3), axis=-1)
     folds = 0.05 * noise(wind, 1.5, 2) + 0.025 * noise(wind, 3.6, 3)
-    radius = radius + folds * smoothstep(0.0, 0.25, t) + 0.03
+    radius = radius + folds * smoothstep(0.0, 0.25, t) - 0.05 + 0.08 * smoothstep(0.0, 0.15, t)  # from inside the hood
     placed = np.stack([np.sin(turn) * radius, height, np.cos(turn) * radius + centre_z], axis=-1)
     return place.from_rest(placed)

@@ -283,7 +283,11 @@ def _strands(person: Person, vertices: NDArray, transforms: NDArray) -> list[tup
     face = ground(person.studio, skin)
     found = [(person.hair, carried(person.hair.points, person.hair_share, transforms))]
     subject = person.subject
-    growths = [*brows(face, subject), beard(face, subject, person.detail), lashes(person.studio, subject, vertices)]
+    growths = [
+        *brows(face, subject, person.detail),
+        beard(face, subject, person.detail),
+        lashes(person.studio, subject, vertices),
+    ]
     found += [(growth, growth.points) for growth in growths if growth is not None]
     in_world = [(s, person.to_world(points)) for s, points in found if len(points)]
     return [(replace(s, radius=s.radius * np.float32(person.scale)), points) for s, points in in_world]
