@@ -55,8 +55,8 @@ def open_store(root: Path, folder: str) -> Store:
     form, field = "folder", folder
     if about.is_file():
         known = json.loads(about.read_text())
-        form = known["form"]
-        field = next((name for name, place in known["folders"].items() if place == folder), folder)
+        form = known.get("form", form)
+        field = next((name for name, place in known.get("folders", {}).items() if place == folder), folder)
     place = root / folder
     if form == "tar":
         return Store(TarFiles(sorted(root.glob("*.tar")), field), place)
