@@ -117,6 +117,24 @@ def test_synth_export_writes_a_model_that_is_posed(tmp_path: Path, capsys: pytes
     assert [p.name for p in tmp_path.iterdir()] == ["head.glb"]
 
 
+def test_synth_writes_every_kind_of_set_and_checks_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = ["--workers", "0"]
+    run("synth", "heads360", tmp_path / "a", "--subjects", "1", "--size", "16", "--expressions", "jawOpen", *few)
+    run("synth", "scans", tmp_path / "b", "--subjects", "1", "--scans-per-subject", "1", "--cells", "40", "--form", "zip", *few)
+    run("synth", "video", tmp_path / "c", "--frames", "2", "--size", "16", "--set", "hair.style=bald", "worn.hat=none", *few)
+    for name in "abc":
+        run("synth", "check", tmp_path / name)
+    assert capsys.readouterr().out.count("all as they should be") == 3
+    (tmp_path / "a/hair.json").write_text("{}")
+    assert "hair.json" in refused(capsys, "synth", "check", tmp_path / "a")
+
+
+def test_synth_sheet_draws_the_truth(tmp_path: Path) -> None:
+    run("synth", "sheet", tmp_path / "truth.png", "--show", "truth", "--size", "32")
+    width, height = Image.open(tmp_path / "truth.png").size
+    assert width == 6 * 32 and height > 4 * 32
+
+
 def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     run("presets", "panohead-synth64", "--set", "task.r1_gamma=7")
     assert "r1_gamma = 7.0" in capsys.readouterr().out
