@@ -200,3 +200,9 @@ def test_a_sheet_of_nobody_known_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FullheadError, match=r"unknown key hair.stile: there is style_men"):
         sheet(tmp_path / "sheet.png", show="faces", set=("hair.stile=afro",))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sheet_of_styles_that_nobody_has_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fullhead.synth.sheet.MOST_TRIED", 5)
+    with pytest.raises(FullheadError, match=r"nobody of 5 seeds has the hair style short: .*show faces"):
+        sheet(tmp_path / "sheet.png", size=16, set=("hair.style=bob",))

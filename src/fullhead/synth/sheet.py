@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from scipy.spatial.transform import Rotation
 
 from fullhead.core.cameras import RADIUS, Cameras, orbit
+from fullhead.core.errors import FullheadError
 from fullhead.kernels.raster import orthographic
 from fullhead.rig.arkit import ARKIT
 from fullhead.rig.identity import shape_parameters
@@ -34,6 +35,7 @@ STYLES_SHOWN = (
 )  # fmt: skip
 BACKGROUNDS = linear_from_srgb(np.array([(0.90, 0.89, 0.87), (0.62, 0.66, 0.71), (0.80, 0.77, 0.71), (0.36, 0.38, 0.41)]))
 CAPTION = 14  # pixels
+MOST_TRIED = 2000  # seeds looked at for one hair style
 SUBPIXEL = np.array([0.00013, 0.00021, 0])  # a scan's vertices lie on a grid, and rays through its edges meet nothing
 
 
@@ -133,14 +135,17 @@ def scan_sheet(size: int, seed: int = 0, population: Population | None = None) -
 def first_subjects(
     styles: Sequence[str], seed: int, shape_names: Sequence[str], population: Population | None = None
 ) -> list[Subject]:
-    """For each style the first subject from `seed` on that has it and was not taken."""
+    """For each style the first subject from `seed` on that has it and was not taken; FullheadError if there is none."""
     found: list[Subject] = []
     for style in styles:
+        drawn = (sample_subject(seed + i, shape_names, population) for i in range(MOST_TRIED))
         taken = {subject.seed for subject in found}
-        candidate = seed
-        while (subject := sample_subject(candidate, shape_names, population)).hair.style != style or candidate in taken:
-            candidate += 1
-        found.append(subject)
+        match = next((subject for subject in drawn if subject.hair.style == style and subject.seed not in taken), None)
+        if match is None:
+            raise FullheadError(
+                f"nobody of {MOST_TRIED} seeds has the hair style {style}: give it a share, or show faces instead"
+            )
+        found.append(match)
     return found
 
 

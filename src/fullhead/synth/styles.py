@@ -107,7 +107,7 @@ STYLE_OF: dict[str, Callable[[RandomState], HairStyle]] = {
     ),
     "long_straight": lambda r: HairStyle(
         strands=19000, length=r.uniform(3.6, 4.4), comb="part", part=float(r.choice([-0.2, 0, 0.2])), lift=0.22, gravity=0.62,
-        offset=0.06, points=24, clump=0.4, cut=r.uniform(4.9, 5.6), uneven=0.06,
+        offset=0.06, points=24, clump=0.4, cut=r.uniform(4.9, 5.6), uneven=0.06, tuck=1.3,
     ),
     "long_wavy": lambda r: HairStyle(
         strands=18000, length=r.uniform(3.2, 4.2), comb="part", part=float(r.choice([-0.25, 0, 0.25])), lift=0.4, gravity=0.5,
