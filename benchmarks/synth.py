@@ -1,7 +1,9 @@
-"""How many photos of procedural heads a machine writes each second: python benchmarks/synth.py [--workers 2]
+"""What sets of procedural heads cost: python benchmarks/synth.py [--workers 2] [--heads 24]
 
-Writes benchmarks/results/synth.json: end to end (sample, grow, light, render, encode), start-up of the workers included,
-at 64, 128 and 256 pixels with 4 views of each head. The compiled kernels are made before the clock starts.
+Writes benchmarks/results/synth.json: of each kind of set a part is written, end to end (sample, grow, light, render, encode),
+start-up of the workers included: photos of 4 views a head at 64, 128, 256 and 512 pixels, heads360 with hair at 128 pixels,
+frames of a clip at 256, scans. The compiled kernels are made before the clock starts. What whole sets would take is the
+part's CPU seconds and bytes times their number. CPU seconds count more than wall time where others use the machine too.
 """
 
 from __future__ import annotations
@@ -14,10 +16,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from common import write_result
-from fullhead.synth.photos import write_photos
+from fullhead.synth.heads360 import EXPRESSIONS, Heads360
+from fullhead.synth.photos import Photos
+from fullhead.synth.scans import Scans
+from fullhead.synth.sets import Recipe, write_set
+from fullhead.synth.video import Video
 
-SIZES = (64, 128, 256)
-VIEWS = 4
+SHOWN = EXPRESSIONS[::4]  # of heads360: thirteen of the 52
+WHOLE = {"10000 photos 128": ("photos 128", 10_000), "100 x 52 x 72 at 128": ("heads360 128", 374_400)}  # pictures
 
 
 def children_seconds() -> float:
@@ -26,32 +32,44 @@ def children_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def measure(size: int, images: int, workers: int) -> dict[str, float]:
-    """Wall and CPU seconds of one set, and the bytes of its files per image."""
+def measure(recipe: Recipe, workers: int) -> dict[str, float]:
+    """Wall and CPU seconds of one set, and the bytes of its files, per picture."""
     with TemporaryDirectory() as folder:
         out = Path(folder) / "set"
         cpu, start = children_seconds(), time.perf_counter()
-        write_photos(out, images, size, VIEWS, workers=workers, quiet=True)
+        pictures = write_set(out, recipe, workers=workers, quiet=True)
         wall, cpu = time.perf_counter() - start, children_seconds() - cpu
-        size_of = {kind: sum(p.stat().st_size for p in (out / kind).rglob("*.png")) for kind in ("img", "seg", "depth")}
+        size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     return {
-        "images": images,
+        "pictures": pictures,
         "wall_s": round(wall, 2),
-        "images_per_s": round(images / wall, 2),
-        "cpu_s_per_image": round(cpu / images, 4),
-        **{f"{kind}_bytes_per_image": round(size / images) for kind, size in size_of.items()},
+        "pictures_per_s": round(pictures / wall, 3),
+        "cpu_s_per_picture": round(cpu / pictures, 4),
+        "bytes_per_picture": round(size / pictures),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=160, help="photos of each size")
+    parser.add_argument("--heads", type=int, default=24, help="heads of each set of photos")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None  # others at work make the wall times worse
-    measure(SIZES[0], VIEWS, 1)  # compile
-    figures = {str(size): measure(size, options.images, options.workers) for size in SIZES}
-    write_result("synth", figures, views_per_head=VIEWS, workers=options.workers, load_average_at_start=load)
+    recipes: dict[str, Recipe] = {f"photos {size}": Photos(options.heads, size) for size in (64, 128, 256, 512)}
+    recipes |= {
+        "heads360 128": Heads360(max(1, options.heads // 12), 128, hair="with", expressions=SHOWN),
+        "video 256": Video(frames=options.heads),
+        "scans": Scans(max(1, options.heads // 12)),
+    }
+    for recipe in (Photos(1, 64), Scans(1, 1, cells=48)):  # compile
+        measure(recipe, 1)
+    figures: dict[str, object] = {name: measure(recipe, options.workers) for name, recipe in recipes.items()}
+    for name, (part, pictures) in WHOLE.items():
+        found = figures[part]
+        assert isinstance(found, dict)
+        hours, gigabytes = found["cpu_s_per_picture"] * pictures / 3600, found["bytes_per_picture"] * pictures / 1e9
+        figures[name] = {"cpu_hours": round(hours, 2), "gigabytes": round(gigabytes, 2)}
+    write_result("synth", figures, heads=options.heads, workers=options.workers, load_average_at_start=load)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ ACROSS = 8  # pixels across a hair
 SPAN = 4  # columns across a ribbon
 UNDER_CELL, UNDER_INSET = 0.004, 0.008  # metres: the grid in which the layer under the hair is made, its depth below the hull
 UNDER_SHARE = 0.35  # of the hair's usual density: where its hull lies
+UNDER_SHADE = 0.15  # place of its colour in the texture, 0 black
 SOLID = 8  # columns without gaps, for what lies under the ribbons
 BRIGHTEST = 1.15  # factor of the colour in the texture's lightest row
 
@@ -187,7 +188,7 @@ def under_layer(points: NDArray, half_width: NDArray, skin: NDArray, normals: ND
         carrier=carrier,
         offset=(vertices - places[carrier]).astype(np.float32),
         normals=vertex_normals(vertices, triangles),
-        uv=np.tile(np.array([0.5 * SOLID / TONES, 0.25], np.float32), (len(vertices), 1)),
+        uv=np.tile(np.array([0.5 * SOLID / TONES, UNDER_SHADE], np.float32), (len(vertices), 1)),
         light=np.ones(len(vertices)),
         triangles=triangles,
     ).only(triangles)

@@ -80,7 +80,8 @@ def rig_person(person: Person, hair_detail: float = 1.0) -> RiggedHead:
     joints = person.to_world(person.joints) * metres
     surfaces, strands = posed_parts(person)
     light = lit(build_scene(person), EVEN_LIGHT, directions=48, size=256)
-    cuts = cut_strands(strands, light.strand_ambient[:, 0], metres, hair_detail)
+    hat = person.subject.worn.hat != "none"
+    cuts = cut_strands(strands, light.strand_ambient[:, 0], metres, hair_detail, hat)
 
     def built(expression: dict[str, float], pose: NDArray | None = None) -> tuple[NDArray, NDArray]:
         """Places [P, 3] in metres and normals [P, 3] of all vertices, then of the strands' points, which have none."""

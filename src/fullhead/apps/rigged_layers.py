@@ -17,9 +17,9 @@ from fullhead.apps.ribbons import BRIGHTEST, Hung, growth_texture, resampling, r
 from fullhead.kernels.raster import rasterize_arrays
 from fullhead.rig.template import LEFT_EYE, NECK
 from fullhead.synth import regions
-from fullhead.synth.fields import srgb_from_linear
+from fullhead.synth.fields import normalised, srgb_from_linear
 from fullhead.synth.hair import Strands
-from fullhead.synth.scene import CLOTH, EYE, GLASS, SKIN, Person, Surface
+from fullhead.synth.scene import EYE, GLASS, SKIN, Person, Surface
 
 LAYER_OF = {
     "l_eye": "eyes", "r_eye": "eyes", "l_brow": "brows", "r_brow": "brows", "lash": "lashes", "cloth": "clothes",
@@ -27,12 +27,13 @@ LAYER_OF = {
 }  # fmt: skip
 VERTICES = {"hair": 75_000, "beard": 8_000, "brows": 1_500, "lashes": 3_000}  # of each growth's ribbons, at most
 MOST_POINTS = 16  # of a ribbon
+UNDER_HAT = 0.2  # of the usual straightness where a hat presses hair, or ribbons would cut through it
 STRAIGHTNESS = {"hair": 2e-3, "beard": 1e-3}  # metres that half of the ribbons may leave their strands; 3e-4 of others
 WIDEST = {"hair": 1.9}  # times that straight ribbons get wider because they are fewer; 1.4 of other growths
 SHORTEST = 2.5e-3  # metres: shorter hairs (stubble) are left to the skin's colour
 SEEN = 0.45  # share of the usual light that a strand must get somewhere to be drawn
 BUST_CENTRE, BUST_RADII = 0.05, np.array([0.225, 0.135])  # metres below the neck's joint; half axes: see _bust
-BUST_STEPS = 64  # along the line of the bust
+BOTTOM_LIGHT = 0.7  # factor of the clothes' colour on the bottom of the bust
 SURFACE_SIZE = 512  # pixels of the skin's map of occlusion and roughness
 DARKEST = 0.3  # occlusion under thick hair, whose colour the scalp has
 LENS_ALPHA = 0.12
@@ -107,7 +108,7 @@ def _material(surface: Surface) -> Material:
         roughness=float(np.mean(surface.roughness)),
         coat=1.0 if surface.material == EYE else 0.0,
         alpha=LENS_ALPHA if surface.material == GLASS else 1.0,
-        both_sides=surface.material not in (EYE, CLOTH) and _name(surface) not in ("teeth", "tongue"),
+        both_sides=_name(surface) not in ("eyes", "teeth", "tongue", "clothes"),  # a brim has an underside
     )
 
 
@@ -134,37 +135,54 @@ def _skin_material(person: Person, skin: Surface, ambient: NDArray) -> Material:
 
 
 def _bust(hung: Hung, places: NDArray, neck: NDArray, share: float) -> Hung:
-    """What lies inside the line of a bust, `share` of an ellipse seen from the front, for the template's own edge is ragged."""
+    """What lies inside the line of a bust, `share` of an ellipse seen from the front, for the template's own edge is ragged.
 
-    def line(hung: Hung) -> tuple[NDArray, NDArray]:
-        """From the ellipse's centre [V, 2], and how far out in radii [V]; upright beside the neck."""
-        from_centre = places[hung.carrier, :2] - neck[:2] + np.array([0, BUST_CENTRE])
-        return from_centre, np.linalg.norm(np.minimum(from_centre, [np.inf, 0]) / BUST_RADII, axis=1) / share
-
-    inside = line(hung)[1] < 1
+    Vertices of triangles across the line move along their edges onto it; they are those with an offset.
+    """
+    inside = _out(places[hung.carrier], neck)[1] < share
     hung = hung.only(hung.triangles[inside[hung.triangles].any(1)])
-    from_centre, reach = line(hung)
-    offset = np.zeros_like(hung.offset)  # vertices of triangles across the line move onto it
-    offset[:, :2] = from_centre * (1 / np.maximum(reach, 1) - 1)[:, None]
-    return replace(hung, offset=offset)
+    vertices = places[hung.carrier]
+    _, out = _out(vertices, neck)
+    places_of, place = np.unique(vertices.round(6), axis=0, return_inverse=True)  # both sides of a seam move alike
+    count, place = len(places_of), place.ravel()
+    edges = np.concatenate([hung.triangles[:, pair] for pair in ([0, 1], [1, 2], [2, 0], [1, 0], [2, 1], [0, 2])])
+    a, b = edges[(out[edges[:, 0]] < share) & (out[edges[:, 1]] >= share)].T  # from inside to beyond
+    crossing = vertices[a] + ((share - out[a]) / (out[b] - out[a]))[:, None] * (vertices[b] - vertices[a])
+    number = np.bincount(place[b], minlength=count)
+    mean = np.stack([np.bincount(place[b], crossing[:, k], count) for k in range(3)], axis=1) / np.maximum(number, 1)[:, None]
+    offset = np.where(number[place, None] > 0, mean[place] - vertices, 0)
+    return replace(hung, offset=offset.astype(np.float32))
+
+
+def _out(vertices: NDArray, neck: NDArray) -> tuple[NDArray, NDArray]:
+    """From the centre of the bust's ellipse [V, 2], and how far out, in radii [V]; the line is upright beside the neck."""
+    from_centre = vertices[:, :2] - neck[:2] + np.array([0, BUST_CENTRE])
+    return from_centre, np.linalg.norm(np.minimum(from_centre, [np.inf, 0]) / BUST_RADII, axis=1)
 
 
 def _bottom(hung: Hung, places: NDArray, neck: NDArray) -> Hung:
-    """The surface that closes a bust below, between the front and the back of its line."""
-    rim = np.flatnonzero(np.any(hung.offset, axis=1))
+    """The surface that closes a bust below: from every edge of its line straight to the middle between front and back."""
+    on_line, n = np.any(hung.offset, axis=1), len(hung.carrier)
+    edges = np.concatenate([hung.triangles[:, pair] for pair in ([0, 1], [1, 2], [2, 0])])
+    edges = edges[on_line[edges].all(1)].astype(np.int64)
+    edges = edges[~np.isin(edges @ [n, 1], edges @ [1, n])]  # of one triangle only
+    rim, ends = np.unique(edges, return_inverse=True)
+    a, b = ends.reshape(-1, 2).T
     vertices = places[hung.carrier[rim]] + hung.offset[rim]
-    x, y = ((vertices[:, :2] - neck[:2] + np.array([0, BUST_CENTRE])) / BUST_RADII).T
-    angle = np.arctan2(x, -y)
-    edges = np.linspace(angle.min(), angle.max(), BUST_STEPS)
-    near = np.abs(angle - edges[:, None]) < 2.5 * (edges[1] - edges[0])  # [n, rim]
-    front = rim[np.where(near, vertices[:, 2], -np.inf).argmax(1)]
-    back = rim[np.where(near, vertices[:, 2], np.inf).argmin(1)]
-    both = np.stack([front, back], axis=1).ravel()
-    normals = np.stack([np.sin(edges), -np.cos(edges), 0 * edges], axis=1).repeat(2, axis=0)
-    first = 2 * np.arange(BUST_STEPS - 1)[:, None]
-    triangles = np.concatenate([first + np.array([0, 1, 2]), first + np.array([1, 3, 2])])
-    light = np.full(len(both), 0.7)
-    return Hung(hung.carrier[both], hung.offset[both], normals, hung.uv[both], light, triangles.astype(np.int32))
+    inwards = np.zeros((len(rim), 3), np.float32)
+    inwards[:, 2] = vertices[:, 2].mean() - vertices[:, 2]
+    inwards[:, 2] += 1e-3 * np.sign(inwards[:, 2])  # front and back overlap
+    normals = np.zeros((len(rim), 3))
+    normals[:, :2] = np.minimum(_out(vertices, neck)[0], [np.inf, 0]) / BUST_RADII**2
+    triangles = np.concatenate([np.stack([b, a, a + len(rim)], 1), np.stack([b, a + len(rim), b + len(rim)], 1)])
+    return Hung(
+        carrier=np.tile(hung.carrier[rim], 2),
+        offset=np.concatenate([hung.offset[rim], hung.offset[rim] + inwards]),
+        normals=np.tile(normalised(normals), (2, 1)),
+        uv=np.tile(hung.uv[rim[:1]], (2 * len(rim), 1)),
+        light=np.full(2 * len(rim), BOTTOM_LIGHT),
+        triangles=triangles.astype(np.int32),
+    )
 
 
 @dataclass(frozen=True)
@@ -181,10 +199,12 @@ class Cut:
         return self.points @ points[self.rows]
 
 
-def cut_strands(strands: list[tuple[Strands, NDArray]], ambient: NDArray, metres: float, hair_detail: float) -> list[Cut]:
+def cut_strands(
+    strands: list[tuple[Strands, NDArray]], ambient: NDArray, metres: float, hair_detail: float, hat: bool
+) -> list[Cut]:
     """What of each growth becomes ribbons: the strands that light reaches, as many as VERTICES allows.
 
-    ambient [P]: even light on all their points.  metres: of a unit of the strands' points.
+    ambient [P]: even light on all their points.  metres: of a unit of the strands' points.  hat: is one worn.
     """
     found, first = [], 0
     for growth, points in strands:
@@ -193,7 +213,7 @@ def cut_strands(strands: list[tuple[Strands, NDArray]], ambient: NDArray, metres
         light = light / np.quantile(light, 0.9)
         first += count * k
         name = _layer_of(growth.label)
-        matrix = resampling(points * metres, STRAIGHTNESS.get(name, 3e-4), MOST_POINTS)
+        matrix = resampling(points * metres, STRAIGHTNESS.get(name, 3e-4) * (UNDER_HAT if hat else 1), MOST_POINTS)
         length = np.linalg.norm(np.diff(points, axis=1), axis=-1).sum(1).mean() * metres
         curled = length / (np.linalg.norm(points[:, -1] - points[:, 0], axis=-1).mean() * metres)
         seen = np.flatnonzero(light.max(1) > SEEN) if length > SHORTEST else np.zeros(0, int)

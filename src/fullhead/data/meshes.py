@@ -106,8 +106,13 @@ def _grey(count: int) -> NDArray:
     return np.full((count, 3), GREY)
 
 
-def _fans(polygons: list[NDArray]) -> tuple[NDArray, NDArray]:
-    """Triangles [F, 3, ...] of polygons [n, ...] cut into fans about their first corner, and the polygon of each [F]."""
+def _fans(polygons: NDArray | list[NDArray]) -> tuple[NDArray, NDArray]:
+    """Triangles [F, 3, ...] of polygons [n, ...] cut into fans about their first corner, and the polygon of each [F].
+
+    An array [P, n, ...] holds polygons of equally many corners.
+    """
+    if isinstance(polygons, np.ndarray) and polygons.shape[1] == 3:
+        return polygons, np.arange(len(polygons))
     fans = [np.stack([np.broadcast_to(p[:1], p[1:-1].shape), p[1:-1], p[2:]], axis=1) for p in polygons]
     return np.concatenate(fans), np.repeat(np.arange(len(polygons)), [len(fan) for fan in fans])
 
@@ -187,9 +192,9 @@ def _read_ply(path: Path) -> PaintedMesh:
     if "red" in vertex:
         colours = np.stack([np.asarray(vertex[name], np.float64) for name in ("red", "green", "blue")], axis=1)
         colours = colours / (255 if np.issubdtype(np.asarray(vertex["red"]).dtype, np.integer) else 1)
-    polygons = [np.asarray(p, np.int64) for p in face.get("vertex_indices", face.get("vertex_index", []))]
-    triangles = _fans(polygons)[0] if polygons else np.empty((0, 3), np.int64)
-    return PaintedMesh(points, triangles, colours)
+    polygons = face.get("vertex_indices", face.get("vertex_index", []))
+    triangles = _fans(polygons)[0] if len(polygons) else np.empty((0, 3))
+    return PaintedMesh(points, triangles.astype(np.int64), colours)
 
 
 def _read_glb(path: Path) -> PaintedMesh:

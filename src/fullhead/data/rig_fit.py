@@ -24,6 +24,7 @@ from fullhead.rig.cube import CubeRig
 
 JAW_LINE = 17  # the first landmarks: of an outline, so they are known less well
 FEWEST = 6  # landmarks
+KNOWN_SCALE = 1e-5  # how far a scale that is known may stray, in logarithms
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,17 @@ class FitConfig:
     landmark_spread: float = 2.0  # how well landmarks are known
     jaw_line_spread: float = 5.0
     distance_spread: float = 1.0  # how well the surfaces agree
-    evidence: float = 1500.0  # independent measurements that the points of each direction count as
+    evidence: float = 300.0  # independent measurements that the points of each direction count as
     expression_spread: float = 0.3  # of weights that run from 0 to 1
     far_first: float = 25.0  # in the first round: the distance at which a pair has lost three quarters of its pull
-    far_last: float = 4.0  # in the last
+    far_last: float = 2.5  # in the last
     sliding: float = 0.1  # weight of the way along the surface, that across counting 1
     covered: float = 0.03  # weight, outside the face, of rig points inside the scan
     face_full: float = 25.0  # nearer to a landmark lies the face
     face_none: float = 50.0  # farther there is none of it
     facing: float = 0.3  # least cosine between the normals of a pair
+    metres_per_unit: float | None = None  # of the scans; None: their scale is sought, too
+    scale_spread: float = 0.05  # in logarithms, about that of the landmarks, where it is sought
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,9 @@ def fit_rig(
         raise FullheadError(f"{len(known)} landmarks are known: fitting takes {FEWEST} or more")
     model = _Model(cube, config)
     start = similarity(landmarks[known], model.marks(model.vertices)[known])
+    if config.metres_per_unit is not None:
+        scale, middle = config.metres_per_unit / cube.rig.metres, landmarks[known].mean(0)
+        start = Similarity(scale, start.turn, start(middle) - scale * start.turn @ middle)
     scan = _Scan(start(vertices), triangles, start(landmarks[known]), known)  # so near that little is left to find
     fitting = _Fitting(model, scan, config, rng)
     for number, far in enumerate(np.geomspace(config.far_first, config.far_last, config.rounds)):
@@ -188,22 +194,26 @@ class _Fitting:
         Unknown are seven numbers of the scan's motion (growth, turn, shift) and the rig's D.
         """
         config, model = self.config, self.model
+        unit = self.unit / self.cube_from_scan.scale  # as the scan began: a scan that shrinks must not come closer by it
         spread = np.where(self.scan.known < JAW_LINE, config.jaw_line_spread, config.landmark_spread)
         marks = self.cube_from_scan(self.scan.landmarks)
-        slopes = self._slopes(marks, model.marks(model.slopes)[self.scan.known])
-        hessian, gradient = _normal_equations(slopes, self.landmark_misses(), (self.unit / spread) ** 2)
+        misses = self.landmark_misses()
+        slopes = self._slopes(marks, misses, model.marks(model.slopes)[self.scan.known])
+        hessian, gradient = _normal_equations(slopes, misses, (unit / spread) ** 2)
         for pairs in (self._onto_rig(), self._onto_scan()):
-            slopes = self._slopes(pairs.target, _mixed(model.slopes, pairs))
             miss = _mixed(model.vertices, pairs) - pairs.target
+            slopes = self._slopes(pairs.target, miss, _mixed(model.slopes, pairs))
             across, slope_across = (miss * pairs.normal).sum(1), np.einsum("pkd,pk->pd", slopes, pairs.normal)
-            squared = (across**2 + config.sliding * (miss**2).sum(1)) * self.unit**2
-            pull = pairs.pull / len(pairs.pull) * config.evidence * (self.unit / config.distance_spread) ** 2
+            squared = (across**2 + config.sliding * (miss**2).sum(1)) * unit**2
+            pull = pairs.pull / len(pairs.pull) * config.evidence * (unit / config.distance_spread) ** 2
             pull = pull * (far**2 / (far**2 + squared)) ** 2  # Geman and McClure's function, as weights
             for parts in ((slope_across[:, None], across[:, None], pull), (slopes, miss, config.sliding * pull)):
                 more = _normal_equations(*parts)
                 hessian, gradient = hessian + more[0], gradient + more[1]
-        prior = np.concatenate([np.zeros(7), model.spread**-2])
-        hessian, gradient = hessian + np.diag(prior), gradient + prior * np.concatenate([np.zeros(7), model.values])
+        scale_spread = config.scale_spread if config.metres_per_unit is None else KNOWN_SCALE
+        prior = np.concatenate([[scale_spread**-2], np.zeros(6), model.spread**-2])
+        now = np.concatenate([[np.log(self.cube_from_scan.scale)], np.zeros(6), model.values])
+        hessian, gradient = hessian + np.diag(prior), gradient + prior * now
         low, high = (np.concatenate([np.full(7, end), edge - model.values]) for end, edge in
                      ((-np.inf, model.lowest), (np.inf, model.highest)))  # fmt: skip
         change = bounded_solution(hessian, -gradient, low, high)
@@ -211,13 +221,14 @@ class _Fitting:
         self.cube_from_scan = Similarity(float(np.exp(change[0])), turn, change[4:7]).after(self.cube_from_scan)
         model.move(change[7:])
 
-    def _slopes(self, moved: NDArray, of_rig: NDArray) -> NDArray:
-        """Derivatives [P, 3, 7 + D] of misses, from points of the scan [P, 3] to points of the rig with `of_rig` [P, 3, D]."""
+    def _slopes(self, moved: NDArray, miss: NDArray, of_rig: NDArray) -> NDArray:
+        """Derivatives [P, 3, 7 + D] of misses [P, 3], told in the scan's unit, from points of the scan [P, 3] to points of the
+        rig with derivatives `of_rig` [P, 3, D]."""
         x, y, z = moved.T
         zero = np.zeros_like(x)
         turned = np.stack([zero, z, -y, -z, zero, x, y, -x, zero], axis=1).reshape(-1, 3, 3)  # columns: axis x point
         shifted = np.broadcast_to(np.eye(3), turned.shape)
-        return np.concatenate([-moved[:, :, None], -turned, -shifted, of_rig], axis=2)
+        return np.concatenate([-(moved + miss)[:, :, None], -turned, -shifted, of_rig], axis=2)
 
     def _onto_rig(self) -> _Pairs:
         """From the scan's face to where the rig is nearest."""
