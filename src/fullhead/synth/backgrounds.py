@@ -1,4 +1,4 @@
-"""Backgrounds behind the heads: flat, gradients, soft noise and out-of-focus lights. Linear RGB."""
+"""Backgrounds behind the heads: flat, gradients, soft noise, and rooms, streets and lights out of focus. Linear RGB."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from fullhead.synth.fields import linear_from_srgb
+from fullhead.synth.fields import linear_from_srgb, smoothstep
 
-KINDS = {"flat": 0.25, "gradient": 0.3, "soft": 0.3, "lights": 0.15}
+KINDS = {"flat": 0.12, "gradient": 0.17, "soft": 0.2, "lights": 0.13, "room": 0.22, "outdoors": 0.16}
 
 
 def background(random: RandomState, size: int) -> NDArray:
@@ -17,6 +17,8 @@ def background(random: RandomState, size: int) -> NDArray:
     kind = str(random.choice(list(KINDS), p=list(KINDS.values())))
     first, second = _colour(random), _colour(random)
     rows, columns = np.mgrid[0:size, 0:size].astype(float) / size - 0.5 + 0.5 / size
+    if kind in ("room", "outdoors"):
+        return {"room": _room, "outdoors": _outdoors}[kind](random, rows, columns)
     if kind == "flat":
         return np.broadcast_to(first, (size, size, 3))
     angle = random.uniform(0, 2 * np.pi)
@@ -38,11 +40,72 @@ def _soft(random: RandomState, rows: NDArray, columns: NDArray, first: NDArray, 
     """A blurred scene: random cells of three colours, smoothly enlarged."""
     third = _colour(random)
     cells = random.randint(3, 9)
-    grid = random.uniform(0, 1, (2, cells, cells))
-    place = np.stack([rows, columns]) * cells + (cells - 1) / 2
-    smooth = (ndimage.map_coordinates(layer, place, order=3, mode="nearest") for layer in grid)
-    a, b = (np.clip(np.asarray(layer), 0, 1)[..., None] for layer in smooth)
+    a, b = (_noise(random, rows, columns, cells)[..., None] for _ in range(2))
     return np.clip(first * (1 - a) + second * a * (1 - b) + third * a * b, 0, 1)
+
+
+def _room(random: RandomState, rows: NDArray, columns: NDArray) -> NDArray:
+    """A wall and a floor, things before them, perhaps a window, all out of focus."""
+    blur, fall = random.uniform(0.015, 0.07), random.uniform(-0.6, 0.6)
+    scene = _muted(random, (0.2, 0.9)) * (1 + fall * columns + 0.3 * rows)[..., None]
+    floor = smoothstep(-blur, blur, rows - random.uniform(0.15, 0.45))
+    scene = scene + floor[..., None] * (_muted(random, (0.1, 0.6)) - scene)
+    things = [_muted(random, (0.05, 0.85)) for _ in range(random.randint(2, 9))]
+    if random.uniform() < 0.4:
+        things[0] = np.array([0.9, 1.0, 1.1]) * random.uniform(0.7, 1.5)
+    return _boxes(random, rows, columns, scene, things, (-0.35, 0.55), blur)
+
+
+def _outdoors(random: RandomState, rows: NDArray, columns: NDArray) -> NDArray:
+    """Sky over ground, with trees or houses along the horizon, all out of focus."""
+    horizon, blur, light = random.uniform(-0.15, 0.3), random.uniform(0.01, 0.04), random.uniform(0.5, 1.1)
+    height = np.clip((horizon - rows) / 0.6, 0, 1)[..., None]
+    pale, blue = np.array([0.75, 0.78, 0.8]), np.array([0.22, 0.42, 0.85])
+    sky = light * (pale + height * random.uniform(0.1, 1.0) * (blue - pale))
+    green = random.uniform() < 0.6
+    ground = light * np.array([0.09, 0.13, 0.04]) * random.uniform(0.6, 2.0) if green else light * _muted(random, (0.15, 0.6))
+    scene = sky + smoothstep(-blur, blur, rows - horizon)[..., None] * (ground - sky)
+    if not green:
+        houses = [light * _muted(random, (0.1, 0.8)) for _ in range(random.randint(3, 9))]
+        scene = _boxes(random, rows, columns, scene, houses, (horizon, horizon + 0.08), 1.5 * blur)
+    for layer in range(random.randint(1, 4) if green else random.randint(0, 2)):
+        cells, reach = random.randint(4, 12) * (1 + layer), random.uniform(0.1, 0.45)
+        leaves = _noise(random, rows, columns, cells) + 0.5 * _noise(random, rows, columns, 3 * cells)
+        above, below = np.clip(horizon - rows - reach, 0, None) / reach, np.clip(rows - horizon, 0, None)
+        colour = light * np.array([0.07, 0.12, 0.03]) * random.uniform(0.4, 1.6)
+        shade = 0.6 + 0.8 * _noise(random, rows, columns, 2 * cells)
+        scene = scene + smoothstep(-0.2, 0.2, leaves - 0.75 - 2 * (above + below))[..., None] * (
+            colour * shade[..., None] - scene
+        )
+    return np.clip(scene, 0, None)
+
+
+def _boxes(
+    random: RandomState, rows: NDArray, columns: NDArray, scene: NDArray, colours: list[NDArray], feet: tuple[float, float],
+    blur: float,
+) -> NDArray:  # fmt: skip
+    """The scene with upright rectangles of the colours before it, whose lower edges lie within `feet`."""
+    for colour in colours:
+        half = random.uniform(0.02, 0.22, 2)
+        y, x = random.uniform(*feet) - half[0], random.uniform(-0.5, 0.5)
+        away = np.maximum(np.abs(rows - y) - half[0], np.abs(columns - x) - half[1])
+        light = 1 + random.uniform(-0.5, 0.5) * (columns - x) + random.uniform(-0.5, 0.5) * (rows - y)
+        scene = scene + smoothstep(blur, -blur, away)[..., None] * (colour * light[..., None] - scene)
+    return scene
+
+
+def _muted(random: RandomState, brightness: tuple[float, float]) -> NDArray:
+    """Colours of walls, wood and stone [3]: greys, mostly warm."""
+    warm = random.normal(0.03, 0.05)
+    tint = np.array([warm, 0, -warm]) + 0.02 * random.normal(size=3)
+    return linear_from_srgb(np.clip(random.uniform(*brightness) + tint, 0.02, 0.98))
+
+
+def _noise(random: RandomState, rows: NDArray, columns: NDArray, cells: int) -> NDArray:
+    """Smooth random values in [0, 1] with `cells` cells along a side."""
+    place = np.stack([rows, columns]) * cells + (cells - 1) / 2
+    smooth = ndimage.map_coordinates(random.uniform(0, 1, (cells, cells)), place, order=3, mode="nearest")
+    return np.clip(np.asarray(smooth), 0, 1)
 
 
 def _bokeh(random: RandomState, rows: NDArray, columns: NDArray) -> NDArray:
