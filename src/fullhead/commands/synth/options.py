@@ -20,11 +20,9 @@ def check_size(size: int) -> None:
 
 
 @dataclass(frozen=True)
-class SetOptions:
+class WriteOptions:
     """How a set is written."""
 
-    set: tuple[str, ...] = ()
-    """Who the heads are, as in hair.style=afro person.men=0.2 skin.tone=0.6,1; docs/heads.md lists the knobs."""
     form: Literal["folder", "zip", "tar"] = "folder"
     """Files in folders; or in zip shards with the same names; or in tar shards grouped by sample (webdataset's layout)."""
     share: str = "0/1"
@@ -35,13 +33,6 @@ class SetOptions:
     def check(self) -> None:
         """Refuse what can be seen to be wrong before anything is loaded."""
         self._share()
-        self.population()
-
-    def population(self) -> Population:
-        """From what the heads are drawn."""
-        from fullhead.synth.population import population
-
-        return population(self.set)
 
     def write(self, out: Path, recipe: Recipe, noun: str) -> int:
         """Write the set, or what is missing of it, and say so; Ctrl-C exits with 130. Returns how many are new."""
@@ -60,3 +51,22 @@ class SetOptions:
         if not (which.isdigit() and count.isdigit()) or int(which) >= int(count):
             raise FullheadError(f"--share {self.share!r} is not i/n, such as 0/4 for the first of four")
         return int(which), int(count)
+
+
+@dataclass(frozen=True)
+class SetOptions(WriteOptions):
+    """How a set of procedural heads is written."""
+
+    set: tuple[str, ...] = ()
+    """Who the heads are, as in hair.style=afro person.men=0.2 skin.tone=0.6,1; docs/heads.md lists the knobs."""
+
+    def check(self) -> None:
+        """Refuse what can be seen to be wrong before anything is loaded."""
+        super().check()
+        self.population()
+
+    def population(self) -> Population:
+        """From what the heads are drawn."""
+        from fullhead.synth.population import population
+
+        return population(self.set)
