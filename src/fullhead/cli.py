@@ -15,6 +15,7 @@ from fullhead.commands.interpolate import interpolate
 from fullhead.commands.invert import invert
 from fullhead.commands.mesh import mesh
 from fullhead.commands.orbit import orbit
+from fullhead.commands.prepare import prepare
 from fullhead.commands.presets import presets
 from fullhead.commands.sample import sample
 from fullhead.commands.synth import synth
@@ -22,7 +23,7 @@ from fullhead.commands.train import train
 from fullhead.core.errors import FullheadError
 from fullhead.core.memory import keep_memory
 
-COMMANDS = {f.__name__: f for f in (demo, sample, orbit, interpolate, mesh, invert, synth, train, convert, presets)}
+COMMANDS = {f.__name__: f for f in (demo, sample, orbit, interpolate, mesh, invert, synth, prepare, train, convert, presets)}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,5 +1,7 @@
 """Fitting finds again what a scan was made of, wherever it stands, with hair on it and holes in it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,15 +12,10 @@ from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.core.similarity import Similarity, similarity
 from fullhead.data.rig_fit import Fit, FitConfig, fit_rig
 from fullhead.rig.arkit import ARKIT, arkit_weights
-from fullhead.rig.cube import CubeRig, template_in_cube
-from fullhead.rig.template import NECK, load_template
+from fullhead.rig.cube import CubeRig
+from fullhead.rig.template import NECK
 
 QUICK = FitConfig(points=600, rounds=10)
-
-
-@pytest.fixture(scope="module")
-def cube() -> CubeRig:
-    return template_in_cube(load_template(), shapes=30)
 
 
 def somewhere(seed: int) -> Similarity:
@@ -108,6 +105,14 @@ def test_hair_and_holes_leave_the_face_where_it_is(cube: CubeRig):
     misses = person.misses(cube, fit)
     assert misses[np.unique(person.triangles[away[person.triangles].max(1) < 20])].mean() < 1
     assert fit.face_mm < 0.3
+
+
+def test_a_known_unit_keeps_the_scan_s_size(cube: CubeRig):
+    person = Person(cube, seed=3)
+    config = replace(QUICK, metres_per_unit=cube.rig.metres / person.place.scale)
+    marks = person.landmarks * 1.05 - 0.05 * person.landmarks.mean(0)  # which alone would make it smaller
+    fit = fit_rig(cube, person.place(person.vertices), person.triangles, person.place(marks), config, np.random.RandomState(0))
+    assert fit.cube_from_scan.scale * person.place.scale == pytest.approx(1, abs=1e-4)
 
 
 def test_too_few_landmarks_are_refused(cube: CubeRig):

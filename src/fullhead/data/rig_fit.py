@@ -37,7 +37,7 @@ class FitConfig:
     landmark_spread: float = 2.0  # how well landmarks are known
     jaw_line_spread: float = 5.0
     distance_spread: float = 1.0  # how well the surfaces agree
-    evidence: float = 300.0  # independent measurements that the points of each direction count as
+    evidence: float = 100.0  # independent measurements that the points of each direction count as
     expression_spread: float = 0.3  # of weights that run from 0 to 1
     far_first: float = 25.0  # in the first round: the distance at which a pair has lost three quarters of its pull
     far_last: float = 2.5  # in the last

@@ -105,11 +105,11 @@ class TarFiles:
         for path in paths:
             with tarfile.open(path) as archive:
                 for member in archive:
-                    folder, _, file = member.name.rpartition("/")
+                    folder, slash, file = member.name.rpartition("/")
                     key, _, rest = file.partition(".")
                     name, _, ending = rest.partition(".")
                     if name == field and ending:
-                        self.place[f"{folder}/{key}.{ending}"] = (path, member.offset_data, member.size)
+                        self.place[f"{folder}{slash}{key}.{ending}"] = (path, member.offset_data, member.size)
 
     def names(self) -> list[str]:
         return list(self.place)

@@ -14,14 +14,18 @@ from torch import Tensor
 
 from fullhead.core.meshes import area_vectors
 from fullhead.core.rotations import matrix_from_axis_angle
+from fullhead.core.similarity import similarity
 from fullhead.kernels.raster import orthographic
+from fullhead.kernels.tree import triangle_tree
 from fullhead.rig.identity import main_shape_rig
 from fullhead.rig.landmarks import landmark_weights
 from fullhead.rig.rig import Rig
 from fullhead.rig.template import LEFT_EYE, Template
+from fullhead.rig.transfer import pair_faces
 
 UNITS_PER_METRE = 5.0  # of our template's cube: 40 cm a side, a head with most hair and its collar
 POSE_SPREAD = (0.3, 0.3, 0.05, 0.1, 0.1)  # of the template's joints; its jaw opens by expressions
+FLAME_POSE_SPREAD = (0.3, 0.3, 0.2, 0.1, 0.1)  # FLAME's jaw opens by its joint
 FLAME_UNITS_PER_METRE = 6.0  # [ganhead]
 EYES = (0.0, 0.0, 0.43)  # where the mean head's eyes' midpoint lies in it
 
@@ -67,6 +71,22 @@ def flame_in_cube(flame: Rig, shapes: int = 100, expressions: int = 50) -> Rig:
     scale = FLAME_UNITS_PER_METRE * flame.metres
     depth = flame.template[:, 2]
     return flame.placed(scale, (0.0, 0.0, -scale * float(depth.min() + depth.max()) / 2))
+
+
+def flame_cube(flame: Rig, template: Template, shapes: int = 100, expressions: int = 50) -> CubeRig:
+    """FLAME in its cube, to be fitted: its landmarks lie where our template's do when their faces are laid over each other."""
+    ours, rig = template_in_cube(template), flame_in_cube(flame, shapes, expressions)
+    pairs = pair_faces(ours.rig, rig)
+    near = pairs[0].trust > pairs[0].trust.median()
+    points = [(face.rig.template[face.corners] * face.weights[..., None]).sum(1)[near].double().numpy() for face in pairs]
+    marks = similarity(*points)(ours.landmarks(ours.rig().vertices)[0].double().numpy())
+    vertices, faces = rig.template.double().numpy(), rig.faces.numpy()
+    surface = faces[seen_triangles(vertices, faces)]
+    found, weights, _ = triangle_tree(vertices, surface).closest(marks)
+    landmarks = np.zeros((len(marks), len(vertices)), np.float32)
+    np.put_along_axis(landmarks, surface[found], weights.astype(np.float32), axis=1)
+    spread = torch.tensor(FLAME_POSE_SPREAD)
+    return CubeRig("flame", rig, torch.from_numpy(landmarks), torch.from_numpy(surface), spread, bounded=False)
 
 
 def seen_triangles(vertices: NDArray, triangles: NDArray, size: int = 256) -> NDArray:

@@ -1,0 +1,135 @@
+"""Scans to training sets: each is put into the cube of a rig, told in the rig's parameters, and sampled.
+
+set.json                   what the set is: rig, frame, settings, units
+scans.json                 a row per scan, in the order of its codes: name, identity, split, how well the rig fits
+scans/<name>.safetensors   shape [S], expression [E], joint_pose [J, 3], cube_from_scan [4, 4], landmarks [68, 3], and what
+                           `data.scan_samples` takes
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import save
+
+from fullhead.core.files import sha256
+from fullhead.data.landmarks import Detector, load_detector
+from fullhead.data.placing import place_scan
+from fullhead.data.rig_fit import FitConfig
+from fullhead.data.scan_samples import NOTHING, SampleConfig, occupancy, surface, views
+from fullhead.data.scans import ScanFile
+from fullhead.rig.cube import CubeRig, flame_cube, template_in_cube
+from fullhead.rig.flame import load_flame
+from fullhead.rig.template import Template, load_template
+from fullhead.synth.fields import stream
+from fullhead.synth.sets import Part, Sample
+
+VERSION = 1  # raise it when the same scans give other files
+TRAIN, HELD_OUT = "train", "held_out"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all scans of a set need."""
+
+    template: Template
+    cube: CubeRig
+    detect: Detector | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The recipe of a prepared set."""
+
+    scans: tuple[ScanFile, ...]  # in the order of their codes
+    samples: SampleConfig = field(default_factory=SampleConfig)
+    fit: bool = False  # also scans whose parameters are known
+    fitting: FitConfig = field(default_factory=FitConfig)
+    flame: str | None = None  # file of FLAME, the rig to be fitted instead of our template
+    shapes: int = 100  # components of the rig's shape
+    held_out: float = 0.1  # share of the identities that no training sees
+    detector: str | None = None  # module:function, for scans without landmarks
+    seed: int = 0
+
+    kind = "prepared"
+    pictures = 1
+    per_shard = 16
+
+    @property
+    def parts(self) -> int:
+        return len(self.scans)
+
+    @property
+    def folders(self) -> Mapping[str, str]:
+        return {"scan": "scans"}
+
+    def settings(self) -> dict[str, Any]:
+        own = {name: value for name, value in asdict(self).items() if name != "scans"}
+        flame = None if self.flame is None else sha256(Path(self.flame))
+        return own | {"scans": [scan.name for scan in self.scans], "flame": flame, "version": VERSION}
+
+    def about(self) -> dict[str, Any]:
+        return {
+            "rig": "flame" if self.flame else "template",
+            "frame": "rig.cube",
+            "view_z_nothing": NOTHING,
+            "colours": "sRGB, 8 bits",
+        }
+
+    def open(self) -> Shared:
+        template = load_template()
+        detect = None if self.detector is None else load_detector(self.detector)
+        if self.flame is None:
+            return Shared(template, template_in_cube(template, self.shapes), detect)
+        return Shared(template, flame_cube(load_flame(self.flame), template, self.shapes), detect)
+
+    def splits(self) -> dict[str, str]:
+        """The split of each identity: by chance, at least one of either if there are two."""
+        identities = sorted({scan.identity for scan in self.scans})
+        count = round(self.held_out * len(identities))
+        if self.held_out > 0 and len(identities) > 1:
+            count = min(max(count, 1), len(identities) - 1)
+        apart = stream(self.seed, "held out").permutation(len(identities))[:count]
+        return {identity: HELD_OUT if i in apart else TRAIN for i, identity in enumerate(identities)}
+
+    def make(self, shared: Shared, part: int) -> Part:
+        scan, random = self.scans[part], stream(self.seed, "scan", part)
+        placed = place_scan(
+            scan,
+            shared.cube,
+            shared.template,
+            fit=self.fit or self.flame is not None,
+            config=self.fitting,
+            detect=shared.detect,
+            rng=random,
+        )
+        pivot = shared.cube.rig(torch.from_numpy(placed.shape)[None]).joints[0, 0].numpy()  # the root, about which heads turn
+        arrays = {
+            "shape": placed.shape,
+            "expression": placed.expression,
+            "joint_pose": placed.joint_pose,
+            "landmarks": placed.landmarks.astype(np.float32),
+            "cube_from_scan": placed.cube_from_scan,
+            **occupancy(placed.mesh, self.samples, random),
+            **surface(placed.mesh, self.samples, random),
+            **views(placed.mesh, pivot, self.samples),
+        }
+        record = {
+            "row": part,
+            "name": scan.name,
+            "identity": scan.identity,
+            "expression": scan.expression,
+            "split": self.splits()[scan.identity],
+            "fit_mm": {name: round(value, 3) for name, value in placed.errors.items()},
+        }
+        tensors = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+        return Part(record, [Sample(scan.name, {"scan.safetensors": save(tensors)}, record)])
+
+    def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
+        return {"scans.json": json.dumps(records, indent=1) + "\n"}

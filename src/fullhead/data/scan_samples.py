@@ -1,0 +1,111 @@
+"""What training asks of a scan in the cube: labelled points, points of its surface, and views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fullhead.core.meshes import area_vectors, at_points, surface_points, within_box
+from fullhead.core.surface import vertex_normals
+from fullhead.data.meshes import PaintedMesh
+from fullhead.kernels.raster import orthographic
+from fullhead.kernels.tree import triangle_tree
+
+RIM = 1e-3  # what is nearer to the sides of the cube is where the scan was cut, not a surface of the head
+NOTHING = -2.0  # z where a view shows nothing
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """How much is taken of each scan, and how. Lengths are in units of the cube."""
+
+    near: int = 100_000  # points near the surface
+    uniform: int = 100_000  # points anywhere in the cube
+    surface: int = 100_000  # points on the surface, with normals and colours
+    views: int = 9  # evenly around
+    view_size: int = 256  # pixels per side
+    near_spread: float = 0.01  # standard deviation, along each axis, of near points about the surface
+    face_share: float = 0.7  # of the near points, lies in front
+
+
+def head_surface(mesh: PaintedMesh) -> NDArray:
+    """Which triangles [F] are of the head: inside the cube, and not where it is cut at the cube's sides."""
+    return within_box(mesh.vertices, mesh.triangles, 1 - RIM)
+
+
+def occupancy(mesh: PaintedMesh, config: SampleConfig, rng: np.random.RandomState) -> dict[str, NDArray]:
+    """Points [n, 3] float32 near the surface and anywhere in the cube, and whether they lie inside, uint8 [n] [ganhead].
+
+    Inside is where the whole scan winds around a point more than half: the scan need not be closed. In front is what lies
+    nearer to the foremost point than to the cube's middle.
+    """
+    of_head = head_surface(mesh)
+    front = mesh.vertices[mesh.triangles].mean(1)[:, 2] > mesh.vertices[mesh.triangles[of_head]][..., 2].max() / 2
+    in_front = round(config.face_share * config.near) if (front & of_head).any() else 0
+    near = []
+    for count, chosen in ((in_front, front & of_head), (config.near - in_front, ~front & of_head)):
+        if count:
+            triangle, weights = surface_points(mesh.vertices, mesh.triangles, count, rng, weight=chosen)
+            near.append(at_points(mesh.vertices, mesh.triangles, triangle, weights))
+    near = np.concatenate(near) + config.near_spread * rng.normal(size=(config.near, 3))
+    uniform = rng.uniform(-1, 1, (config.uniform, 3))
+    tree, points = triangle_tree(mesh.vertices, mesh.triangles), {}
+    for name, some in (("near", near), ("uniform", uniform)):
+        some = some.astype(np.float32)
+        points |= {f"{name}_points": some, f"{name}_inside": (tree.winding(some) > 0.5).astype(np.uint8)}
+    return points
+
+
+def surface(mesh: PaintedMesh, config: SampleConfig, rng: np.random.RandomState) -> dict[str, NDArray]:
+    """Points [n, 3] float32 spread evenly over the surface, their normals [n, 3] float16 and colours [n, 3] uint8 sRGB.
+
+    Colours are those of the scan: they are not stretched to the full range scan by scan, as they once were [ganhead].
+    """
+    chosen = head_surface(mesh)
+    triangle, weights = surface_points(mesh.vertices, mesh.triangles, config.surface, rng, weight=chosen)
+    return {
+        "surface_points": at_points(mesh.vertices, mesh.triangles, triangle, weights).astype(np.float32),
+        "surface_normals": _normals(mesh, triangle, weights).astype(np.float16),
+        "surface_colours": _bytes(mesh.colours_at(triangle, weights)),
+    }
+
+
+def views(mesh: PaintedMesh, pivot: NDArray, config: SampleConfig) -> dict[str, NDArray]:
+    """Orthographic views of the square [-1, 1]^2 from +z, of the scan turned about the vertical axis through `pivot` [3].
+
+    View k of n is turned by +360 k / n degrees (towards +x). view_normals and view_colours [n, H, W, 3] uint8 (0 to 255 for
+    -1 to 1, and sRGB), white where nothing is; view_z [n, H, W] float16 of the turned scan, NOTHING there [ganhead §4.3].
+    """
+    inside = mesh.kept(within_box(mesh.vertices, mesh.triangles, 1 + RIM))
+    size, count = config.view_size, config.views
+    normals, colours = np.full((2, count, size, size, 3), 255, np.uint8)
+    depth = np.full((count, size, size), NOTHING, np.float16)
+    for k in range(count):
+        turned = inside.placed((inside.vertices - pivot) @ turn_about_y(2 * np.pi * k / count).T + pivot)
+        triangle, weights, z = orthographic(turned.vertices, turned.triangles, size)
+        seen = triangle >= 0
+        seen &= area_vectors(turned.vertices, turned.triangles)[triangle, 2] > 0  # not the inside, through a hole
+        normals[k][seen] = _bytes(0.5 + 0.5 * _normals(turned, triangle[seen], weights[seen]))
+        colours[k][seen] = _bytes(turned.colours_at(triangle[seen], weights[seen]))
+        depth[k][seen] = z[seen]
+    return {"view_normals": normals, "view_colours": colours, "view_z": depth}
+
+
+def turn_about_y(angle: float) -> NDArray:
+    """The rotation [3, 3] that takes +z towards +x by an angle in radians."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+
+
+def _normals(mesh: PaintedMesh, triangle: NDArray, weights: NDArray) -> NDArray:
+    """Smooth unit normals [P, 3] at points of the surface."""
+    of_vertices = vertex_normals(mesh.vertices.astype(np.float32), mesh.triangles.astype(np.int32))
+    mixed = at_points(of_vertices, mesh.triangles, triangle, weights)
+    return mixed / np.linalg.norm(mixed, axis=1, keepdims=True).clip(1e-12)
+
+
+def _bytes(values: NDArray) -> NDArray:
+    """0 to 255 for 0 to 1."""
+    return (values * 255 + 0.5).clip(0, 255).astype(np.uint8)

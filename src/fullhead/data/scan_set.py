@@ -1,0 +1,172 @@
+"""A prepared set as batches for training: labelled points, points of surfaces, views. `data.prepare` says what is in its files.
+
+B scans by their position in the set, n points of each. Points are in the rig's cube; chance comes from a generator.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from fullhead.core.errors import FullheadError
+from fullhead.data.prepare import HELD_OUT, TRAIN
+from fullhead.data.scan_samples import NOTHING, turn_about_y
+from fullhead.data.stores import open_store
+from fullhead.synth.sets import read_set
+
+CACHE_BYTES = 4 << 30  # of samples kept in memory
+Split = Literal["train", "held_out", "all"]
+
+
+@dataclass(frozen=True)
+class ScanBatch:
+    """Who, with which face, in which pose."""
+
+    scan: Tensor  # [B] int64, position in the set
+    shape: Tensor  # [B, S]
+    expression: Tensor  # [B, E]
+    joint_pose: Tensor  # [B, J, 3]
+
+
+@dataclass(frozen=True)
+class OccupancyBatch(ScanBatch):
+    points: Tensor  # [B, n, 3], those near the surface first
+    inside: Tensor  # [B, n], 1 or 0
+
+
+@dataclass(frozen=True)
+class SurfaceBatch(ScanBatch):
+    points: Tensor  # [B, n, 3]
+    normals: Tensor  # [B, n, 3], of length 1
+    colours: Tensor  # [B, n, 3], in [-1, 1]
+
+
+@dataclass(frozen=True)
+class ViewBatch(ScanBatch):
+    """Orthographic views; `joint_pose` is turned with them."""
+
+    normals: Tensor  # [B, 3, H, W], in [-1, 1]; 1 where nothing is
+    colours: Tensor  # [B, 3, H, W], in [-1, 1]; 1 where nothing is
+    mask: Tensor  # [B, 1, H, W], 1 where the scan is
+    points: Tensor  # [B, H, W, 3], what each pixel sees, of the turned scan; 0 where nothing is
+
+
+class ScanSet:
+    """The scans of one split, in the order of the set.
+
+    `names`, `identities`, `expressions`: of each scan. `shape` [M, S], `expression` [M, E], `joint_pose` [M, J, 3]: the rig's
+    parameters of all.
+    """
+
+    def __init__(self, root: Path, split: Split = "train") -> None:
+        self.about = read_set(root, "prepared")
+        self.store = open_store(root, "scans")
+        try:
+            rows = json.loads((root / "scans.json").read_text())
+        except (OSError, ValueError) as error:
+            raise FullheadError(f"{root} has no sound scans.json ({error}): run `fullhead prepare` again") from None
+        self.rows = [row for row in rows if split == "all" or row["split"] == split]
+        if not self.rows:
+            raise FullheadError(f"{root} has no scans in the split {split!r}; there are {len(rows)} of {TRAIN} and {HELD_OUT}")
+        self.names, self.identities, self.expressions = (
+            [str(row[name]) for row in self.rows] for name in ("name", "identity", "expression")
+        )
+        self._kept: dict[int, dict[str, NDArray]] = {}
+        self._room = CACHE_BYTES
+        known = [self.arrays(i) for i in range(len(self.rows))]
+        self.shape, self.expression, self.joint_pose = (
+            torch.from_numpy(np.stack([arrays[name] for arrays in known])) for name in ("shape", "expression", "joint_pose")
+        )
+        self.views = known[0]["view_z"].shape[0]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def arrays(self, scan: int) -> dict[str, NDArray]:
+        """All that the set holds of a scan, as it is in its file."""
+        if scan in self._kept:
+            return self._kept[scan]
+        name = f"{self.names[scan]}.safetensors"
+        try:
+            found = load(self.store.read(name))
+        except (OSError, KeyError, SafetensorError) as error:
+            raise FullheadError(f"cannot read {name} of the set ({error}): run `fullhead prepare` again") from None
+        if (size := sum(array.nbytes for array in found.values())) <= self._room:
+            self._kept[scan], self._room = found, self._room - size
+        return found
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Positions [count] of scans at random."""
+        return torch.randint(len(self), (count,), generator=generator)
+
+    def occupancy(self, scans: Tensor, near: int, uniform: int, generator: torch.Generator) -> OccupancyBatch:
+        """For each of `scans` [B], `near` points about the surface, then `uniform` ones in the cube; drawn with replacement."""
+        points, inside = [], []
+        for scan in scans.tolist():
+            arrays = self.arrays(scan)
+            for name, count in (("near", near), ("uniform", uniform)):
+                rows = _drawn(len(arrays[f"{name}_inside"]), count, generator)
+                points.append(torch.from_numpy(arrays[f"{name}_points"][rows]))
+                inside.append(torch.from_numpy(arrays[f"{name}_inside"][rows]).float())
+        shape = (len(scans), near + uniform)
+        drawn, labels = torch.cat(points).view(*shape, 3), torch.cat(inside).view(shape)
+        return OccupancyBatch(**vars(self._who(scans)), points=drawn, inside=labels)
+
+    def surface(self, scans: Tensor, count: int, generator: torch.Generator) -> SurfaceBatch:
+        """`count` points of the surface of each of `scans` [B], drawn with replacement."""
+        parts = []
+        for scan in scans.tolist():
+            arrays = self.arrays(scan)
+            rows = _drawn(len(arrays["surface_points"]), count, generator)
+            fields = (arrays[f"surface_{name}"] for name in ("points", "normals", "colours"))
+            parts.append([torch.from_numpy(values[rows]).float() for values in fields])
+        points, normals, colours = (torch.stack(column) for column in zip(*parts, strict=True))
+        normals = torch.nn.functional.normalize(normals, dim=-1)
+        return SurfaceBatch(**vars(self._who(scans)), points=points, normals=normals, colours=colours / 127.5 - 1)
+
+    def view(self, scans: Tensor, views: Tensor) -> ViewBatch:
+        """One view each of `scans` [B]: `views` [B] from 0 to `self.views` - 1, 0 is the front."""
+        pairs = list(zip(scans.tolist(), views.tolist(), strict=True))
+        normals, colours, z = (
+            torch.from_numpy(np.stack([self.arrays(scan)[f"view_{name}"][view] for scan, view in pairs]))
+            for name in ("normals", "colours", "z")
+        )
+        mask = z != NOTHING
+        who = self._who(scans)
+        pose = who.joint_pose.clone()
+        for row, (_, view) in enumerate(pairs):
+            turn = turn_about_y(2 * np.pi * view / self.views) @ Rotation.from_rotvec(pose[row, 0].numpy()).as_matrix()
+            pose[row, 0] = torch.from_numpy(Rotation.from_matrix(turn).as_rotvec())
+        return ViewBatch(
+            **vars(replace(who, joint_pose=pose)),
+            normals=normals.permute(0, 3, 1, 2) / 127.5 - 1,
+            colours=colours.permute(0, 3, 1, 2) / 127.5 - 1,
+            mask=mask[:, None].float(),
+            points=_seen_points(z.float(), mask),
+        )
+
+    def _who(self, scans: Tensor) -> ScanBatch:
+        return ScanBatch(scans, self.shape[scans], self.expression[scans], self.joint_pose[scans])
+
+
+def _drawn(available: int, count: int, generator: torch.Generator) -> NDArray:
+    return torch.randint(available, (count,), generator=generator).numpy()
+
+
+def _seen_points(z: Tensor, mask: Tensor) -> Tensor:
+    """The points [B, H, W, 3] at the centres of pixels, at heights z [B, H, W]."""
+    height, width = z.shape[1:]
+    x = (torch.arange(width) + 0.5) / width * 2 - 1
+    y = 1 - (torch.arange(height) + 0.5) / height * 2
+    points = torch.stack([x.expand_as(z), y[:, None].expand_as(z), z], dim=-1)
+    return torch.where(mask[..., None], points, torch.zeros_like(points))
