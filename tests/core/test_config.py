@@ -8,7 +8,7 @@ import pytest
 from fullhead.core.config import describe, from_dict, overridden, to_dict
 from fullhead.core.errors import FullheadError
 from fullhead.models.presets import MODELS
-from fullhead.training.presets import RUNS, RunConfig
+from fullhead.training.presets import RUNS
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def test_every_model_preset_survives_the_way_through_plain_values(preset: str):
 
 @pytest.mark.parametrize("preset", sorted(RUNS))
 def test_every_training_preset_survives_the_way_through_plain_values(preset: str):
-    assert from_dict(RunConfig, to_dict(RUNS[preset])) == RUNS[preset]
+    assert from_dict(type(RUNS[preset]), to_dict(RUNS[preset])) == RUNS[preset]
 
 
 @pytest.mark.parametrize(

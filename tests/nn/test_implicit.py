@@ -98,9 +98,9 @@ def test_a_style_says_mean_and_deviation_of_each_channel():
 
 def test_every_code_has_its_own_volume_whatever_the_batch():
     torch.manual_seed(4)
-    generator = FeatureGenerator(5).requires_grad_(False)
+    generator = FeatureGenerator(5, width=32, features=8).requires_grad_(False)
     codes = torch.randn(2, 5)
     volumes = generator(codes)
-    assert volumes.shape == (2, *VOLUME)
+    assert volumes.shape == (2, 8, *VOLUME)
     torch.testing.assert_close(volumes[1:], generator(codes[1:]), rtol=1e-4, atol=1e-5)
     assert (volumes[0] - volumes[1]).abs().max() > 1e-3

@@ -121,6 +121,7 @@ class Line:
 
     modules = property(lambda self: {"line": self.module})
     phases = property(lambda self: [Phase("fit", self.module, self.optimiser, 1, self.loss)])
+    results = property(lambda self: self.modules)
 
     def loss(self, batch: Tensor, clock: Clock) -> dict[str, Tensor]:
         error = (self.module(batch[:, None]) - 3 * batch[:, None]).square().mean()

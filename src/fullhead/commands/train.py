@@ -1,4 +1,4 @@
-"""`fullhead train`: a model from photos."""
+"""`fullhead train`: a model from photos or scans."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from fullhead.core.files import check_place
 
 def train(
     preset: Annotated[str, tyro.conf.Positional],
-    photos: Annotated[Path, tyro.conf.Positional],
+    data: Annotated[Path, tyro.conf.Positional],
     run: Annotated[Path, tyro.conf.Positional],
     set: tuple[str, ...] = (),
     export_only: bool = False,
     device: Device = "auto",
 ) -> None:
-    """Train a model on a set of photos (as `fullhead synth photos` writes), or go on with a run.
+    """Train a model on a set of photos (as `fullhead synth photos` writes) or scans (`fullhead prepare`), or go on with a run.
 
     The run's folder gets config.json, log.jsonl, previews/, state.safetensors (all that going on needs), and at the end or on
-    Ctrl-C model.safetensors and discriminator.safetensors. Several processes: torchrun --nproc-per-node 2 -m fullhead.cli train
-    and the same options; each process should have its own core (OMP_NUM_THREADS=1).
+    Ctrl-C model.safetensors, of a GAN discriminator.safetensors too. Several processes: torchrun --nproc-per-node 2 -m
+    fullhead.cli train and the same options; each process should have its own core (OMP_NUM_THREADS=1).
 
     Args:
         preset: A run by name; `fullhead presets` lists them.
-        photos: Folder of the set.
+        data: Folder of the set.
         run: Folder of the run. One that exists goes on where it stopped, with its own config.
         set: Changes to the preset, as in task.r1_gamma=2 loop.batch=16.
         export_only: Write the models of a run's present state and do not train.
@@ -36,4 +36,4 @@ def train(
     from fullhead.training.run import train_run
 
     check_place(run, folder=True)
-    train_run(preset, photos, run, list(set), export_only=export_only, device=device)
+    train_run(preset, data, run, list(set), export_only=export_only, device=device)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fullhead.kernels.gather import laid_for_points, mean_features
 from fullhead.nn.implicit import ImplicitNetwork, by_chunks
-from fullhead.nn.volume import VOLUME, FeatureGenerator
+from fullhead.nn.volume import FeatureGenerator
 
 INVALID = -1000.0  # logit and features of a point that was not found [ganhead]
 PAD = 1.0  # its normal and colour [ganhead]
@@ -29,6 +29,8 @@ class CanonicalConfig:
     detail_code: int = 128  # in z_detail
     colour_code: int = 64  # in z_colour
     pose: int = 65  # numbers of joint pose and expression that the colours see
+    generator_width: int = 256  # channels that the feature generator starts with
+    features: int = 64  # channels of its volume
     geometry_width: int = 256
     normal_width: int = 256
     texture_width: int = 256
@@ -54,16 +56,17 @@ class CanonicalHead(nn.Module):
 
     def __init__(self, config: CanonicalConfig) -> None:
         super().__init__()
-        self.generator = FeatureGenerator(config.shape_code)
-        self.geometry = ImplicitNetwork(1, width=config.geometry_width, depth=4, feature=VOLUME[0], octaves=4, skip=4)
-        self.geometry.start_as_sphere(VOLUME[0])
+        features = config.features
+        self.generator = FeatureGenerator(config.shape_code, config.generator_width, features)
+        self.geometry = ImplicitNetwork(1, width=config.geometry_width, depth=4, feature=features, octaves=4, skip=4)
+        self.geometry.start_as_sphere(features)
         seen, trunk = self.geometry.hidden, {"depth": 8, "octaves": 6, "skip": 4}
         self.normal = ImplicitNetwork(3, width=config.normal_width, code=config.detail_code, feature=seen, **trunk)
         code, seen = config.colour_code + config.pose, seen + self.normal.hidden
         self.texture = ImplicitNetwork(3, width=config.texture_width, code=code, feature=seen, **trunk)
 
     def volume(self, shape_code: Tensor) -> Tensor:
-        """Features [B, 64, 16, 64, 64] of codes [B, .], laid in memory as points read them."""
+        """Features [B, C, 16, 64, 64] of codes [B, .], laid in memory as points read them."""
         return laid_for_points(self.generator(shape_code)[:, None])[:, 0]
 
     def occupancy(self, volume: Tensor, x: Tensor, scan: Tensor) -> Tensor:

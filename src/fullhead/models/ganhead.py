@@ -76,7 +76,7 @@ class Codes(Batch):
 
 @dataclass(frozen=True)
 class ImplicitHead:
-    """B decoded heads: features `volume` [B, 64, 16, 64, 64], canonical surfaces, the pose they are in (`expression` [B, E],
+    """B decoded heads: features `volume` [B, C, 16, 64, 64], canonical surfaces, the pose they are in (`expression` [B, E],
     `joint_pose` [B, J, 3]) and the surfaces in that pose, in model units. `alone`: rendered without the white behind them."""
 
     codes: Codes
@@ -195,7 +195,7 @@ class GANHead(HubModel):
     # -- points
 
     def volume(self, codes: Codes) -> Tensor:
-        """Features of the geometry [B, 64, 16, 64, 64]: once per head."""
+        """Features of the geometry [B, C, 16, 64, 64]: once per head."""
         return self.canonical.volume(codes.shape)
 
     def at_neutral(self, volume: Tensor, x: Tensor, scan: Tensor) -> Located:

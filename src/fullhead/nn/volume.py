@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 LEAKY_SLOPE = 0.01
 EPSILON = 1e-5  # added to the variance
-START = (256, 2, 8, 8)  # channels, depth, height, width of the constant
-FEWEST = 64  # channels; every block halves them, down to this
-VOLUME = (FEWEST, 16, 64, 64)
+START = (2, 8, 8)  # depth, height, width of the constant
+VOLUME = (16, 64, 64)  # and of what is made of it
 
 
 def styled(h: Tensor, style: Tensor) -> Tensor:
@@ -24,19 +23,21 @@ def styled(h: Tensor, style: Tensor) -> Tensor:
 
 
 class FeatureGenerator(nn.Module):
-    """Codes [B, code] to volumes [B, 64, 16, 64, 64] (depth, height, width are z, y, x). 1.5 million weights."""
+    """Codes [B, code] to volumes [B, features, 16, 64, 64] (depth, height, width are z, y, x).
 
-    def __init__(self, code: int) -> None:
+    The constant has `width` channels; every block halves them, down to `features`. 1.5 million weights as published.
+    """
+
+    def __init__(self, code: int, width: int = 256, features: int = 64) -> None:
         super().__init__()
-        first = START[0]
-        middle, last = max(first // 2, FEWEST), max(first // 4, FEWEST)
-        self.shape_code = nn.Parameter(0.002 * torch.randn(1, *START))
+        first, middle, last = width, max(width // 2, features), max(width // 4, features)
+        self.shape_code = nn.Parameter(0.002 * torch.randn(1, first, *START))
         self.lin_code = nn.Linear(code, 2 * first)
         self.enc0 = nn.Conv3d(first, middle, 3, padding=1)
         self.lin0 = nn.Linear(code, 2 * middle)
         self.enc1 = nn.Conv3d(middle, last, 3, padding=1)
         self.lin1 = nn.Linear(code, 2 * last)
-        self.enc2 = nn.Conv3d(last, last, 3, padding=1)
+        self.enc2 = nn.Conv3d(last, features, 3, padding=1)
 
     def forward(self, code: Tensor) -> Tensor:
         h = self.start(code)
@@ -45,7 +46,7 @@ class FeatureGenerator(nn.Module):
         return F.leaky_relu(self.enc2(_doubled(h)), LEAKY_SLOPE)  # unstyled
 
     def start(self, code: Tensor) -> Tensor:
-        """The constant, styled: [B, 256, 2, 8, 8]."""
+        """The constant, styled: [B, width, 2, 8, 8]."""
         constant = self.shape_code.expand(len(code), -1, -1, -1, -1)
         return F.leaky_relu(styled(constant, self.lin_code(code)), LEAKY_SLOPE)
 

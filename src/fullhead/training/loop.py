@@ -9,6 +9,7 @@ averages, optimisers, counters, random states): a resumed run continues the same
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -35,7 +36,7 @@ NON_FINITE_IN_A_ROW = 10  # steps after which a run gives up
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """Length and bookkeeping of a run; counts are of real images shown."""
+    """Length and bookkeeping of a run; counts are of training examples shown: images, or scans."""
 
     batch: int = 32  # images a step, over all processes
     images: int = 25_000_000
@@ -70,6 +71,12 @@ class Phase:
     optimiser: torch.optim.Optimizer
     every: int
     loss: Callable[[Any, Clock], Terms]
+    begin: int = 0  # images seen from which on it is due
+    end: float = math.inf  # and before which
+    clip: float = math.inf  # the norm that gradients are cut down to
+
+    def due(self, clock: Clock) -> bool:
+        return self.begin <= clock.images_seen < self.end and clock.images_seen // clock.batch % self.every == 0
 
 
 class Task(Protocol):
@@ -80,6 +87,11 @@ class Task(Protocol):
 
     @property
     def phases(self) -> list[Phase]: ...
+
+    @property
+    def results(self) -> dict[str, nn.Module]:
+        """What a run is for: the models that are written at its end, by their files' names."""
+        ...
 
     def __len__(self) -> int:
         """Number of training examples."""
@@ -161,6 +173,8 @@ def step(phase: Phase, batch: Any, clock: Clock) -> tuple[Terms, bool]:
     grads = [p.grad for p in phase.module.parameters() if p.grad is not None]
     finite = bool(torch.isfinite(torch.stack([g.sum() for g in grads]).sum()))
     if finite:
+        if phase.clip < math.inf:
+            nn.utils.clip_grad_norm_(phase.module.parameters(), phase.clip)
         phase.optimiser.step()
     return terms, finite
 
@@ -183,9 +197,8 @@ def train(task: Task, run: Path, config: LoopConfig, report: Callable[[dict[str,
         while clock.images_seen < config.images:
             positions = torch.randint(len(task), (config.batch,), generator=clock.generator)
             batch = task.batch(clock.mine(positions))
-            step_index = clock.images_seen // config.batch
             for phase in task.phases:
-                if step_index % phase.every:
+                if not phase.due(clock):
                     continue
                 terms, finite = step(phase, batch, clock)
                 bad_in_a_row, bad = (0, bad) if finite else (bad_in_a_row + 1, bad + 1)

@@ -110,6 +110,10 @@ class PanoHeadTask:
             phases.insert(1, Phase("G_density", self.G, self.adam_G, self.config.density_every, self.density_loss))
         return phases
 
+    @property
+    def results(self) -> dict[str, nn.Module]:
+        return {"model": self.G_ema, "discriminator": self.D}
+
     def __len__(self) -> int:
         return len(self.photos)
 

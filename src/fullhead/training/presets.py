@@ -1,12 +1,31 @@
-"""Training runs by name."""
+"""Training runs by name: for each family a config that builds its task, and presets of it."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
 
+import torch
+
+from fullhead.core.errors import FullheadError
+from fullhead.data.photos import PhotoSet
 from fullhead.heads.fields import DecoderConfig, PlanesConfig
 from fullhead.models.presets import EG3D_FFHQ512, PANOHEAD_FFHQ512, PANOHEAD_SYNTH64
 from fullhead.nn.discriminator import DiscriminatorConfig
-from fullhead.training.loop import LoopConfig
-from fullhead.training.panohead import PanoHeadTaskConfig
+from fullhead.training.loop import LoopConfig, Task
+from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig
+
+
+class RunConfig(Protocol):
+    """A whole training run: a frozen dataclass."""
+
+    @property
+    def loop(self) -> LoopConfig: ...
+
+    def build(self, data: Path, device: torch.device) -> Task:
+        """The task on the set in the folder `data`. FullheadError if the two do not fit."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -20,21 +39,32 @@ class PhotoSetConfig:
 
 
 @dataclass(frozen=True)
-class RunConfig:
-    """A whole training run."""
+class PanoHeadRun:
+    """PanoHead, or a relation of it, on photos."""
 
     task: PanoHeadTaskConfig = field(default_factory=PanoHeadTaskConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
     photos: PhotoSetConfig = field(default_factory=PhotoSetConfig)
 
+    def build(self, data: Path, device: torch.device) -> PanoHeadTask:
+        c = self.photos
+        photos = PhotoSet(data, yaw_range=(c.min_yaw, c.max_yaw), back_repeat=c.back_repeat, mirror=c.mirror)
+        size = self.task.generator.image_size
+        if photos.size != size:
+            raise FullheadError(
+                f"{data} has images of {photos.size} pixels, the model makes {size}: write a set with "
+                f"`fullhead synth photos OUT --size {size}`"
+            )
+        return PanoHeadTask(self.task, photos, device)
+
 
 # The published recipe: 8 GPUs, 25 million images.
-_FFHQ512 = RunConfig(
+_FFHQ512 = PanoHeadRun(
     task=PanoHeadTaskConfig(generator=PANOHEAD_FFHQ512),
     photos=PhotoSetConfig(back_repeat=4),
 )
 
-_EG3D512 = RunConfig(
+_EG3D512 = PanoHeadRun(
     task=PanoHeadTaskConfig(
         generator=EG3D_FFHQ512,
         discriminator=DiscriminatorConfig(mask=False),
@@ -47,7 +77,7 @@ _EG3D512 = RunConfig(
 )
 
 # Two CPU cores. Sizes are an eighth of the published ones, the fades a twentieth.
-_SYNTH64 = RunConfig(
+_SYNTH64 = PanoHeadRun(
     task=PanoHeadTaskConfig(
         generator=PANOHEAD_SYNTH64,
         discriminator=DiscriminatorConfig(image_size=64, channel_base=2048, channel_max=128, clamp=None),

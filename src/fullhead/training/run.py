@@ -15,13 +15,11 @@ from fullhead.core.config import from_dict, overridden, to_dict
 from fullhead.core.devices import device_named
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import written_whole
-from fullhead.data.photos import PhotoSet
 from fullhead.models.checkpoint import save
-from fullhead.training.loop import Clock, load_state, train
-from fullhead.training.panohead import PanoHeadTask
+from fullhead.training.loop import Clock, Task, load_state, train
 from fullhead.training.presets import RUNS, RunConfig
 
-SHOWN = ("images_per_second", "G/adversarial", "D/real", "D/fake", "D/r1_image", "D/r1_mask", "G/camera")
+HIDDEN = ("images_seen", "non_finite")  # of the log, in the line that shows how the run goes
 
 
 def run_config(preset: str, run: Path, settings: list[str]) -> RunConfig:
@@ -33,22 +31,22 @@ def run_config(preset: str, run: Path, settings: list[str]) -> RunConfig:
         stored = json.loads(path.read_text())
         if stored["preset"] != preset:
             raise FullheadError(f"{run} is a run of {stored['preset']}, not of {preset}: choose another folder")
-        return overridden(from_dict(RunConfig, stored["config"]), settings)
+        return overridden(from_dict(type(RUNS[preset]), stored["config"]), settings)
     if run.exists() and any(run.iterdir()):
         raise FullheadError(f"{run} is not empty and not a run: choose another folder")
     return overridden(RUNS[preset], settings)
 
 
 def train_run(
-    preset: str, photos: Path, run: Path, settings: list[str], *, export_only: bool = False, device: str = "auto"
+    preset: str, data: Path, run: Path, settings: list[str], *, export_only: bool = False, device: str = "auto"
 ) -> None:
-    """Train `preset` on the set `photos` in the folder `run`, or go on with it; see `fullhead train`."""
+    """Train `preset` on the set `data` in the folder `run`, or go on with it; see `fullhead train`."""
     where = device_named(device)
     config = run_config(preset, run, settings)
     if "RANK" in os.environ and not dist.is_initialized():  # under torchrun
         where = join_processes(where)
     torch.manual_seed(config.loop.seed)
-    task = PanoHeadTask(config.task, photo_set(photos, config), where)
+    task = config.build(data, where)
     first = not dist.is_initialized() or dist.get_rank() == 0
     try:
         if not export_only:
@@ -58,7 +56,7 @@ def train_run(
             _train(task, run, config, quiet=not first)
     finally:
         if first and (run / "state.safetensors").is_file():
-            export(task, run, photos, preset)
+            export(task, run, data, preset, config)
         if dist.is_initialized():
             dist.destroy_process_group()
 
@@ -74,26 +72,14 @@ def join_processes(device: torch.device) -> torch.device:
     return device
 
 
-def photo_set(root: Path, config: RunConfig) -> PhotoSet:
-    """The balanced set of a run; its images must have the model's size."""
-    c = config.photos
-    photos = PhotoSet(root, yaw_range=(c.min_yaw, c.max_yaw), back_repeat=c.back_repeat, mirror=c.mirror)
-    if photos.size != config.task.generator.image_size:
-        raise FullheadError(
-            f"{root} has images of {photos.size} pixels, the model makes {config.task.generator.image_size}: write a set with "
-            f"`fullhead synth photos OUT --size {config.task.generator.image_size}`"
-        )
-    return photos
-
-
-def _train(task: PanoHeadTask, run: Path, config: RunConfig, *, quiet: bool) -> None:
+def _train(task: Task, run: Path, config: RunConfig, *, quiet: bool) -> None:
     columns = [TextColumn("{task.completed:.0f} images"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}")]
     console = Console()
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
         bar = progress.add_task("", total=config.loop.images)
 
         def report(line: dict[str, float]) -> None:
-            text = "  ".join(f"{name} {line[name]:.3g}" for name in SHOWN if name in line)
+            text = "  ".join(f"{name} {value:.3g}" for name, value in line.items() if name not in HIDDEN)
             progress.update(bar, completed=line["images_seen"], description=text)
             if not console.is_terminal:
                 console.print(f"{line['images_seen']:.0f} images  {text}", highlight=False, soft_wrap=True)
@@ -101,10 +87,10 @@ def _train(task: PanoHeadTask, run: Path, config: RunConfig, *, quiet: bool) -> 
         train(task, run, config.loop, report)
 
 
-def export(task: PanoHeadTask, run: Path, photos: Path, preset: str) -> None:
-    """Write the averaged generator and the discriminator of a run's saved state, in half precision."""
-    clock = Clock(0, task.config.discriminator.group, torch.Generator(), torch.Generator())
+def export(task: Task, run: Path, data: Path, preset: str, config: RunConfig) -> None:
+    """Write what a run's saved state is for, in half precision."""
+    clock = Clock(0, config.loop.batch, torch.Generator(), torch.Generator())
     load_state(task, clock, run / "state.safetensors")
-    about = {"preset": preset, "images_seen": clock.images_seen, "photos": photos.name}
-    save(task.G_ema, run / "model.safetensors", dtype=torch.float16, about=about)
-    save(task.D, run / "discriminator.safetensors", dtype=torch.float16, about=about)
+    about = {"preset": preset, "images_seen": clock.images_seen, "data": data.name}
+    for name, module in task.results.items():
+        save(module, run / f"{name}.safetensors", dtype=torch.float16, about=about)
