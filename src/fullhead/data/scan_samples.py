@@ -67,7 +67,7 @@ def surface(mesh: PaintedMesh, config: SampleConfig, rng: np.random.RandomState)
     triangle, weights = surface_points(mesh.vertices, mesh.triangles, config.surface, rng, weight=chosen)
     return {
         "surface_points": at_points(mesh.vertices, mesh.triangles, triangle, weights).astype(np.float32),
-        "surface_normals": _normals(mesh, triangle, weights).astype(np.float16),
+        "surface_normals": _mixed(_vertex_normals(mesh), mesh, triangle, weights).astype(np.float16),
         "surface_colours": _bytes(mesh.colours_at(triangle, weights)),
     }
 
@@ -82,13 +82,14 @@ def views(mesh: PaintedMesh, pivot: NDArray, config: SampleConfig) -> dict[str, 
     size, count = config.view_size, config.views
     normals, colours = np.full((2, count, size, size, 3), 255, np.uint8)
     depth = np.full((count, size, size), NOTHING, np.float16)
+    of_vertices, of_triangles = _vertex_normals(inside), area_vectors(inside.vertices, inside.triangles)
     for k in range(count):
-        turned = inside.placed((inside.vertices - pivot) @ turn_about_y(2 * np.pi * k / count).T + pivot)
-        triangle, weights, z = orthographic(turned.vertices, turned.triangles, size)
+        turn = turn_about_y(2 * np.pi * k / count).T
+        triangle, weights, z = orthographic((inside.vertices - pivot) @ turn + pivot, inside.triangles, size)
         seen = triangle >= 0
-        seen &= area_vectors(turned.vertices, turned.triangles)[triangle, 2] > 0  # not the inside, through a hole
-        normals[k][seen] = _bytes(0.5 + 0.5 * _normals(turned, triangle[seen], weights[seen]))
-        colours[k][seen] = _bytes(turned.colours_at(triangle[seen], weights[seen]))
+        seen &= (of_triangles @ turn)[triangle, 2] > 0  # not the inside, through a hole
+        normals[k][seen] = _bytes(0.5 + 0.5 * _mixed(of_vertices, inside, triangle[seen], weights[seen]) @ turn)
+        colours[k][seen] = _bytes(inside.colours_at(triangle[seen], weights[seen]))
         depth[k][seen] = z[seen]
     return {"view_normals": normals, "view_colours": colours, "view_z": depth}
 
@@ -99,10 +100,13 @@ def turn_about_y(angle: float) -> NDArray:
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
 
 
-def _normals(mesh: PaintedMesh, triangle: NDArray, weights: NDArray) -> NDArray:
-    """Smooth unit normals [P, 3] at points of the surface."""
-    of_vertices = vertex_normals(mesh.vertices.astype(np.float32), mesh.triangles.astype(np.int32))
-    mixed = at_points(of_vertices, mesh.triangles, triangle, weights)
+def _vertex_normals(mesh: PaintedMesh) -> NDArray:
+    return vertex_normals(mesh.vertices.astype(np.float32), mesh.triangles.astype(np.int32))
+
+
+def _mixed(normals: NDArray, mesh: PaintedMesh, triangle: NDArray, weights: NDArray) -> NDArray:
+    """Unit normals [P, 3] at points of the surface, smooth from those of its vertices [V, 3]."""
+    mixed = at_points(normals, mesh.triangles, triangle, weights)
     return mixed / np.linalg.norm(mixed, axis=1, keepdims=True).clip(1e-12)
 
 
