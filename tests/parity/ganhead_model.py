@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import torch
 from recipe import golden
+from safetensors.numpy import load_file
 from torch import Tensor
 
 from fullhead.convert.ganhead import build, extract
 from fullhead.heads.deformer import Motion
 from fullhead.models.ganhead import GANHead
+from fullhead.rig.cube import flame_in_cube
+from fullhead.rig.flame import flame_rig
+from fullhead.rig.rig import Rig
 
 
 def close(ours: Tensor, theirs: Tensor, tolerance: float = 1e-4) -> None:
@@ -36,3 +43,11 @@ def golden_motion() -> Motion:
         canonical_pose=n["out.flame_pose_feature_cano"],
         canonical_bones=n["out.flame_tfs_cano"][:, :, :3],
     )
+
+
+def golden_rig() -> Rig:
+    """The synthetic rig of FLAME's form, in the cube."""
+    arrays = {n: a for n, a in load_file(Path(__file__).parents[1] / "rig/golden/flame.safetensors").items() if "." not in n}
+    basis = np.zeros((len(arrays["v_template"]), 3, 400))
+    basis[..., :100], basis[..., 300:350] = arrays["shapedirs"][..., :100], arrays["shapedirs"][..., 100:]
+    return flame_in_cube(flame_rig({**arrays, "shapedirs": basis}))

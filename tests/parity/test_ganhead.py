@@ -1,12 +1,8 @@
 """A small GANHead gives, part by part, the numbers of the published program; gradients too."""
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
-from ganhead_model import close, golden_motion, numbers, small_model
-from safetensors.numpy import load_file
+from ganhead_model import close, golden_motion, golden_rig, numbers, small_model
 from torch import Tensor
 
 from fullhead.core.roots import broyden, inverse_3x3
@@ -15,8 +11,6 @@ from fullhead.heads.deformer import Motion, Warp, blended
 from fullhead.heads.inverse import attached, search
 from fullhead.models.ganhead import GANHead, colour_pose, flat
 from fullhead.nn.implicit import positional_encoding
-from fullhead.rig.cube import flame_in_cube
-from fullhead.rig.flame import flame_rig
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +30,8 @@ def warp(model: GANHead, motion: Motion) -> Warp:
 
 def test_a_rig_of_flames_form_moves_as_the_published_one(motion: Motion):
     """The golden rig, in metres, is brought into the cube; its own scale and translation are applied here."""
-    arrays = {n: a for n, a in load_file(Path(__file__).parents[1] / "rig/golden/flame.safetensors").items() if "." not in n}
-    basis = np.zeros((len(arrays["v_template"]), 3, 400))
-    basis[..., :100], basis[..., 300:350] = arrays["shapedirs"][..., :100], arrays["shapedirs"][..., 100:]
     model = small_model()
-    model.use_rig(flame_in_cube(flame_rig({**arrays, "shapedirs": basis})))
+    model.use_rig(golden_rig())
     scale, translation, pose, shape, expression = numbers("motion")["in.flame_params"].split([1, 3, 15, 100, 50], dim=1)
     ours = model.motion(shape, expression, pose.view(-1, 5, 3))
     close(ours.pose, motion.pose)

@@ -87,10 +87,15 @@ class ScanSet:
         self.shape, self.expression, self.joint_pose = (
             torch.from_numpy(np.stack([arrays[name] for arrays in known])) for name in ("shape", "expression", "joint_pose")
         )
-        self.views = known[0]["view_z"].shape[0]
+        self.views, self.view_size = known[0]["view_z"].shape[:2]
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def parameters(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Shape, expression and joint pose of all."""
+        return self.shape, self.expression, self.joint_pose
 
     def arrays(self, scan: int) -> dict[str, NDArray]:
         """All that the set holds of a scan, as it is in its file."""

@@ -40,7 +40,7 @@ class FeatureGenerator(nn.Module):
         self.enc2 = nn.Conv3d(last, features, 3, padding=1)
 
     def forward(self, code: Tensor) -> Tensor:
-        h = self.start(code)
+        h = self.start(code).contiguous(memory_format=torch.channels_last_3d)  # halves the time on CPUs
         h = F.leaky_relu(styled(self.enc0(_doubled(h)), self.lin0(code)), LEAKY_SLOPE)
         h = F.leaky_relu(styled(self.enc1(_doubled(h)), self.lin1(code)), LEAKY_SLOPE)
         return F.leaky_relu(self.enc2(_doubled(h)), LEAKY_SLOPE)  # unstyled

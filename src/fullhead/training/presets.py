@@ -10,9 +10,17 @@ import torch
 
 from fullhead.core.errors import FullheadError
 from fullhead.data.photos import PhotoSet
+from fullhead.data.scan_set import ScanSet
+from fullhead.heads.canonical import CanonicalConfig
+from fullhead.heads.deformer import DeformerConfig
 from fullhead.heads.fields import DecoderConfig, PlanesConfig
+from fullhead.models.ganhead import GANHeadConfig
 from fullhead.models.presets import EG3D_FFHQ512, PANOHEAD_FFHQ512, PANOHEAD_SYNTH64
 from fullhead.nn.discriminator import DiscriminatorConfig
+from fullhead.rig.cube import flame_in_cube, template_in_cube
+from fullhead.rig.flame import load_flame
+from fullhead.rig.template import load_template
+from fullhead.training.ganhead import GANHeadTask, GANHeadTaskConfig
 from fullhead.training.loop import LoopConfig, Task
 from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig
 
@@ -58,6 +66,26 @@ class PanoHeadRun:
         return PanoHeadTask(self.task, photos, device)
 
 
+@dataclass(frozen=True)
+class GANHeadRun:
+    """GANHead on prepared scans."""
+
+    task: GANHeadTaskConfig = field(default_factory=GANHeadTaskConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    flame: str | None = None  # FLAME's file, for a set that was prepared with it
+
+    def build(self, data: Path, device: torch.device) -> GANHeadTask:
+        scans = ScanSet(data)
+        shapes, name = scans.shape.shape[1], scans.about["rig"]
+        if (name == "flame") != (self.flame is not None):
+            hint = "--set flame=FILE says where FLAME is" if name == "flame" else "leave --set flame=... away"
+            raise FullheadError(f"{data} was prepared with the rig {name!r}: {hint}")
+        rig = (
+            flame_in_cube(load_flame(Path(self.flame)), shapes) if self.flame else template_in_cube(load_template(), shapes).rig
+        )
+        return GANHeadTask(replace(self.task, model=replace(self.task.model, rig=name)), scans, rig, device)
+
+
 # The published recipe: 8 GPUs, 25 million images.
 _FFHQ512 = PanoHeadRun(
     task=PanoHeadTaskConfig(generator=PANOHEAD_FFHQ512),
@@ -96,7 +124,61 @@ _SYNTH64 = PanoHeadRun(
     loop=LoopConfig(batch=16, images=2_000_000, preview_every=4_000),
 )
 
+# The published recipe: 32 scans a step (4 in stage two) on each of 4 GPUs; every scan of 2289 is shown 3000 times a stage.
+_GANHEAD = GANHeadRun(
+    task=GANHeadTaskConfig(coarse_images=6_867_000),
+    loop=LoopConfig(batch=128, images=13_734_000, seed=42, preview_every=100_000),
+)
+
+# Two CPU cores, some 250 scans.
+_GANHEAD_DEMO = GANHeadRun(
+    task=GANHeadTaskConfig(
+        model=GANHeadConfig(
+            canonical=CanonicalConfig(
+                32, 32, 32, generator_width=64, features=16, geometry_width=128, normal_width=128, texture_width=128
+            ),
+            deformer=DeformerConfig(width=64),
+        ),
+        coarse_images=24_000,
+        first_epoch=3,
+        coarse_lr=2e-3,
+        fine_lr=3e-3,
+        code_pace=3.0,
+        near=800,
+        uniform=200,
+        surface=600,
+        vertices=600,
+        coarse_steps=10,
+        view_resolution=64,
+        view_stride=5,
+    ),
+    loop=LoopConfig(batch=4, images=40_000, log_every=400, preview_every=2_000),
+)
+
 RUNS: dict[str, RunConfig] = {
+    "ganhead": _GANHEAD,
+    "ganhead-demo": _GANHEAD_DEMO,
+    "ganhead-tiny": replace(
+        _GANHEAD_DEMO,
+        task=replace(
+            _GANHEAD_DEMO.task,
+            model=replace(
+                _GANHEAD_DEMO.task.model,
+                canonical=CanonicalConfig(
+                    6, 4, 3, generator_width=8, features=4, geometry_width=48, normal_width=48, texture_width=48
+                ),
+                deformer=DeformerConfig(width=24),
+                resolution=32,
+            ),
+            coarse_images=40,
+            near=150,
+            uniform=50,
+            surface=80,
+            vertices=200,
+            view_resolution=32,
+        ),
+        loop=LoopConfig(batch=2, images=60, log_every=10, preview_every=40),
+    ),
     "panohead-ffhq512": _FFHQ512,
     "eg3d-ffhq512": _EG3D512,
     "panohead-synth64": _SYNTH64,
