@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fullhead.core.cameras import Cameras
+from fullhead.core.cameras import FOCAL, RADIUS, Cameras
 from fullhead.core.surface import vertex_normals
 from fullhead.heads.canonical import Located
 from fullhead.heads.deformer import Motion
 from fullhead.kernels.raster import rasterize
 
 SAMPLES = 2  # of each pixel, per axis
+BOX = RADIUS / FOCAL  # side in world units of what the standard cameras see at the origin: that of the cube [-1, 1]^3
 
 
 @dataclass(frozen=True)
@@ -93,3 +94,16 @@ def picture(mesh: PosedMesh, camera: Cameras, size: int, look: Look = coloured) 
     values = values / seen.clamp(min=SAMPLES**-2)
     image = torch.where(seen > 0, values[:3], torch.ones_like(values[:3]))
     return image, seen, values[3:]
+
+
+def pictures(meshes: Sequence[PosedMesh], cameras: Cameras, size: int, look: Look = coloured) -> tuple[Tensor, Tensor, Tensor]:
+    """Straight values [B, 3, H, W], opacity [B, 1, H, W] and distance along the ray [B, 1, H, W] in world units of B meshes in
+    the cube [-1, 1]^3, one camera each."""
+    found = []
+    for i, mesh in enumerate(meshes):
+        camera = cameras[i].to(mesh.vertices.device)
+        c2w = camera.c2w.clone()
+        c2w[:, :3, 3] *= 2 / BOX  # into model units
+        found.append(picture(mesh, replace(camera, c2w=c2w), size, look))
+    image, mask, distance = (torch.stack(parts).to(meshes[0].vertices.device) for parts in zip(*found, strict=True))
+    return image, mask, distance * (BOX / 2)

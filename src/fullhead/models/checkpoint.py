@@ -20,6 +20,7 @@ from fullhead.core.files import existing_file, written_whole
 from fullhead.models.ganhead import GANHead, GANHeadConfig
 from fullhead.models.head import Latents
 from fullhead.models.hub import WEIGHTS, HubModel, from_hub
+from fullhead.models.i3dmm import I3DMM, I3DMMConfig
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
 
@@ -29,6 +30,7 @@ FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
     "panohead": (PanoHeadConfig, PanoHead),
     "panohead-discriminator": (DiscriminatorConfig, Discriminator),
     "ganhead": (GANHeadConfig, GANHead),
+    "i3dmm": (I3DMMConfig, I3DMM),
 }
 
 

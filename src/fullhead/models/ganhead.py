@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fullhead.core.cameras import FOCAL, RADIUS, Cameras
+from fullhead.core.cameras import Cameras
 from fullhead.core.devices import device_of, normal
 from fullhead.core.errors import FullheadError
 from fullhead.core.surface import Surface, central_piece, extract_surface
 from fullhead.heads.canonical import CanonicalConfig, CanonicalHead, Located
 from fullhead.heads.deformer import Deformer, DeformerConfig, Motion, Skeleton, rig_motion
 from fullhead.heads.inverse import located, search
-from fullhead.heads.surface import CanonicalMesh, Look, PosedMesh, coloured, picture
+from fullhead.heads.surface import BOX, CanonicalMesh, Look, PosedMesh, coloured, pictures
 from fullhead.models.head import Batch, Render
 from fullhead.models.hub import HubModel
 from fullhead.rig.cube import template_in_cube
@@ -34,7 +34,6 @@ from fullhead.rig.template import load_template
 
 CANONICAL_JAW = 0.2  # radians that the jaw is opened by in the canonical pose [ganhead]
 JAW = 2  # among the joints
-BOX = RADIUS / FOCAL  # side in world units of what the standard cameras see at the origin
 MARGIN = 1.1  # of the cube that is searched for the surface, over the largest extent of the rig [ganhead]
 COARSE = 16  # cells of the grid that is sampled whole [ganhead]
 
@@ -299,16 +298,10 @@ class GANHead(HubModel):
 
     def render(self, head: ImplicitHead, cameras: Cameras, *, size: int | None = None, look: Look = coloured) -> Render:
         """Pictures of heads, one camera each: the rasterised surface. `look`: what of it is shown."""
-        found = []
-        for i, mesh in enumerate(head.posed):
-            camera = cameras[i].to(head.device)
-            c2w = camera.c2w.clone()
-            c2w[:, :3, 3] *= 2 / BOX  # into model units
-            found.append(picture(mesh, replace(camera, c2w=c2w), size or self.config.image_size, look))
-        image, mask, distance = (torch.stack(parts).to(head.device) for parts in zip(*found, strict=True))
+        image, mask, depth = pictures(head.posed, cameras, size or self.config.image_size, look)
         if not head.alone:
             image = image * mask + (1 - mask)
-        return Render(image, image, mask, distance * (BOX / 2))
+        return Render(image, image, mask, depth)
 
     @property
     def box_size(self) -> float:

@@ -1,0 +1,253 @@
+"""i3DMM: an implicit morphable model, a reference head that a code bends and another code paints [i3dmm].
+
+    x, geometry code --DeformNet--> delta       x + delta --RefNet--> signed distance to the one reference head
+                                                x + delta, colour code --ColorDecoder--> colour
+
+It is an auto-decoder. A geometry code is [identity, expression, hairstyle], a colour code [identity, hairstyle]; each person,
+expression and hairstyle of the training set owns a row in a table, which all its scans share. Points are x [B, n, 3], n of each
+of B heads, in the cube [-1, 1]^3 of the scans. World units of cameras and renders are those of all families.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fullhead.core.cameras import Cameras
+from fullhead.core.devices import normal
+from fullhead.core.errors import FullheadError
+from fullhead.core.surface import extract_surface, largest_piece, vertex_normals
+from fullhead.heads.surface import BOX, Look, PosedMesh, coloured, pictures
+from fullhead.kernels.dense import linear
+from fullhead.models.head import Batch, Render
+from fullhead.models.hub import HubModel
+from fullhead.nn.implicit import NormedLinear, by_chunks, encoded_size, positional_encoding
+
+COARSE = 32  # cells of the grid that is sampled whole
+
+
+@dataclass(frozen=True)
+class I3DMMConfig:
+    """Sizes of an i3DMM. The defaults are the published ones."""
+
+    people: int = 64  # rows of the tables of identities
+    expressions: int = 10  # rows of the table of expressions
+    hairstyles: int = 4  # rows of the tables of hairstyles
+    code: int = 128  # numbers in each factor's code
+    octaves: int = 6  # of the positional encoding
+    deform_width: int = 1024
+    deform_depth: int = 8
+    reference_width: int = 512
+    reference_depth: int = 3
+    colour_width: int = 1024
+    colour_depth: int = 9
+    skip: int = 4  # layer of DeformNet and ColorDecoder that sees the inputs again
+    resolution: int = 256  # cells along the cube in which the surface of a decoded head is found
+    image_size: int = 256  # pixels of a render
+    metres: float = 0.2  # in a unit of the cube
+
+
+@dataclass(frozen=True)
+class Codes(Batch):
+    """Who B heads are: `geometry` [B, 3 C] is identity, expression, hairstyle; `colour` [B, 2 C] is identity, hairstyle."""
+
+    geometry: Tensor
+    colour: Tensor
+
+
+@dataclass(frozen=True)
+class BentHead:
+    """B decoded heads: their codes and surfaces, in model units. `alone`: rendered without the white behind them."""
+
+    codes: Codes
+    posed: tuple[PosedMesh, ...]
+    alone: bool = False
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def device(self) -> torch.device:
+        return self.codes.device
+
+    def __getitem__(self, index: int | slice) -> BentHead:
+        index = slice(index, index + 1) if isinstance(index, int) else index
+        return replace(self, codes=self.codes[index], posed=self.posed[index])
+
+    def to(self, device: torch.device) -> BentHead:
+        meshes = (PosedMesh(*(getattr(mesh, f.name).to(device) for f in fields(mesh))) for mesh in self.posed)
+        return replace(self, codes=self.codes.to(device), posed=tuple(meshes))
+
+    def expand(self, views: int) -> BentHead:
+        """The same single head for `views` cameras (no copy)."""
+        return replace(self, codes=self.codes.expand(views), posed=views * self.posed)
+
+
+class CodedNetwork(nn.Module):
+    """Points and one code per head to values: `depth` hidden layers of `width`, then `last`, which has width inputs.
+
+    Layer 0 and layer `skip` see [code, encoded point]; hidden layers are weight-normalised, with ReLU.
+    """
+
+    def __init__(self, last: nn.Linear | NormedLinear, *, width: int, depth: int, octaves: int, code: int, skip: int | None):
+        super().__init__()
+        self.code, self.octaves, self.skip = code, octaves, skip
+        seen = code + encoded_size(octaves)
+        sizes = [seen if i == 0 else width + seen if i == skip else width for i in range(depth)]
+        self.hidden: Sequence[NormedLinear] = nn.ModuleList(NormedLinear(size, width) for size in sizes)  # type: ignore[assignment]
+        self.last = last
+
+    def forward(self, x: Tensor, code: Tensor | None = None) -> Tensor:
+        """Values [B, n, O] of points x [B, n, 3] with codes [B, C], or without."""
+        B, n = x.shape[:2]
+        encoded = h = positional_encoding(x.flatten(0, 1), self.octaves)
+        for i, layer in enumerate(self.hidden):
+            weight, bias = layer.weight, layer.bias.expand(B, -1)
+            before = 0 if i == 0 else h.shape[1]
+            if i == self.skip:
+                h = torch.cat([h, encoded], dim=1)
+            if i in (0, self.skip) and code is not None:  # its share is the same for all points of a head
+                bias = linear(code, weight[:, before : before + self.code], layer.bias)
+                weight = torch.cat([weight[:, :before], weight[:, before + self.code :]], dim=1)
+            h = linear(h, weight).view(B, n, -1) + bias[:, None]
+            h = torch.relu_(h).flatten(0, 1)
+        return linear(h, self.last.weight, self.last.bias).view(B, n, -1)
+
+
+class I3DMM(HubModel):
+    """The model."""
+
+    def __init__(self, config: I3DMMConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config
+        shared = {"octaves": c.octaves}
+        self.deform = CodedNetwork(
+            nn.Linear(c.deform_width, 3), width=c.deform_width, depth=c.deform_depth, code=3 * c.code, skip=c.skip, **shared
+        )
+        self.reference = CodedNetwork(
+            NormedLinear(c.reference_width, 1), width=c.reference_width, depth=c.reference_depth, code=0, skip=None, **shared
+        )
+        self.paint = CodedNetwork(
+            NormedLinear(c.colour_width, 3), width=c.colour_width, depth=c.colour_depth, code=2 * c.code, skip=c.skip, **shared
+        )
+        rows = {
+            "geometry_identity": c.people,
+            "geometry_expression": c.expressions,
+            "geometry_hair": c.hairstyles,
+            "colour_identity": c.people,
+            "colour_hair": c.hairstyles,
+        }
+        self.tables = nn.ModuleDict({name: nn.Embedding(count, c.code) for name, count in rows.items()})
+        for table in self._tables:
+            nn.init.normal_(table.weight, std=(3 * c.code) ** -0.5)
+
+    @property
+    def _tables(self) -> list[nn.Embedding]:
+        """In the order of the codes: three of the geometry, two of the colour."""
+        return [table for table in self.tables.values() if isinstance(table, nn.Embedding)]
+
+    # -- codes
+
+    def codes(self, identity: Tensor, expression: Tensor, hair: Tensor) -> Codes:
+        """The codes of rows [B] of the tables: whose head, with which face, with which hair."""
+        rows = (identity, expression, hair, identity, hair)
+        return self._codes([table(row) for table, row in zip(self._tables, rows, strict=True)])
+
+    def random_codes(self, noise: Sequence[Tensor | None]) -> Codes:
+        """Codes of as many standard deviations [B, C] from the tables' means as `noise` says, for each of the five; None: the
+        mean. The original has no sampling: this is a Gaussian of each factor's table."""
+        batch = next(len(part) for part in noise if part is not None)
+        codes = []
+        for table, part in zip(self._tables, noise, strict=True):
+            deviation, mean = torch.std_mean(table.weight, dim=0, correction=min(1, len(table.weight) - 1))
+            codes.append(mean.expand(batch, -1) if part is None else mean + deviation * part)
+        return self._codes(codes)
+
+    def _codes(self, parts: Sequence[Tensor]) -> Codes:
+        return Codes(torch.cat(list(parts[:3]), dim=1), torch.cat(list(parts[3:]), dim=1))
+
+    def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Codes:
+        """n random heads, see `random_codes`."""
+        return self.random_codes([normal((n, self.config.code), t.weight, generator) for t in self._tables])
+
+    def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> Codes:
+        """The heads of seeds, drawn as the field does: RandomState(seed).randn(1, all numbers of the five codes)."""
+        z = np.concatenate([np.random.RandomState(seed).randn(1, 5 * self.config.code) for seed in seeds])
+        noise = truncation * torch.from_numpy(z).to(self._tables[0].weight)
+        return self.random_codes(noise.split(self.config.code, dim=1))
+
+    @torch.no_grad()
+    def bound_codes(self) -> None:
+        """Bring the rows of the tables that are longer than 1 back to that length [i3dmm]."""
+        for table in self._tables:
+            table.weight.div_(table.weight.norm(dim=1, keepdim=True).clamp(min=1))
+
+    # -- points
+
+    def deformation(self, codes: Codes, x: Tensor) -> Tensor:
+        """delta [B, n, 3]: where on the reference head the points lie, less where they lie."""
+        return self.deform(x, codes.geometry)
+
+    def reference_distance(self, x_reference: Tensor) -> Tensor:
+        """Signed distance [B, n], negative inside, of points [B, n, 3] to the surface of the reference head."""
+        return torch.tanh(self.reference(x_reference))[..., 0]
+
+    def distance(self, codes: Codes, x: Tensor) -> Tensor:
+        """Signed distance [B, n], negative inside, of points x [B, n, 3] to the surfaces of the heads."""
+        return self.reference_distance(x + self.deformation(codes, x))
+
+    def colours_at_reference(self, codes: Codes, x_reference: Tensor) -> Tensor:
+        """RGB [B, n, 3], 0 to 1 and a little beyond."""
+        return self.paint(x_reference, codes.colour)
+
+    # -- heads
+
+    @torch.no_grad()
+    def mesh(self, codes: Codes, resolution: int) -> PosedMesh:
+        """The surface of one head, coloured at its vertices; pieces that hang free are left out."""
+
+        def inside(xyz: Tensor) -> Tensor:
+            (value,) = by_chunks(lambda x: (-self.distance(codes, x[None])[0],), xyz.to(codes.device))
+            return value
+
+        def colour(x: Tensor) -> tuple[Tensor]:
+            return (self.colours_at_reference(codes, x[None] + self.deformation(codes, x[None]))[0],)
+
+        surface = largest_piece(extract_surface(inside, 2.0, 0.0, resolution, coarse=COARSE, outside=-1.0))
+        normals = torch.from_numpy(vertex_normals(surface.vertices, surface.faces))
+        vertices = torch.from_numpy(surface.vertices).to(codes.device)
+        colours = (2 * by_chunks(colour, vertices)[0] - 1).clamp(-1, 1)
+        return PosedMesh(vertices, torch.from_numpy(surface.faces).long().to(vertices.device), normals.to(vertices), colours)
+
+    def decode(self, latents: Codes, *, background: bool = True, resolution: int | None = None) -> BentHead:
+        """The heads' surfaces: the expensive part."""
+        size = resolution or self.config.resolution
+        return BentHead(latents, tuple(self.mesh(latents[i], size) for i in range(len(latents))), not background)
+
+    def render(self, head: BentHead, cameras: Cameras, *, size: int | None = None, look: Look = coloured) -> Render:
+        """Pictures of heads, one camera each: the rasterised surface. `look`: what of it is shown."""
+        image, mask, depth = pictures(head.posed, cameras, size or self.config.image_size, look)
+        if not head.alone:
+            image = image * mask + (1 - mask)
+        return Render(image, image, mask, depth)
+
+    @property
+    def box_size(self) -> float:
+        return BOX
+
+    @property
+    def metres_per_unit(self) -> float:
+        return self.config.metres * 2 / BOX
+
+    def density(self, head: BentHead, xyz: Tensor) -> Tensor:
+        raise FullheadError("an i3DMM has a surface and no density: take its mesh, or ask for `distance`")
+
+    def colour(self, head: BentHead, xyz: Tensor) -> Tensor:
+        """RGB [B, N, 3] in [-1, 1] of points xyz [B, N, 3] in world units."""
+        x = xyz * (2 / BOX)
+        return (2 * self.colours_at_reference(head.codes, x + self.deformation(head.codes, x)) - 1).clamp(-1, 1)
