@@ -8,6 +8,7 @@ from fullhead.metrics.frechet import (
     Moments,
     frechet_distance,
     kernel_distance,
+    kernel_interval,
     merged,
     moments,
     polynomial_kernel,
@@ -84,6 +85,34 @@ def test_kernel_distance_of_one_distribution_is_nothing_within_its_error_and_gro
     assert abs(mean) < 4 * error
     far, error = kernel_distance(drawn(1), drawn(2) + 0.5, generator=torch.Generator().manual_seed(0))
     assert far > 4 * error
+
+
+def test_a_bootstrap_draw_is_the_loop_over_pairs_of_different_items():
+    x, y = features(4, seed=3), features(3, seed=4)
+    value, low, high = kernel_interval(x, y, draws=1, generator=torch.Generator().manual_seed(5))
+    assert value == squared_mmd(x, y)
+    rng = torch.Generator().manual_seed(5)
+    i, j = (torch.randint(n, (1, n), generator=rng)[0].tolist() for n in (4, 3))
+
+    def k(a: torch.Tensor, b: torch.Tensor) -> float:
+        return float((a.double() @ b.double() / 6 + 1) ** 3)
+
+    within = [np.mean([k(s[a], s[b]) for a in rows for b in rows if a != b]) for s, rows in ((x, i), (y, j))]
+    expected = within[0] + within[1] - 2 * np.mean([k(x[a], y[b]) for a in i for b in j])
+    assert low == high == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_the_interval_covers_nothing_for_one_distribution_and_not_for_two():
+    def drawn(seed: int) -> torch.Tensor:
+        return torch.randn(40, 6, generator=torch.Generator().manual_seed(seed))
+
+    covered = 0
+    for seed in range(40):
+        _, low, high = kernel_interval(drawn(seed), drawn(1000 + seed), 300, generator=torch.Generator().manual_seed(0))
+        covered += low <= 0 <= high
+    assert covered >= 34
+    value, low, high = kernel_interval(drawn(1), drawn(2) + 1, generator=torch.Generator().manual_seed(0))
+    assert 0 < low < value < high
 
 
 def test_too_few_features_are_refused_in_words():

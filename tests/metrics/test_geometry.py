@@ -59,7 +59,7 @@ def test_distances_of_clouds_are_those_of_likeness():
     np.testing.assert_allclose(chamfer_distances(x, x), chamfer_distances(x, x.copy()))
 
 
-def loops(generated: np.ndarray, scans: np.ndarray) -> tuple[float, float, float]:
+def loops(generated: np.ndarray, scans: np.ndarray) -> tuple[float, float, float, float]:
     def away(a: np.ndarray, b: np.ndarray) -> float:
         return chamfer_distances(a[None], b[None])[0, 0]
 
@@ -70,14 +70,16 @@ def loops(generated: np.ndarray, scans: np.ndarray) -> tuple[float, float, float
     for i in range(len(clouds)):
         nearest = min((j for j in range(len(clouds)) if j != i), key=lambda j, i=i: away(clouds[i], clouds[j]))
         right += of_scan[nearest] == of_scan[i]
-    return len(covered) / len(scans), float(matching), right / len(clouds)
+    pairs = [away(a, b) for a, b in itertools.combinations(generated, 2)]
+    return len(covered) / len(scans), float(matching), right / len(clouds), float(np.mean(pairs))
 
 
 def test_variety_is_what_loops_find():
     rng = np.random.RandomState(0)
     generated, scans = rng.normal(size=(5, 12, 3)), rng.normal(size=(6, 12, 3)) * 1.2
     found = variety(generated, scans)
-    assert (found.coverage, found.matching, found.neighbour_accuracy) == pytest.approx(loops(generated, scans))
+    figures = (found.coverage, found.matching, found.neighbour_accuracy, found.diversity)
+    assert figures == pytest.approx(loops(generated, scans))
 
 
 def test_sets_of_one_kind_are_told_apart_by_chance_only_and_collapsed_ones_always():

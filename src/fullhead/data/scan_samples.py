@@ -65,43 +65,48 @@ def surface(mesh: PaintedMesh, config: SampleConfig, rng: np.random.RandomState)
     """
     chosen = head_surface(mesh)
     triangle, weights = surface_points(mesh.vertices, mesh.triangles, config.surface, rng, weight=chosen)
+    normals = vertex_normals(mesh.vertices.astype(np.float32), mesh.triangles.astype(np.int32))
     return {
         "surface_points": at_points(mesh.vertices, mesh.triangles, triangle, weights).astype(np.float32),
-        "surface_normals": _mixed(_vertex_normals(mesh), mesh, triangle, weights).astype(np.float16),
+        "surface_normals": _mixed(normals, mesh, triangle, weights).astype(np.float16),
         "surface_colours": _bytes(mesh.colours_at(triangle, weights)),
     }
 
 
 def views(mesh: PaintedMesh, pivot: NDArray, config: SampleConfig) -> dict[str, NDArray]:
-    """Orthographic views of the square [-1, 1]^2 from +z, of the scan turned about the vertical axis through `pivot` [3].
+    """`view` from `views` sides evenly around: view_normals and view_colours [n, H, W, 3], view_z [n, H, W] float16.
 
-    View k of n is turned by +360 k / n degrees (towards +x). view_normals and view_colours [n, H, W, 3] uint8 (0 to 255 for
-    -1 to 1, and sRGB), white where nothing is; view_z [n, H, W] float16 of the turned scan, NOTHING there [ganhead §4.3].
+    View k of n is turned by +360 k / n degrees (towards +x).
     """
-    inside = mesh.kept(within_box(mesh.vertices, mesh.triangles, 1 + RIM))
-    size, count = config.view_size, config.views
-    normals, colours = np.full((2, count, size, size, 3), 255, np.uint8)
-    depth = np.full((count, size, size), NOTHING, np.float16)
-    of_vertices, of_triangles = _vertex_normals(inside), area_vectors(inside.vertices, inside.triangles)
-    for k in range(count):
-        turn = turn_about_y(2 * np.pi * k / count).T
-        triangle, weights, z = orthographic((inside.vertices - pivot) @ turn + pivot, inside.triangles, size)
-        seen = triangle >= 0
-        seen &= (of_triangles @ turn)[triangle, 2] > 0  # not the inside, through a hole
-        normals[k][seen] = _bytes(0.5 + 0.5 * _mixed(of_vertices, inside, triangle[seen], weights[seen]) @ turn)
-        colours[k][seen] = _bytes(inside.colours_at(triangle[seen], weights[seen]))
-        depth[k][seen] = z[seen]
-    return {"view_normals": normals, "view_colours": colours, "view_z": depth}
+    count = config.views
+    normals = vertex_normals(mesh.vertices.astype(np.float32), mesh.triangles.astype(np.int32))
+    found = [view(mesh, normals, pivot, 2 * np.pi * k / count, config.view_size) for k in range(count)]
+    names = ("view_normals", "view_colours", "view_z")
+    return {name: np.stack(column) for name, column in zip(names, zip(*found, strict=True), strict=True)}
+
+
+def view(mesh: PaintedMesh, normals: NDArray, pivot: NDArray, angle: float, size: int) -> tuple[NDArray, NDArray, NDArray]:
+    """An orthographic view of the square [-1, 1]^2 from +z, of the mesh turned about the vertical axis through `pivot` [3] by
+    an angle in radians, with the normals [V, 3] of its vertices.
+
+    Normals and colours [H, W, 3] uint8 (0 to 255 for -1 to 1, and sRGB), white where nothing is; z [H, W] float16 of the turned
+    mesh, NOTHING there [ganhead §4.3].
+    """
+    inside, turn = mesh.kept(within_box(mesh.vertices, mesh.triangles, 1 + RIM)), turn_about_y(angle).T
+    triangle, weights, z = orthographic((inside.vertices - pivot) @ turn + pivot, inside.triangles, size)
+    seen = triangle >= 0
+    outwards = area_vectors(inside.vertices, inside.triangles[triangle[seen]]) @ turn
+    seen[seen] = outwards[:, 2] > 0  # not the inside, through a hole
+    shown, colours = np.full((2, size, size, 3), 255, np.uint8)
+    shown[seen] = _bytes(0.5 + 0.5 * _mixed(normals, inside, triangle[seen], weights[seen]) @ turn)
+    colours[seen] = _bytes(inside.colours_at(triangle[seen], weights[seen]))
+    return shown, colours, np.where(seen, z, NOTHING).astype(np.float16)
 
 
 def turn_about_y(angle: float) -> NDArray:
     """The rotation [3, 3] that takes +z towards +x by an angle in radians."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-
-
-def _vertex_normals(mesh: PaintedMesh) -> NDArray:
-    return vertex_normals(mesh.vertices.astype(np.float32), mesh.triangles.astype(np.int32))
 
 
 def _mixed(normals: NDArray, mesh: PaintedMesh, triangle: NDArray, weights: NDArray) -> NDArray:

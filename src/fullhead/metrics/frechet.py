@@ -99,3 +99,30 @@ def kernel_distance(x: Tensor, y: Tensor, blocks: int = 4, generator: torch.Gene
     parts = zip(x.tensor_split(blocks), y.tensor_split(blocks), strict=True)
     each = torch.tensor([squared_mmd(a, b) for a, b in parts], dtype=torch.float64)
     return float(each.mean()), float(each.std() / blocks**0.5)
+
+
+def kernel_interval(
+    x: Tensor, y: Tensor, draws: int = 1000, share: float = 0.95, generator: torch.Generator | None = None
+) -> tuple[float, float, float]:
+    """`squared_mmd` of small sets x [N, D] and y [M, D], and between which two values a bootstrap finds `share` of its draws.
+
+    Both sets are drawn anew with replacement. An item that is drawn twice is not paired with itself: that would count as
+    likeness within a set [gretton12 Eq.3].
+    """
+    value = squared_mmd(x, y)
+    x, y = x.double(), y.double()
+
+    def times_drawn(count: int) -> Tensor:
+        rows = torch.randint(count, (draws, count), generator=generator)
+        return torch.zeros(draws, count, dtype=torch.float64).scatter_add_(1, rows, torch.ones(rows.shape, dtype=torch.float64))
+
+    def within(features: Tensor, times: Tensor) -> Tensor:
+        kernel = polynomial_kernel(features, features).fill_diagonal_(0)
+        pairs = times.sum(dim=1).square() - times.square().sum(dim=1)
+        return torch.einsum("dn,nm,dm->d", times, kernel, times) / pairs
+
+    of_x, of_y = times_drawn(len(x)), times_drawn(len(y))
+    across = torch.einsum("dn,nm,dm->d", of_x, polynomial_kernel(x, y), of_y) / (len(x) * len(y))
+    found = within(x, of_x) + within(y, of_y) - 2 * across
+    low, high = found.nanquantile(torch.tensor([(1 - share) / 2, (1 + share) / 2], dtype=torch.float64)).tolist()
+    return value, low, high

@@ -75,18 +75,20 @@ class Variety:
     coverage: float  # share of the scans that are the nearest scan of some generated cloud; higher is more varied
     matching: float  # mean over scans of the distance to the nearest generated cloud; lower is better
     neighbour_accuracy: float  # how often a nearest neighbour tells which set a cloud is of; 0.5 is best, 1 all different
+    diversity: float  # mean distance between two generated clouds; compare with that of scans
 
 
 def variety(generated: NDArray, scans: NDArray) -> Variety:
     """Compare sets of clouds, generated [N, P, 3] and scans [M, P, 3]; equal N and M make figures comparable."""
     if min(len(generated), len(scans)) < 2:
         raise FullheadError(f"sets of clouds have at least 2 each, not {len(generated)} and {len(scans)}")
-    across = chamfer_distances(generated, scans)
-    table = np.block([[chamfer_distances(generated, generated), across], [across.T, chamfer_distances(scans, scans)]])
+    across, among = chamfer_distances(generated, scans), chamfer_distances(generated, generated)
+    table = np.block([[among, across], [across.T, chamfer_distances(scans, scans)]])
     np.fill_diagonal(table, np.inf)
     is_scan = np.arange(len(table)) >= len(generated)
     return Variety(
         coverage=len(np.unique(across.argmin(1))) / len(scans),
         matching=float(across.min(0).mean()),
         neighbour_accuracy=float((is_scan[table.argmin(1)] == is_scan).mean()),
+        diversity=float(among.sum() / (len(among) * (len(among) - 1))),
     )

@@ -15,12 +15,14 @@ from fullhead.heads.canonical import CanonicalConfig
 from fullhead.heads.deformer import DeformerConfig
 from fullhead.heads.fields import DecoderConfig, PlanesConfig
 from fullhead.models.ganhead import GANHeadConfig
+from fullhead.models.i3dmm import I3DMMConfig
 from fullhead.models.presets import EG3D_FFHQ512, PANOHEAD_FFHQ512, PANOHEAD_SYNTH64
 from fullhead.nn.discriminator import DiscriminatorConfig
 from fullhead.rig.cube import flame_in_cube, template_in_cube
 from fullhead.rig.flame import load_flame
 from fullhead.rig.template import load_template
 from fullhead.training.ganhead import GANHeadTask, GANHeadTaskConfig
+from fullhead.training.i3dmm import I3DMMTask, I3DMMTaskConfig, LossConfig
 from fullhead.training.loop import LoopConfig, Task
 from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig
 
@@ -84,6 +86,17 @@ class GANHeadRun:
             flame_in_cube(load_flame(Path(self.flame)), shapes) if self.flame else template_in_cube(load_template(), shapes).rig
         )
         return GANHeadTask(replace(self.task, model=replace(self.task.model, rig=name)), scans, rig, device)
+
+
+@dataclass(frozen=True)
+class I3DMMRun:
+    """i3DMM on a set of `fullhead prepare`."""
+
+    task: I3DMMTaskConfig = field(default_factory=I3DMMTaskConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+    def build(self, data: Path, device: torch.device) -> I3DMMTask:
+        return I3DMMTask(self.task, ScanSet(data), device)
 
 
 # The published recipe: 8 GPUs, 25 million images.
@@ -155,6 +168,21 @@ _GANHEAD_DEMO = GANHeadRun(
     loop=LoopConfig(batch=4, images=40_000, log_every=400, preview_every=2_000),
 )
 
+# A CPU core for a quarter of an hour, on some 250 procedural scans, each of which has an expression of its own.
+_I3DMM_DEMO = I3DMMRun(
+    task=I3DMMTaskConfig(
+        model=I3DMMConfig(code=64, deform_width=128, reference_width=128, colour_width=128, resolution=128),
+        loss=LossConfig(points=512, near=0.75),
+        shared_expressions=False,
+        code_epochs=20,
+        networks_lr=1e-3,
+        codes_lr=2e-3,
+        halving_epochs=40,
+        reference_images=3_200,
+    ),
+    loop=LoopConfig(batch=16, images=40_000, preview_every=8_000),
+)
+
 RUNS: dict[str, RunConfig] = {
     "ganhead": _GANHEAD,
     "ganhead-demo": _GANHEAD_DEMO,
@@ -182,6 +210,9 @@ RUNS: dict[str, RunConfig] = {
     "panohead-ffhq512": _FFHQ512,
     "eg3d-ffhq512": _EG3D512,
     "panohead-synth64": _SYNTH64,
+    # The published recipe: about 64 people in 13 scans each, for 1001 epochs.
+    "i3dmm": I3DMMRun(loop=LoopConfig(batch=64, images=64_000 + 1001 * 832)),
+    "i3dmm-demo": _I3DMM_DEMO,
     # Several steps in a second: for trying the machinery.
     "panohead-tiny": replace(
         _SYNTH64,
