@@ -18,12 +18,15 @@ from fullhead.commands.orbit import orbit
 from fullhead.commands.prepare import prepare
 from fullhead.commands.presets import presets
 from fullhead.commands.sample import sample
+from fullhead.commands.study import study
 from fullhead.commands.synth import synth
 from fullhead.commands.train import train
 from fullhead.core.errors import FullheadError
 from fullhead.core.memory import keep_memory
 
-COMMANDS = {f.__name__: f for f in (demo, sample, orbit, interpolate, mesh, invert, synth, prepare, train, convert, presets)}
+COMMANDS = {
+    f.__name__: f for f in (demo, sample, orbit, interpolate, mesh, invert, synth, prepare, train, study, convert, presets)
+}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -172,15 +172,15 @@ _GANHEAD_DEMO = GANHeadRun(
 _I3DMM_DEMO = I3DMMRun(
     task=I3DMMTaskConfig(
         model=I3DMMConfig(code=64, deform_width=128, reference_width=128, colour_width=128, resolution=128),
-        loss=LossConfig(points=512, near=0.75),
+        loss=LossConfig(points=256, near=0.75),
         shared_expressions=False,
         code_epochs=20,
         networks_lr=1e-3,
         codes_lr=2e-3,
         halving_epochs=40,
-        reference_images=3_200,
+        reference_images=1_600,
     ),
-    loop=LoopConfig(batch=16, images=40_000, preview_every=8_000),
+    loop=LoopConfig(batch=16, images=32_000, preview_every=8_000),
 )
 
 RUNS: dict[str, RunConfig] = {
