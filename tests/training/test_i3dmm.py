@@ -78,7 +78,7 @@ def test_landmarks_are_held_together_over_all_pairs(task: I3DMMTask):
 
 def test_codes_weigh_in_over_time_and_rates_are_halved(task: I3DMMTask):
     batch = torch.tensor([0, 1])
-    weights = [float(task.joint_loss(batch, at(160 + 2 * epoch))["code"]) for epoch in (0, 5, 10, 40)]
+    weights = [task.joint_loss(batch, at(160 + 2 * epoch))["code"].item() for epoch in (0, 5, 10, 40)]
     assert weights[0] == 0 and weights[1] == pytest.approx(weights[2] / 2) and weights[2] == weights[3]
     codes = task.codes(batch)
     lengths = codes.geometry.norm(dim=1).mean() + codes.colour.norm(dim=1).mean()
