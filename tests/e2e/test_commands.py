@@ -19,6 +19,8 @@ from skimage.data import astronaut
 from fullhead.cli import main
 from fullhead.models.checkpoint import load, model_file, read_header, save
 from fullhead.models.ganhead import GANHead
+from fullhead.rig.cube import template_in_cube
+from fullhead.rig.template import load_template
 
 SMALL = ["--size", "32"]
 
@@ -138,6 +140,26 @@ def test_invert_writes_a_head_that_other_commands_take(tmp_path: Path) -> None:
         assert "latents.w" in handle.keys()  # noqa: SIM118
 
 
+def test_fit_scan_writes_a_head_that_other_commands_take(
+    ganhead_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cube = template_in_cube(load_template())
+    vertices, faces = cube.rig().vertices, cube.surface.numpy()
+    trimesh.Trimesh(vertices[0].numpy(), faces, process=False).export(tmp_path / "scan.ply")
+    np.savetxt(tmp_path / "marks.txt", cube.landmarks(vertices)[0].numpy())
+    command = ["fit-scan", tmp_path / "scan.ply", "--landmarks", tmp_path / "marks.txt", "--model", ganhead_file]
+    command += ["--out", tmp_path / "me", "--shape-steps", "2", "--looks-steps", "2"]
+    run(*command)
+    assert "chamfer" in capsys.readouterr().out
+    assert {p.name for p in (tmp_path / "me").iterdir()} == {"head.safetensors", "fit.png"}
+    model = ["--model", tmp_path / "me/head.safetensors", *SMALL]
+    run("sample", *model, "--yaw", "0", "--out", tmp_path / "a")
+    run("animate", *model, "--expression", "jawOpen=1", "--out", tmp_path / "a.png")
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["fit_yaw+000.png"]
+    assert len(read_header(tmp_path / "me/head.safetensors")["about"]["expression"]) == 52
+    assert "exists already" in refused(capsys, *command)
+
+
 def test_synth_then_train_then_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("synth", "photos", tmp_path / "set", "--images", "8", "--size", "64", "--views-per-head", "4", "--workers", "0")
     settings = ["--set", "loop.images=12"]
@@ -230,6 +252,13 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["invert", "missing.jpg"], "missing.jpg"),
         (["invert", "NOISE", "--out", "NOISE"], "give a folder"),
         (["invert", "NOISE"], "--box"),
+        (["fit-scan", "missing.ply"], "missing.ply"),
+        (["fit-scan", "SCAN", "--model", "GANHEAD"], "--landmarks"),
+        (["fit-scan", "SCAN", "--model", "GANHEAD", "--landmarks", "GANHEAD"], "no landmarks"),
+        (["fit-scan", "SCAN", "--model", "GANHEAD", "--axes", "x,y,y"], "x,-y,-z"),
+        (["fit-scan", "SCAN", "--model", "panohead-demo"], "give a GANHead"),
+        (["fit-scan", "SCAN", "--model", "GANHEAD", "--detector", "nosuch:find"], "--detector"),
+        (["fit-scan", "SCAN", "--shape-steps", "0"], "at least 1"),
         (["convert", "PICTURE", "out.safetensors"], "not"),
         (["train", "nothing", "a", "b"], "panohead-synth64"),
         (["train", "panohead-tiny", "a", "b"], "fullhead synth"),
@@ -259,6 +288,8 @@ def test_a_mistake_is_one_line_that_says_what_to_do_and_leaves_nothing(
     Image.fromarray(noise).save(inputs / "noise.png")
     stand = {"PICTURE": inputs / "noise.png", "NOISE": inputs / "noise.png", "GANHEAD": ganhead_file}
     stand["DISCRIMINATOR"] = model_file("panohead-demo-d")
+    stand["SCAN"] = inputs / "scan.ply"
+    trimesh.creation.icosphere().export(stand["SCAN"])
     place = tmp_path / "place"
     place.mkdir()
     monkeypatch.chdir(place)
