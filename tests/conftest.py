@@ -13,6 +13,12 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from fullhead.core.cameras import labels_from_cameras, orbit
+from fullhead.heads.canonical import CanonicalConfig
+from fullhead.heads.deformer import DeformerConfig
+from fullhead.models.ganhead import GANHead, GANHeadConfig, sized_for
+from fullhead.nn.implicit import encoded_size
+from fullhead.rig.cube import template_in_cube
+from fullhead.rig.template import load_template
 from fullhead.training.panohead import PanoHeadTaskConfig
 from fullhead.training.presets import RUNS
 
@@ -85,6 +91,25 @@ def balls(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny() -> PanoHeadTaskConfig:
     """Two players so small that a step takes a moment; `tiny.generator` is the model's config: 64 pixels, 16 raw."""
     return RUNS["panohead-tiny"].task
+
+
+@pytest.fixture(scope="session")
+def ganhead() -> GANHead:
+    """A very small one with random weights: a ball with waves, moved by five bones whose weights differ from place to place."""
+    rig = template_in_cube(load_template()).rig
+    sizes = CanonicalConfig(6, 4, 3, geometry_width=48, normal_width=48, texture_width=48)
+    small = GANHeadConfig(scans=5, canonical=sizes, deformer=DeformerConfig(width=24), resolution=32, image_size=40)
+    torch.manual_seed(3)
+    model = GANHead(sized_for(small, rig), rig)
+    for table in model.tables:
+        torch.nn.init.normal_(table.weight)
+    model.deformer.deshape.lin[4].weight_g.data *= 0.1
+    torch.nn.init.normal_(model.deformer.blendshapes.weight, std=2e-3)
+    first = model.canonical.geometry.lin[0]
+    weight = first.weight.detach().clone()
+    weight[:, encoded_size(4) :] *= 0.2
+    first.reset(weight, 0.0)
+    return model.eval().requires_grad_(False)
 
 
 @pytest.fixture

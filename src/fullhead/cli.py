@@ -9,8 +9,10 @@ from importlib.metadata import version
 
 import tyro
 
+from fullhead.commands.animate import animate
 from fullhead.commands.convert import convert
 from fullhead.commands.demo import demo
+from fullhead.commands.fit_scan import fit_scan
 from fullhead.commands.interpolate import interpolate
 from fullhead.commands.invert import invert
 from fullhead.commands.mesh import mesh
@@ -24,9 +26,8 @@ from fullhead.commands.train import train
 from fullhead.core.errors import FullheadError
 from fullhead.core.memory import keep_memory
 
-COMMANDS = {
-    f.__name__: f for f in (demo, sample, orbit, interpolate, mesh, invert, synth, prepare, train, study, convert, presets)
-}
+NAMED = (demo, sample, orbit, interpolate, mesh, animate, invert, fit_scan, synth, prepare, train, study, convert, presets)
+COMMANDS = {f.__name__.replace("_", "-"): f for f in NAMED}
 
 
 def main(arguments: list[str] | None = None) -> None:

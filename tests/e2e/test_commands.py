@@ -17,9 +17,19 @@ from safetensors import safe_open
 from skimage.data import astronaut
 
 from fullhead.cli import main
-from fullhead.models.checkpoint import load, read_header
+from fullhead.models.checkpoint import load, model_file, read_header, save
+from fullhead.models.ganhead import GANHead
+from fullhead.rig.cube import template_in_cube
+from fullhead.rig.template import load_template
 
 SMALL = ["--size", "32"]
+
+
+@pytest.fixture(scope="session")
+def ganhead_file(ganhead: GANHead, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "ganhead.safetensors"
+    save(ganhead, path)
+    return path
 
 
 def run(*arguments: object) -> None:
@@ -86,6 +96,41 @@ def test_mesh_writes_a_closed_upright_mesh_in_metres(tmp_path: Path) -> None:
     assert 0.15 < mesh.extents[1] < 0.8
 
 
+def test_the_commands_take_a_ganhead(ganhead_file: Path, tmp_path: Path) -> None:
+    model = ["--model", ganhead_file]
+    sheets = []
+    for options in (["--vary", "shape"], ["--vary", "shape", "--look", "clay"], ["--vary", "colour", "rig"]):
+        run("sample", *model, "--seeds", "0-1", "--yaw", "0", "--out", tmp_path / "a.png", *options, "--no-labels", *SMALL)
+        sheets.append(np.asarray(Image.open(tmp_path / "a.png")).astype(int))
+    assert all(sheet.shape == (2 * 36 + 4, 36 + 4, 3) for sheet in sheets)
+    assert np.ptp(sheets[1], axis=-1).max() == 0, "clay is grey"
+    assert np.ptp(sheets[0], axis=-1).max() > 0 and np.abs(sheets[0] - sheets[2]).mean() > 1
+    run("orbit", *model, "--seeds", "1", "--frames", "3", "--look", "normal", "--out", tmp_path / "turn.webp", *SMALL)
+    assert Image.open(tmp_path / "turn.webp").n_frames == 3
+    run("interpolate", *model, "--seeds", "0,1", "--frames", "3", "--out", tmp_path / "flow.webp", *SMALL)
+    assert Image.open(tmp_path / "flow.webp").n_frames == 3
+    run("mesh", *model, "--seeds", "1", "--resolution", "32", "--out", tmp_path / "head.ply")
+    mesh = trimesh.load(tmp_path / "head.ply", process=False)
+    assert mesh.is_watertight and mesh.volume > 0
+    assert 0.1 < mesh.extents.max() < 0.5, "metres: the cube of its rig has sides of 40 cm"
+
+
+def test_animate_writes_stills_sheets_and_films(ganhead_file: Path, tmp_path: Path) -> None:
+    model = ["--model", ganhead_file, "--seeds", "0", "--look", "normal", *SMALL]
+    for name, turn in (("a", 0), ("b", 40)):
+        run("animate", *model, "--joint", f"neck=0,{turn},0", "--expression", "jawOpen=1", "--out", tmp_path / f"{name}.png")
+    still, turned = (np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int) for name in "ab")
+    assert still.shape == (32, 32, 3) and np.abs(still - turned).max() > 20
+    run("animate", *model, "--joint", "neck=0,20,0", "jaw=5,0,0", "--frames", "4", "--out", tmp_path / "a.webp")
+    assert Image.open(tmp_path / "a.webp").n_frames == 4
+    run("animate", *model, "--expression", "all", "--out", tmp_path / "all.png")
+    width, height = Image.open(tmp_path / "all.png").size
+    assert width == 13 * 36 + 4 and height > 4 * 36
+    run("synth", "video", tmp_path / "c", "--frames", "3", "--size", "16", "--set", "hair.style=bald", "--workers", "0")
+    run("animate", *model, "--clip", tmp_path / "c/clips/c0000.json", "--camera", "clip", "--out", tmp_path / "c.webp")
+    assert Image.open(tmp_path / "c.webp").n_frames == 3
+
+
 def test_invert_writes_a_head_that_other_commands_take(tmp_path: Path) -> None:
     Image.fromarray(astronaut()).save(tmp_path / "photo.jpg")
     run("invert", tmp_path / "photo.jpg", "--out", tmp_path / "me", "--steps", "3", "--pivot-steps", "2")
@@ -93,6 +138,26 @@ def test_invert_writes_a_head_that_other_commands_take(tmp_path: Path) -> None:
     run("orbit", "--model", tmp_path / "me/head.safetensors", "--frames", "2", "--out", tmp_path / "me.webp")
     with safe_open(tmp_path / "me/head.safetensors", framework="pt") as handle:
         assert "latents.w" in handle.keys()  # noqa: SIM118
+
+
+def test_fit_scan_writes_a_head_that_other_commands_take(
+    ganhead_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cube = template_in_cube(load_template())
+    vertices, faces = cube.rig().vertices, cube.surface.numpy()
+    trimesh.Trimesh(vertices[0].numpy(), faces, process=False).export(tmp_path / "scan.ply")
+    np.savetxt(tmp_path / "marks.txt", cube.landmarks(vertices)[0].numpy())
+    command = ["fit-scan", tmp_path / "scan.ply", "--landmarks", tmp_path / "marks.txt", "--model", ganhead_file]
+    command += ["--out", tmp_path / "me", "--shape-steps", "2", "--looks-steps", "2"]
+    run(*command)
+    assert "chamfer" in capsys.readouterr().out
+    assert {p.name for p in (tmp_path / "me").iterdir()} == {"head.safetensors", "fit.png"}
+    model = ["--model", tmp_path / "me/head.safetensors", *SMALL]
+    run("sample", *model, "--yaw", "0", "--out", tmp_path / "a")
+    run("animate", *model, "--expression", "jawOpen=1", "--out", tmp_path / "a.png")
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["fit_yaw+000.png"]
+    assert len(read_header(tmp_path / "me/head.safetensors")["about"]["expression"]) == 52
+    assert "exists already" in refused(capsys, *command)
 
 
 def test_synth_then_train_then_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,7 +211,26 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["sample", "--model", "no-such-model"], "panohead-demo"),
         (["sample", "--model", "missing.safetensors"], "no model file"),
         (["sample", "--model", "PICTURE"], "not a model file"),
-        (["sample", "--model", "DISCRIMINATOR"], "where a 'panohead' is due"),
+        (["sample", "--model", "DISCRIMINATOR"], "where a head is due"),
+        (["sample", "--model", "GANHEAD", "--background-seed", "1"], "--background"),
+        (["sample", "--model", "GANHEAD", "--precision", "bf16"], "fp32"),
+        (["sample", "--model", "GANHEAD", "--flame", "missing.pkl"], "missing.pkl"),
+        (["sample", "--flame", "missing.pkl"], "PanoHead"),
+        (["sample", "--look", "clay"], "--look"),
+        (["sample", "--vary", "shape"], "--vary"),
+        (["mesh", "--model", "GANHEAD", "--level", "3"], "no density"),
+        (["invert", "NOISE", "--model", "GANHEAD"], "where a PanoHead is due"),
+        (["animate", "--model", "panohead-demo", "--joint", "neck=0,30,0"], "give a GANHead"),
+        (["animate", "--model", "GANHEAD"], "nothing moves"),
+        (["animate", "--model", "GANHEAD", "--joint", "neck=30"], "neck=0,30,0"),
+        (["animate", "--model", "GANHEAD", "--joint", "nose=0,30,0"], "neck, jaw"),
+        (["animate", "--model", "GANHEAD", "--expression", "jawOpen"], "jawOpen=0.7"),
+        (["animate", "--model", "GANHEAD", "--expression", "jawOpen=2"], "between 0 and 1"),
+        (["animate", "--model", "GANHEAD", "--expression", "smile=1"], "eyeBlinkLeft"),
+        (["animate", "--model", "GANHEAD", "--expression", "all"], ".png"),
+        (["animate", "--model", "GANHEAD", "--clip", "NOISE"], "no clip"),
+        (["animate", "--model", "GANHEAD", "--clip", "missing.json"], "missing.json"),
+        (["animate", "--model", "GANHEAD", "--joint", "neck=0,30,0", "--camera", "clip"], "--clip"),
         (["sample", "--seeds", "3-x"], "0-3,7"),
         (["sample", "--seeds", "5-2"], "write 2-5"),
         (["sample", "--seeds", "-1"], "0-3,7"),
@@ -168,6 +252,13 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["invert", "missing.jpg"], "missing.jpg"),
         (["invert", "NOISE", "--out", "NOISE"], "give a folder"),
         (["invert", "NOISE"], "--box"),
+        (["fit-scan", "missing.ply"], "missing.ply"),
+        (["fit-scan", "SCAN", "--model", "GANHEAD"], "--landmarks"),
+        (["fit-scan", "SCAN", "--model", "GANHEAD", "--landmarks", "GANHEAD"], "no landmarks"),
+        (["fit-scan", "SCAN", "--model", "GANHEAD", "--axes", "x,y,y"], "x,-y,-z"),
+        (["fit-scan", "SCAN", "--model", "panohead-demo"], "give a GANHead"),
+        (["fit-scan", "SCAN", "--model", "GANHEAD", "--detector", "nosuch:find"], "--detector"),
+        (["fit-scan", "SCAN", "--shape-steps", "0"], "at least 1"),
         (["convert", "PICTURE", "out.safetensors"], "not"),
         (["train", "nothing", "a", "b"], "panohead-synth64"),
         (["train", "panohead-tiny", "a", "b"], "fullhead synth"),
@@ -187,15 +278,21 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_do_and_leaves_nothing(
-    arguments: list[str], hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    hint: str,
+    ganhead_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from fullhead.models.checkpoint import model_file
-
     inputs = tmp_path / "inputs"
     inputs.mkdir()
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(inputs / "noise.png")
-    stand = {"PICTURE": inputs / "noise.png", "NOISE": inputs / "noise.png", "DISCRIMINATOR": model_file("panohead-demo-d")}
+    stand = {"PICTURE": inputs / "noise.png", "NOISE": inputs / "noise.png", "GANHEAD": ganhead_file}
+    stand["DISCRIMINATOR"] = model_file("panohead-demo-d")
+    stand["SCAN"] = inputs / "scan.ply"
+    trimesh.creation.icosphere().export(stand["SCAN"])
     place = tmp_path / "place"
     place.mkdir()
     monkeypatch.chdir(place)

@@ -58,7 +58,7 @@ def test_bfloat16_is_chosen_when_loading(model: PanoHead, tmp_path: Path):
 def test_a_discriminator_is_refused_where_a_generator_is_due(tmp_path: Path):
     D = Discriminator(DiscriminatorConfig(image_size=16, channel_base=64, channel_max=4))
     save(D, tmp_path / "d.safetensors")
-    with pytest.raises(FullheadError, match=r"panohead-discriminator.*where a 'panohead'"):
+    with pytest.raises(FullheadError, match=r"panohead-discriminator.*where a head is due"):
         load(str(tmp_path / "d.safetensors"))
     assert isinstance(load_file(tmp_path / "d.safetensors", family=None), Discriminator)
 

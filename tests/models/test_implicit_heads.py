@@ -12,23 +12,12 @@ from torch import Tensor
 from fullhead.core.cameras import orbit
 from fullhead.core.errors import FullheadError
 from fullhead.core.rotations import matrix_from_axis_angle
-from fullhead.heads.canonical import CanonicalConfig
-from fullhead.heads.deformer import DeformerConfig
 from fullhead.heads.surface import clay, normal_coloured
-from fullhead.models.checkpoint import load_file, save
-from fullhead.models.ganhead import BOX, Codes, GANHead, GANHeadConfig, ImplicitHead, sized_for
-from fullhead.nn.implicit import encoded_size
+from fullhead.models.checkpoint import load, load_file, load_latents, save
+from fullhead.models.ganhead import BOX, Codes, GANHead, ImplicitHead
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.rig import Rig
 from fullhead.rig.template import load_template
-
-SMALL = GANHeadConfig(
-    scans=5,
-    canonical=CanonicalConfig(6, 4, 3, geometry_width=48, normal_width=48, texture_width=48),
-    deformer=DeformerConfig(width=24),
-    resolution=32,
-    image_size=40,
-)
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +26,8 @@ def rig() -> Rig:
 
 
 @pytest.fixture(scope="module")
-def model(rig: Rig) -> GANHead:
-    """Random weights: a ball with waves, moved by five bones whose weights differ from place to place."""
-    torch.manual_seed(3)
-    model = GANHead(sized_for(SMALL, rig), rig)
-    for table in model.tables:
-        torch.nn.init.normal_(table.weight)
-    model.deformer.deshape.lin[4].weight_g.data *= 0.1
-    torch.nn.init.normal_(model.deformer.blendshapes.weight, std=2e-3)
-    first = model.canonical.geometry.lin[0]
-    weight = first.weight.detach().clone()
-    weight[:, encoded_size(4) :] *= 0.2
-    first.reset(weight, 0.0)
-    return model.eval().requires_grad_(False)
+def model(ganhead: GANHead) -> GANHead:
+    return ganhead
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +80,16 @@ def test_each_head_is_decoded_and_posed_as_if_alone(model: GANHead, head: Implic
     assert len(alone) == 1 and len(together) == 2
     torch.testing.assert_close(together.posed[1].vertices, alone.posed[0].vertices, rtol=0, atol=1e-4)
     torch.testing.assert_close(together[1].posed[0].colours, alone.posed[0].colours, rtol=0, atol=1e-3)
+
+
+def test_a_pose_may_leave_the_colours_as_they_are(model: GANHead, head: ImplicitHead):
+    pose = turned(model, 1, [0.1, 0.4, 0.0])
+    own, kept = model.posed(head, joint_pose=pose), model.posed(head, joint_pose=pose, repaint=False)
+    for i in range(2):
+        assert torch.equal(kept.posed[i].vertices, own.posed[i].vertices)
+        assert torch.equal(kept.posed[i].normals, own.posed[i].normals)
+        assert torch.equal(kept.posed[i].colours, head.posed[i].colours)
+        assert not torch.equal(own.posed[i].colours, head.posed[i].colours)
 
 
 def test_the_posed_surface_is_found_again_from_posed_space(model: GANHead, head: ImplicitHead):
@@ -172,9 +160,29 @@ def test_a_seed_is_the_fields_own_draw(model: GANHead):
     torch.testing.assert_close(model.seed_latents([8], truncation=0.5).colour[0], codes.colour[1])
 
 
-def test_a_model_of_one_scan_can_be_drawn_from(rig: Rig):
-    model = GANHead(sized_for(replace(SMALL, scans=1), rig), rig)
-    assert not model.sample_latents(2).shape.any()
+def test_what_seeds_vary_can_be_chosen_and_no_other_choice_changes_it(model: GANHead):
+    whole = model.seed_latents([7, 8])
+    mean = model.seed_latents([7, 8], truncation=0.0)
+    for name in ("shape", "detail", "colour"):
+        alone = model.seed_latents([7, 8], vary=(name,))
+        for other in ("shape", "detail", "colour"):
+            torch.testing.assert_close(getattr(alone, other), getattr(whole if other == name else mean, other))
+    assert not whole.rig_shape.any()
+    z = torch.from_numpy(np.random.RandomState(8).randn(1, 13 + 100)).float()
+    torch.testing.assert_close(model.seed_latents([7, 8], truncation=0.5, vary=("rig",)).rig_shape[1], 0.5 * z[0, 13:])
+
+
+def test_a_model_shows_what_it_is_set_to_show(model: GANHead, head: ImplicitHead, monkeypatch: pytest.MonkeyPatch):
+    wanted = model.render(head[0], orbit(0.3), size=24, look=clay).image
+    monkeypatch.setattr(model, "look", clay)
+    monkeypatch.setattr(model, "image_size", 24)
+    assert torch.equal(model.render(head[0], orbit(0.3)).image, wanted)
+    assert model.render(head[0], orbit(0.3), size=30, look=normal_coloured).image.shape[-1] == 30
+
+
+def test_a_model_of_one_scan_can_be_drawn_from(model: GANHead, rig: Rig):
+    single = GANHead(replace(model.config, scans=1), rig)
+    assert not single.sample_latents(2).shape.any()
 
 
 def test_what_it_cannot_do_is_refused_in_words(model: GANHead, head: ImplicitHead, rig: Rig):
@@ -195,13 +203,23 @@ def test_a_file_holds_the_model_without_its_rig(model: GANHead, codes: Codes, he
         load_file(tmp_path / "a.safetensors")
 
 
+def test_fitted_codes_stand_beside_the_weights_in_full_precision(model: GANHead, codes: Codes, tmp_path: Path):
+    save(model, tmp_path / "a.safetensors", dtype=torch.float16, latents=codes)
+    back = load_latents(tmp_path / "a.safetensors")
+    assert isinstance(back, Codes) and len(back) == 2
+    assert all(torch.equal(value, vars(codes)[name]) for name, value in vars(back).items())
+    assert isinstance(load(tmp_path / "a.safetensors"), GANHead)
+    with pytest.raises(FullheadError, match="no precision"):
+        load(tmp_path / "a.safetensors", precision="bf16")
+
+
 def test_a_model_of_flame_asks_for_the_users_file_when_it_is_moved(model: GANHead, rig: Rig, tmp_path: Path):
     flame = GANHead(replace(model.config, rig="flame"))
     flame.load_state_dict(model.state_dict())
     save(flame, tmp_path / "a.safetensors")
     back = load_file(tmp_path / "a.safetensors", family="ganhead")
     assert isinstance(back, GANHead)
-    with pytest.raises(FullheadError, match=r"FLAME.*use_rig"):
+    with pytest.raises(FullheadError, match=r"FLAME.*--flame"):
         back.decode(back.codes(torch.tensor([0])))
     back.use_rig(rig)
     assert len(back.decode(back.codes(torch.tensor([0]))).posed) == 1

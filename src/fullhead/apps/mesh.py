@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,7 +19,8 @@ from fullhead.core.errors import FullheadError
 from fullhead.core.files import written_whole
 from fullhead.core.ply import ply_bytes
 from fullhead.core.surface import NoSurfaceError, extract_surface, largest_piece, vertex_normals
-from fullhead.models.head import Head, HeadModel
+from fullhead.models.ganhead import BOX, GANHead, ImplicitHead
+from fullhead.models.head import H, HeadModel, L
 
 MESH_SUFFIXES = (".glb", ".ply", ".obj")
 
@@ -52,8 +54,8 @@ def density_level(box_size: float) -> float:
 
 
 def extract_mesh(
-    model: HeadModel,
-    head: Head,
+    model: HeadModel[L, H],
+    head: H,
     resolution: int = 256,
     level: float | None = None,
     *,
@@ -66,9 +68,14 @@ def extract_mesh(
 
     resolution: cells along the box, best a power of two times `coarse`.  views: cameras whose renders colour the mesh
     (None: `colouring_cameras()`; an empty set, `views[:0]`: colours of the field alone, which are blurrier and quicker).
+    A GANHead has a surface of its own, and neither `level` nor floaters: see `posed_surface`.
     """
     if len(head) != 1:
         raise FullheadError(f"a mesh is made of one head, not {len(head)}: take head[0]")
+    if isinstance(model, GANHead):
+        if level is not None or keep_floaters:
+            raise FullheadError("a GANHead has no density and no floaters: leave level and keep_floaters out")
+        return posed_surface(model, cast(ImplicitHead, head), resolution)
     level = density_level(model.box_size) if level is None else level
     if not level > 0:
         raise FullheadError(f"the level is a density and must be above 0, not {level:g}")
@@ -92,20 +99,29 @@ def extract_mesh(
     return Mesh(surface.vertices, surface.faces, normals, _bytes(colours), model.metres_per_unit, surface.queries)
 
 
+def posed_surface(model: GANHead, head: ImplicitHead, resolution: int) -> Mesh:
+    """The surface of one implicit head in the pose it is in: found in the canonical pose, then carried. Normals and colours are
+    those of its networks."""
+    canonical = model.canonical_mesh(head.codes, head.volume, resolution)
+    mesh = model.posed_mesh(head.codes, canonical, head.expression, head.joint_pose)
+    vertices, normals = ((scale * x).cpu().numpy() for scale, x in ((BOX / 2, mesh.vertices), (1.0, mesh.normals)))
+    return Mesh(vertices, mesh.faces.int().cpu().numpy(), normals, _bytes(mesh.colours), model.metres_per_unit)
+
+
 def colouring_cameras() -> Cameras:
     """Eight cameras around the head at the height of the eyes, four from above."""
     yaws = [i * math.pi / 4 for i in range(8)] + [(i + 0.5) * math.pi / 2 for i in range(4)]
     return cams.orbit(torch.tensor(yaws), torch.tensor([0.0] * 8 + [0.6] * 4))
 
 
-def point_colours(model: HeadModel, head: Head, points: Tensor, normals: Tensor, chunk: int = 2**18) -> Tensor:
+def point_colours(model: HeadModel[L, H], head: H, points: Tensor, normals: Tensor, chunk: int = 2**18) -> Tensor:
     """The field's colours [V, 3] in [-1, 1] just under the surface points [V, 3] with outward normals [V, 3]."""
     inner = points - COLOUR_DEPTH * model.box_size * normals
     return torch.cat([model.colour(head, part[None])[0].float() for part in inner.split(chunk)])
 
 
 def blended_colours(
-    model: HeadModel, head: Head, points: Tensor, normals: Tensor, cameras: Cameras, chunk: int = 2**18
+    model: HeadModel[L, H], head: H, points: Tensor, normals: Tensor, cameras: Cameras, chunk: int = 2**18
 ) -> Tensor:
     """Colours [V, 3] in [-1, 1] of surface points [V, 3] out of renders from `cameras`, which are sharper than the field.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from fullhead.core.cameras import Cameras
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import written_whole
 from fullhead.core.images import Bytes, save_animated_webp, to_uint8
-from fullhead.models.head import Head, HeadModel, Latents, Render
+from fullhead.models.head import H, HeadModel, L, Render
 
 VIDEO_SUFFIXES = (".webp", ".mp4")
 
@@ -56,7 +57,7 @@ def swing_cameras(
 
 
 def orbit(
-    model: HeadModel, head: Head, cameras: Cameras, *, batch: int = 1, show: Callable[[Render], Bytes] = picture
+    model: HeadModel[L, H], head: H, cameras: Cameras, *, batch: int = 1, show: Callable[[Render], Bytes] = picture
 ) -> Iterator[Bytes]:
     """Frames uint8 [H, W, C] of one decoded head seen by each of the cameras in turn, `batch` at a time."""
     if len(head) != 1:
@@ -68,27 +69,25 @@ def orbit(
         yield from show(render)
 
 
-def between(keys: Latents, frames: int) -> Iterator[Latents]:
+def between(keys: L, frames: int) -> Iterator[L]:
     """`frames` latents on a closed, smooth path through the latents `keys`, which come at equal distances in time.
 
-    A periodic cubic spline in w: w is not a sphere (slerp is for z), and pieces of straight lines would stop and turn at
-    every key, while the spline passes through with a steady velocity.
+    A periodic cubic spline in w, or in a GANHead's codes: w is not a sphere (slerp is for z), and pieces of straight lines
+    would stop and turn at every key, while the spline passes through with a steady velocity.
     """
 
-    def path(w: torch.Tensor) -> CubicSpline:
-        return CubicSpline(range(len(w) + 1), torch.cat([w, w[:1]]).detach().double().cpu().numpy(), bc_type="periodic")
+    def path(x: torch.Tensor) -> CubicSpline:
+        return CubicSpline(range(len(x) + 1), torch.cat([x, x[:1]]).detach().double().cpu().numpy(), bc_type="periodic")
 
-    w_at = path(keys.w)
-    background_at = None if keys.background is None else path(keys.background)
+    paths = {name: path(x) for name, x in vars(keys).items() if x is not None}
     for frame in range(frames):
         t = frame * len(keys) / frames
-        w = torch.from_numpy(w_at(t)[None]).to(keys.w)
-        yield Latents(w, None if background_at is None else torch.from_numpy(background_at(t)[None]).to(keys.w))
+        yield replace(keys, **{name: torch.from_numpy(at(t)[None]).to(getattr(keys, name)) for name, at in paths.items()})
 
 
 def interpolate(
-    model: HeadModel,
-    keys: Latents,
+    model: HeadModel[L, H],
+    keys: L,
     cameras: Cameras,
     *,
     background: bool = True,

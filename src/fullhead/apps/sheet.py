@@ -10,14 +10,14 @@ import torch
 from fullhead.apps.orbit import orbit, picture
 from fullhead.core import cameras as cams
 from fullhead.core.images import Bytes, contact_sheet
-from fullhead.models.head import HeadModel, Latents, Render
+from fullhead.models.head import H, HeadModel, L, Render
 
 YAWS = tuple(math.radians(degrees) for degrees in (0, -45, -90, -135, 180))
 
 
 def sheet_rows(
-    model: HeadModel,
-    latents: Latents,
+    model: HeadModel[L, H],
+    latents: L,
     yaws: Sequence[float] = YAWS,
     pitch: float = 0.0,
     *,
@@ -36,7 +36,7 @@ def sheet_rows(
 
 
 def sheet(
-    model: HeadModel, latents: Latents, yaws: Sequence[float] = YAWS, pitch: float = 0.0, *, labels: Sequence[str] = ()
+    model: HeadModel[L, H], latents: L, yaws: Sequence[float] = YAWS, pitch: float = 0.0, *, labels: Sequence[str] = ()
 ) -> Bytes:
     """One picture, uint8 [H, W, 3]: a row per head (labelled with `labels` if given), a column per yaw in radians."""
     columns = [f"{math.degrees(yaw):.0f}°" for yaw in yaws] if labels else []

@@ -30,10 +30,11 @@ def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Dev
         device: Where to compute: auto is cuda if there is one, else cpu.
     """
     from fullhead.apps.page import write_page
-    from fullhead.models.checkpoint import load
+    from fullhead.core.devices import device_named
+    from fullhead.models.panohead import PanoHead
 
     check_place(out, folder=True)
-    generator = load(model, device=device)
+    generator = PanoHead.from_pretrained(model).to(device_named(device))
     sections = [heads(generator, out), turntable(generator, out), mesh(generator, out), photo(generator, out)]
     page = write_page(
         out, "fullhead", sections, f"360-degree heads by {model}, computed on this machine. None of these people exists."

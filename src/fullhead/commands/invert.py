@@ -57,12 +57,14 @@ def invert(
 
     from fullhead.apps.align import parse_box
     from fullhead.apps.invert import fit_sheet, invert_photo
+    from fullhead.core.devices import device_named
     from fullhead.core.images import read_image, save_image
-    from fullhead.models.checkpoint import load, save
+    from fullhead.models.checkpoint import save
+    from fullhead.models.panohead import PanoHead
 
     pixels = read_image(photo)
     face = parse_box(box, pixels) if box else None
-    generator = load(model, device=device)
+    generator = PanoHead.from_pretrained(model).to(device_named(device))
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not Console().is_terminal) as progress:
         bars = {

@@ -6,14 +6,15 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from fullhead.core.errors import FullheadError
 
 if TYPE_CHECKING:
     from fullhead.core.images import Bytes
-    from fullhead.models.head import Latents, Render
-    from fullhead.models.panohead import PanoHead
+    from fullhead.models.ganhead import GANHead
+    from fullhead.models.head import HeadModel, Render
 
 T = TypeVar("T")
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -27,7 +28,7 @@ class HeadOptions:
     model: str = "panohead-demo"
     """A shipped model's name, a .safetensors file or its folder, or a Hugging Face hub id."""
     seeds: str | None = None
-    """Heads: single seeds and ranges, as in 0-3,7. By default the first few, or the fitted head of a `fullhead invert` file."""
+    """Heads: single seeds and ranges, as in 0-3,7. By default the first few, or a fitted head of `invert` or `fit-scan`."""
     truncation: float = 0.7
     """1: as varied as the training set; towards 0: closer to the average head."""
     size: int | None = None
@@ -40,25 +41,52 @@ class HeadOptions:
     """Of the convolutions: bf16 is faster on CPUs and GPUs that have it."""
     device: Device = "auto"
     """Where to compute: auto is cuda if there is one, else cpu."""
+    look: Literal["colour", "normal", "clay"] | None = None
+    """Of a GANHead: its colours, its normals, or its bare geometry."""
+    vary: tuple[Literal["shape", "detail", "colour", "rig"], ...] = ()
+    """Of a GANHead: which codes the seeds draw, while the others stay at their means; rig is the shape of its rig. By default
+    shape, detail and colour."""
+    flame: Path | None = None
+    """FLAME's file, for a GANHead that FLAME moves."""
 
-    def load(self) -> PanoHead:
+    def load(self) -> HeadModel[Any, Any]:
         """The model, ready to render."""
+        from fullhead.heads.surface import LOOKS
         from fullhead.models.checkpoint import load
+        from fullhead.models.ganhead import GANHead
 
-        return load(self.model, precision=self.precision, device=self.device)
+        model = load(self.model, precision=self.precision, device=self.device, flame=self.flame)
+        if isinstance(model, GANHead):
+            model.look, model.image_size = LOOKS[self.look or "colour"], self.size or model.image_size
+        elif self.look or self.vary:
+            raise FullheadError(f"--{'look' if self.look else 'vary'} is for a GANHead, and {self.model} is a PanoHead")
+        return model
 
-    def heads(self, model: PanoHead, default: str) -> tuple[list[str], Latents]:
+    def ganhead(self) -> GANHead:
+        """The model, if it can be posed."""
+        from fullhead.models.ganhead import GANHead
+
+        model = self.load()
+        if not isinstance(model, GANHead):
+            raise FullheadError(f"{self.model} is a PanoHead, whose heads do not move: give a GANHead")
+        return model
+
+    def heads(self, model: HeadModel[Any, Any], default: str) -> tuple[list[str], Any]:
         """Names (seed0000, or fit) and latents of the heads: of --seeds, else fitted ones, else the seeds `default`."""
-        from fullhead.core.devices import device_of
+        from fullhead.core.devices import device_named
         from fullhead.models.checkpoint import load_latents
+        from fullhead.models.head import Latents
 
         fitted = load_latents(self.model) if self.seeds is None else None
+        varied = {"vary": self.vary} if self.vary else {}
         if fitted is not None:
-            names, latents = [f"fit{i or ''}" for i in range(len(fitted))], fitted.to(device_of(model))
+            names, latents = [f"fit{i or ''}" for i in range(len(fitted))], fitted.to(device_named(self.device))
         else:
             seeds = parse_seeds(self.seeds or default)
-            names, latents = [f"seed{seed:04d}" for seed in seeds], model.seed_latents(seeds, self.truncation)
+            names, latents = [f"seed{seed:04d}" for seed in seeds], model.seed_latents(seeds, self.truncation, **varied)
         if self.background_seed is not None:
+            if not isinstance(latents, Latents):
+                raise FullheadError("--background-seed is for a PanoHead: a GANHead makes no background; see --background")
             behind = model.seed_latents([self.background_seed], self.truncation).w.expand_as(latents.w)
             latents = replace(latents, background=behind)
         return names, latents

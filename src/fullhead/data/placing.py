@@ -78,9 +78,12 @@ def scan_landmarks(scan: ScanFile, mesh: PaintedMesh, detect: Detector | None) -
 def _truth(scan: ScanFile) -> dict[str, NDArray]:
     assert scan.truth is not None
     try:
-        return load_file(scan.truth)
+        found = load_file(scan.truth)
     except (OSError, SafetensorError) as error:
         raise FullheadError(f"cannot read {scan.truth}: {error}") from None
+    if "landmarks" not in found:
+        raise FullheadError(f"{scan.truth} holds no landmarks: give a file below rigs/ of `fullhead synth scans`")
+    return found
 
 
 def _fitted(mesh: PaintedMesh, landmarks: NDArray, cube: CubeRig, config: FitConfig, rng: np.random.RandomState) -> PlacedScan:

@@ -69,6 +69,19 @@ def find_scans(root: Path, layout: Layout | None = None, *, raw: bool = False, l
     return sorted(scans, key=lambda scan: scan.name)
 
 
+def scan_file(mesh: Path, landmarks: Path | None = None, axes: str | None = None) -> ScanFile:
+    """One scan alone. landmarks: .txt, .json, or the .safetensors of a procedural scan; None: <mesh>_landmarks.txt beside it.
+    axes: see `turned`."""
+    mesh = existing_file(mesh, f"a scan ({', '.join(SUFFIXES)})")
+    scan = ScanFile(mesh.stem, mesh.stem, mesh.stem, mesh)
+    if landmarks is None:
+        scan = replace(scan, landmarks=_landmarks(scan, None))
+    else:
+        kind = "truth" if landmarks.suffix == ".safetensors" else "landmarks"
+        scan = replace(scan, **{kind: existing_file(landmarks, "a file of landmarks")})
+    return scan if axes is None else turned([scan], axes)[0]
+
+
 def layout_of(root: Path) -> Layout:
     """By what the folder holds."""
     if (root / "set.json").is_file():

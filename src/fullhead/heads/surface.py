@@ -73,6 +73,9 @@ def clay(mesh: PosedMesh, camera: Cameras) -> Tensor:
     return (facing.clamp(min=0) * 1.6 - 0.8).expand(-1, 3)
 
 
+LOOKS: dict[str, Look] = {"colour": coloured, "normal": normal_coloured, "clay": clay}
+
+
 def picture(mesh: PosedMesh, camera: Cameras, size: int, look: Look = coloured) -> tuple[Tensor, Tensor, Tensor]:
     """One camera's straight values [3, H, W] (white outside), opacity [1, H, W] and distance along the ray [1, H, W].
 

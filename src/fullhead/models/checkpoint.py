@@ -17,8 +17,8 @@ from fullhead.core.config import from_dict, to_dict
 from fullhead.core.devices import device_named
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import existing_file, written_whole
-from fullhead.models.ganhead import GANHead, GANHeadConfig
-from fullhead.models.head import Latents
+from fullhead.models.ganhead import Codes, GANHead, GANHeadConfig
+from fullhead.models.head import Batch, HeadModel, Latents
 from fullhead.models.hub import WEIGHTS, HubModel, from_hub
 from fullhead.models.i3dmm import I3DMM, I3DMMConfig
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
@@ -32,6 +32,7 @@ FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
     "ganhead": (GANHeadConfig, GANHead),
     "i3dmm": (I3DMMConfig, I3DMM),
 }
+HEADS: dict[str, type[Batch]] = {"panohead": Latents, "ganhead": Codes}  # the families of heads, with their latents
 
 
 def save(
@@ -40,7 +41,7 @@ def save(
     *,
     dtype: torch.dtype | None = None,
     about: dict[str, Any] | None = None,
-    latents: Latents | None = None,
+    latents: Batch | None = None,
 ) -> None:
     """Write a model whole. `dtype` float16 halves the file; `about` is kept in the header (how it was made; by default what
     the model's own file said); `latents` are those of the heads that the model was tuned to, kept beside it in full precision.
@@ -95,24 +96,39 @@ def load_file(path: str | Path, family: str | None = "panohead") -> nn.Module:
     return module.eval().requires_grad_(False)
 
 
-def load_latents(model: str | Path) -> Latents | None:
-    """The latents of the heads that a model was tuned to (`fullhead invert`), None for any other; `model` as in `load`."""
-    with safe_open(model_file(model), framework="pt") as handle:
+def load_latents(model: str | Path) -> Batch | None:
+    """The latents of the heads that were fitted with a model (`fullhead invert`, `fit-scan`), None where there are none;
+    `model` as in `load`."""
+    path = model_file(model)
+    with safe_open(path, framework="pt") as handle:
         names = [name for name in handle.keys() if name.startswith(LATENTS)]  # noqa: SIM118
-        return Latents(**{name.removeprefix(LATENTS): handle.get_tensor(name) for name in names}) if names else None
+        tensors = {name.removeprefix(LATENTS): handle.get_tensor(name) for name in names}
+    return HEADS[read_header(path)["family"]](**tensors) if tensors else None
 
 
-def load(model: str | Path, *, precision: str = "fp32", device: str = "cpu") -> PanoHead:
-    """A generator by name ("panohead-demo"), file, folder, or Hugging Face hub id ("owner/name"), ready to render.
+def load(
+    model: str | Path, *, precision: str = "fp32", device: str = "cpu", flame: str | Path | None = None
+) -> HeadModel[Any, Any]:
+    """A model of heads by name ("panohead-demo"), file, folder, or Hugging Face hub id ("owner/name"), ready to render.
 
-    `precision` "bf16" runs the convolutions in bfloat16; `device` is cpu, cuda, mps, or auto (cuda where there is one). Raises
-    FullheadError in one line if there is no such model or device.
+    `precision` "bf16" runs a PanoHead's convolutions in bfloat16; `device` is cpu, cuda, mps, or auto (cuda where there is
+    one); `flame` is the file of FLAME, for a GANHead that it moves. Raises FullheadError in one line if there is no such
+    model or device. For the model of one family: `PanoHead.from_pretrained`, `GANHead.from_pretrained`.
     """
     if precision not in ("fp32", "bf16"):
         raise FullheadError(f"precision must be fp32 or bf16, not {precision}")
-    where = device_named(device)
-    module = load_file(model_file(model)).to(where)
-    assert isinstance(module, PanoHead)
+    where, path = device_named(device), model_file(model)
+    module = load_file(path, family=None).to(where)
+    if isinstance(module, GANHead):
+        if precision != "fp32":
+            raise FullheadError(f"{model} holds a GANHead, which has no precision to choose: leave fp32")
+        if flame is not None:
+            module.use_flame(flame)
+        return module
+    if not isinstance(module, PanoHead):
+        raise FullheadError(f"{model} holds a '{read_header(path)['family']}', where a head is due: {', '.join(HEADS)}")
+    if flame is not None:
+        raise FullheadError(f"{model} holds a PanoHead, which FLAME does not move: leave the FLAME file out")
     module.precision = torch.bfloat16 if precision == "bf16" else torch.float32
     return module
 

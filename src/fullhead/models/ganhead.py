@@ -10,8 +10,9 @@ those of all families: the cube fills the standard view.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -28,7 +29,8 @@ from fullhead.heads.inverse import located, search
 from fullhead.heads.surface import BOX, CanonicalMesh, Look, PosedMesh, coloured, pictures
 from fullhead.models.head import Batch, Render
 from fullhead.models.hub import HubModel
-from fullhead.rig.cube import template_in_cube
+from fullhead.rig.cube import flame_in_cube, template_in_cube
+from fullhead.rig.flame import load_flame
 from fullhead.rig.rig import Rig
 from fullhead.rig.template import load_template
 
@@ -36,6 +38,8 @@ CANONICAL_JAW = 0.2  # radians that the jaw is opened by in the canonical pose [
 JAW = 2  # among the joints
 MARGIN = 1.1  # of the cube that is searched for the surface, over the largest extent of the rig [ganhead]
 COARSE = 16  # cells of the grid that is sampled whole [ganhead]
+CODES = ("shape", "detail", "colour")  # what a scan owns
+RIG = "rig"  # the shape of the rig, which may vary as codes do
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,8 @@ class GANHead(HubModel):
         self.colour_codes = nn.Embedding(config.scans, sizes.colour_code)
         for table in self.tables:
             nn.init.zeros_(table.weight)  # [ganhead supp. 1.3]
+        self.look: Look = coloured  # what renders show
+        self.image_size = config.image_size  # their pixels
         self._rig: Rig | None = None
         if rig is None and config.rig == "template":
             rig = template_in_cube(load_template(), config.deformer.shapes).rig
@@ -141,12 +147,17 @@ class GANHead(HubModel):
             raise FullheadError(f"this GANHead was made for another rig, of {'; '.join(wrong)}: give the rig it was made for")
         self._rig = rig
 
+    def use_flame(self, file: str | Path) -> None:
+        """Be moved by FLAME, from the user's own file."""
+        sizes = self.config.deformer
+        self.use_rig(flame_in_cube(load_flame(file), sizes.shapes, sizes.expressions))
+
     @property
     def rig(self) -> Rig:
         if self._rig is None:
             raise FullheadError(
-                "this GANHead is moved by FLAME, whose licence keeps the file with you: "
-                "model.use_rig(flame_in_cube(load_flame(your file)))"
+                "this GANHead is moved by FLAME, whose licence keeps the file with you: give it with --flame, in Python with "
+                "model.use_flame(file)"
             )
         return self._rig.to(device_of(self))
 
@@ -185,11 +196,14 @@ class GANHead(HubModel):
         """n random heads: each number of each code normally distributed as in its table."""
         return self.random_codes([normal((n, t.embedding_dim), t.weight, generator) for t in self.tables])
 
-    def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> Codes:
-        """The heads of seeds, drawn as the field does: RandomState(seed).randn(1, all numbers of the three codes)."""
-        sizes = [table.embedding_dim for table in self.tables]
+    def seed_latents(self, seeds: list[int], truncation: float = 0.7, vary: Collection[str] = CODES) -> Codes:
+        """The heads of seeds, drawn as the field does: RandomState(seed).randn(1, all numbers of the three codes), and on for
+        the rig's shape. `vary`: which of CODES and RIG are drawn; the others stay at their means."""
+        sizes = [*(table.embedding_dim for table in self.tables), self.config.deformer.shapes]
         z = np.concatenate([np.random.RandomState(seed).randn(1, sum(sizes)) for seed in seeds])
-        return self.random_codes((truncation * torch.from_numpy(z).to(self.shape_codes.weight)).split(sizes, dim=1))
+        parts = (truncation * torch.from_numpy(z).to(self.shape_codes.weight)).split(sizes, dim=1)
+        *noise, rig_shape = (part * (name in vary) for name, part in zip((*CODES, RIG), parts, strict=True))
+        return replace(self.random_codes(noise), rig_shape=rig_shape)
 
     # -- points
 
@@ -286,19 +300,32 @@ class GANHead(HubModel):
         )
         return self.posed(still, expression, joint_pose)
 
-    def posed(self, head: ImplicitHead, expression: Tensor | None = None, joint_pose: Tensor | None = None) -> ImplicitHead:
-        """The same heads with another expression [B, E] and joint_pose [B, J, 3] (None: as they are); some milliseconds."""
+    def posed(
+        self,
+        head: ImplicitHead,
+        expression: Tensor | None = None,
+        joint_pose: Tensor | None = None,
+        *,
+        repaint: bool = True,
+    ) -> ImplicitHead:
+        """The same heads with another expression [B, E] and joint_pose [B, J, 3] (None: as they are); some milliseconds, unless
+        the pose's own colours are asked for (`repaint`; otherwise they stay as they are)."""
         expression = head.expression if expression is None else expression.expand(len(head), -1)
         joint_pose = head.joint_pose if joint_pose is None else joint_pose.expand(len(head), -1, -1)
-        meshes = [
-            self.posed_mesh(head.codes[i], mesh, expression[i : i + 1], joint_pose[i : i + 1])
-            for i, mesh in enumerate(head.canonical)
-        ]
+        meshes = []
+        for i, mesh in enumerate(head.canonical):
+            pose = head.codes[i], mesh, expression[i : i + 1], joint_pose[i : i + 1]
+            if repaint:
+                meshes.append(self.posed_mesh(*pose))
+            else:
+                vertices, normals = self.carried(*pose)
+                meshes.append(replace(head.posed[i], vertices=vertices, normals=normals))
         return replace(head, expression=expression, joint_pose=joint_pose, posed=tuple(meshes))
 
-    def render(self, head: ImplicitHead, cameras: Cameras, *, size: int | None = None, look: Look = coloured) -> Render:
-        """Pictures of heads, one camera each: the rasterised surface. `look`: what of it is shown."""
-        image, mask, depth = pictures(head.posed, cameras, size or self.config.image_size, look)
+    def render(self, head: ImplicitHead, cameras: Cameras, *, size: int | None = None, look: Look | None = None) -> Render:
+        """Pictures of heads, one camera each: the rasterised surface. `look`: what of it is shown, `size`: pixels; None: as the
+        model is set."""
+        image, mask, depth = pictures(head.posed, cameras, size or self.image_size, look or self.look)
         if not head.alone:
             image = image * mask + (1 - mask)
         return Render(image, image, mask, depth)

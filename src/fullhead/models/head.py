@@ -81,15 +81,26 @@ class Render:
     parsing: Tensor | None = None
 
 
-L = TypeVar("L")
-H = TypeVar("H")
+class Several(Protocol):
+    """What the latents and the decoded heads of any family offer, as a `Batch` does."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def __getitem__(self, index: int | slice) -> Self: ...
+
+    def expand(self, views: int) -> Self: ...
+
+
+L = TypeVar("L", bound=Batch)
+H = TypeVar("H", bound=Several)
 
 
 class HeadModel(Protocol[L, H]):
-    """A family's model, as applications see it. B heads, V views; one camera per head.
-
-    Its latents L and decoded heads H are its own, and offer what a `Batch` does: length, index, `device`, `to`, `expand`.
-    """
+    """A family's model, as applications see it. B heads, V views; one camera per head. Its latents L and decoded heads H are
+    its own."""
 
     @property
     def box_size(self) -> float:
@@ -102,6 +113,10 @@ class HeadModel(Protocol[L, H]):
         ...
 
     def sample_latents(self, n: int, generator: torch.Generator | None = None) -> L: ...
+
+    def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> L:
+        """The heads of seeds; truncation 1: as varied as the training set, 0: the average head."""
+        ...
 
     def decode(self, latents: L, *, background: bool = True) -> H:
         """The heads; without `background` (or for a family that has none) they are rendered alone, in straight colours."""

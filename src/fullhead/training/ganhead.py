@@ -22,7 +22,7 @@ from fullhead.core.devices import CPU
 from fullhead.core.images import contact_sheet, to_uint8
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.core.surface import NoSurfaceError
-from fullhead.data.scan_set import ScanSet, SurfaceBatch, ViewBatch
+from fullhead.data.scan_set import ScanSet, ViewBatch
 from fullhead.heads.canonical import Located
 from fullhead.heads.deformer import Deformer, Motion, Warp
 from fullhead.heads.inverse import located, search
@@ -111,11 +111,9 @@ def regularity(codes: Tensor) -> Tensor:
     return codes.square().mean()
 
 
-def shading_losses(normals: Tensor, colours: Tensor, batch: SurfaceBatch, found: Tensor) -> tuple[Tensor, Tensor]:
-    """Normals: 1 - cosine; colours: squared distance; means over the points that were `found` [N]."""
-    off_normal = 1 - (normals * batch.normals.flatten(0, 1)[found]).sum(dim=1)
-    off_colour = (colours - batch.colours.flatten(0, 1)[found]).square().sum(dim=1)
-    return off_normal.mean(), off_colour.mean()
+def shading_losses(normals: Tensor, colours: Tensor, true_normals: Tensor, true_colours: Tensor) -> tuple[Tensor, Tensor]:
+    """Unit normals [N, 3]: 1 - cosine; colours [N, 3]: squared distance; means."""
+    return (1 - (normals * true_normals).sum(dim=1)).mean(), (colours - true_colours).square().sum(dim=1).mean()
 
 
 # -- the task
@@ -269,7 +267,8 @@ class GANHeadTask:
             at = self.model.at_posed(volume, motion, x, scan, steps=self.config.fine_steps)
         found = at.found
         at = Located(*(value[found] for value in vars(at).values()))
-        return shading_losses(*self.shaded(codes, motion, at, colour_pose(*who[1:])), drawn, found)
+        true = (value.flatten(0, 1)[found] for value in (drawn.normals, drawn.colours))
+        return shading_losses(*self.shaded(codes, motion, at, colour_pose(*who[1:])), *true)
 
     def view_terms(self, batch: Tensor, codes: Codes, volume: Tensor, clock: Clock) -> Terms:
         """One view of each scan: squared errors of the pixels that both the scan and the coarse surface fill."""

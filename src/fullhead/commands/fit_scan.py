@@ -1,0 +1,106 @@
+"""`fullhead fit-scan`: a head from a scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from fullhead.commands.options import Device, HeadOptions, check_seed
+from fullhead.core.errors import FullheadError
+from fullhead.core.files import check_place
+
+
+def fit_scan(
+    scan: Annotated[Path, tyro.conf.Positional],
+    out: Path = Path("out/fit-scan"),
+    model: str = "ganhead-demo",
+    landmarks: Path | None = None,
+    detector: str | None = None,
+    axes: str | None = None,
+    metres_per_unit: float | None = None,
+    flame: Path | None = None,
+    shape_steps: int = 200,
+    looks_steps: int = 200,
+    seed: int = 0,
+    device: Device = "auto",
+    overwrite: bool = False,
+) -> None:
+    """Fit a GANHead to a scan of a head: the rig, then the shape code, then the detail and colour codes.
+
+    Writes to the folder `out`: head.safetensors, which `orbit`, `animate`, `mesh` and the others take as --model; and fit.png,
+    scan and fit from several sides.
+
+    Args:
+        scan: An .obj, .ply or .glb of a head; it need not be closed.
+        out: Folder of the results.
+        model: The GANHead to fit: a shipped one's name, a .safetensors file or its folder, or a Hugging Face hub id.
+        landmarks: 68 landmarks in the scan's frame, .txt or .json, or a rigs/ file of `fullhead synth scans`; by default
+            <scan>_landmarks.txt beside it.
+        detector: module:function that finds 68 landmarks in a picture of the front, if there is no file.
+        axes: Which axes of the file become x (to the subject's left), y (up) and z (forward), as in x,-y,-z.
+        metres_per_unit: Size of a unit of the file, 0.001 for millimetres; by default the scale is fitted, too.
+        flame: FLAME's file, for a GANHead that FLAME moves.
+        shape_steps: Of the fit of the shape code.
+        looks_steps: Of the fit of the detail and colour codes.
+        seed: Of the fit's randomness.
+        device: Where to compute: auto is cuda if there is one, else cpu.
+        overwrite: Replace the head that is in the folder.
+    """
+    head = check_place(out, folder=True) / "head.safetensors"
+    if head.exists() and not overwrite:
+        raise FullheadError(f"{head} exists already: choose another --out, or say --overwrite")
+    if shape_steps < 1 or looks_steps < 1:
+        raise FullheadError(f"--shape-steps {shape_steps}, --looks-steps {looks_steps}: at least 1 each")
+    if metres_per_unit is not None and not metres_per_unit > 0:
+        raise FullheadError(f"--metres-per-unit {metres_per_unit:g}: above 0, such as 0.001 for millimetres")
+    check_seed(seed, "--seed")
+
+    import torch
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from fullhead.apps.fit_scan import FitScanConfig, cube_rig, scan_sheet
+    from fullhead.apps.fit_scan import fit_scan as fit
+    from fullhead.core.images import save_image
+    from fullhead.data.landmarks import load_detector
+    from fullhead.data.rig_fit import FitConfig
+    from fullhead.data.scans import scan_file
+    from fullhead.models.checkpoint import save
+
+    given = scan_file(scan, landmarks, axes)
+    detect = None if detector is None else load_detector(detector)
+    moved = HeadOptions(model, device=device, flame=flame).ganhead()
+    cube = cube_rig(moved, flame)
+    config = FitScanConfig(shape_steps, looks_steps, rig=FitConfig(metres_per_unit=metres_per_unit))
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
+    with Progress(*columns, transient=True, disable=not Console().is_terminal) as progress:
+        bars = {
+            "shape": progress.add_task("rig, then shape", total=shape_steps, loss=float("nan")),
+            "looks": progress.add_task("detail and colour", total=looks_steps, loss=float("nan")),
+        }
+        fitted = fit(
+            moved, cube, given, config, detect=detect, seed=seed,
+            on_step=lambda stage, step, loss: progress.update(bars[stage], completed=step, loss=loss),
+        )  # fmt: skip
+        sheet = scan_sheet(moved, fitted)
+    alike, unit = fitted.likeness, cube.millimetres
+    numbers = {
+        "chamfer_mm": round(alike.chamfer * unit, 3),
+        "normal_consistency": round(alike.normal_consistency, 4),
+        "f_score": round(alike.f_score, 4),
+        "colour_error": round(alike.colour_error or 0.0, 4),
+    }
+    pose = {"expression": fitted.expression[0].tolist(), "joint_pose": fitted.joint_pose[0].tolist()}
+    record = {"fitted_to": scan.name, "model": model, "seed": seed, **numbers, **pose}
+    save_image(sheet, out / "fit.png")
+    save(moved, head, dtype=torch.float16, about=record, latents=fitted.codes)
+    rig = ", ".join(f"{name} {value:.2f}" for name, value in fitted.placed.errors.items())
+    print(f"rig, mm: {rig}")
+    print(
+        f"chamfer {numbers['chamfer_mm']:.2f} mm, normal consistency {alike.normal_consistency:.3f}, "
+        f"F-score at {10 * unit / 1000:.0f} mm {alike.f_score:.3f}, colour error {numbers['colour_error']:.3f} "
+        f"after {fitted.seconds:.0f} s"
+    )
+    print(f"{head}: show it with  fullhead orbit --model {head}")
