@@ -12,6 +12,12 @@ import torch
 from PIL import Image
 
 from fullhead.core.cameras import labels_from_cameras, orbit
+from fullhead.heads.canonical import CanonicalConfig
+from fullhead.heads.deformer import DeformerConfig
+from fullhead.models.ganhead import GANHead, GANHeadConfig, sized_for
+from fullhead.nn.implicit import encoded_size
+from fullhead.rig.cube import template_in_cube
+from fullhead.rig.template import load_template
 from fullhead.training.panohead import PanoHeadTaskConfig
 from fullhead.training.presets import RUNS
 
@@ -46,6 +52,34 @@ def write_photos(root: Path, yaws: Sequence[float] = YAWS, size: int = 64) -> Pa
 def tiny() -> PanoHeadTaskConfig:
     """Two players so small that a step takes a moment; `tiny.generator` is the model's config: 64 pixels, 16 raw."""
     return RUNS["panohead-tiny"].task
+
+
+@pytest.fixture(scope="session")
+def waved_ganhead() -> GANHead:
+    """A GANHead of random weights that a file can hold: a ball with waves, which every expression shifts and bends.
+
+    The right eye holds no point, for files keep four joints of a vertex; turns of the neck add nothing, as with our rig.
+    """
+    torch.manual_seed(3)
+    sizes = CanonicalConfig(6, 4, 3, geometry_width=48, normal_width=48, texture_width=48)
+    rig = template_in_cube(load_template()).rig
+    model = GANHead(sized_for(GANHeadConfig(5, canonical=sizes, deformer=DeformerConfig(width=24), resolution=32), rig), rig)
+    for table in model.tables:
+        torch.nn.init.normal_(table.weight)
+    with torch.no_grad():
+        model.deformer.deshape.lin[4].weight_g.mul_(0.1)
+        model.deformer.skinning.lin[4].bias[4] -= 2
+        bases = model.deformer.blendshapes
+        poses = 3 * model.config.deformer.pose_features
+        bases.weight.normal_(std=2e-3)
+        bases.weight[poses:].normal_(std=0.02)
+        bases.bias[poses:].normal_(std=0.15)
+        bases.weight[:27].zero_()  # the neck's nine features
+        first = model.canonical.geometry.lin[0]
+        weight = first.weight.clone()
+        weight[:, encoded_size(4) :] *= 0.2
+        first.reset(weight, 0.0)
+    return model.eval().requires_grad_(False)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import tyro
 
 from fullhead.commands.convert import convert
 from fullhead.commands.demo import demo
+from fullhead.commands.export import export
 from fullhead.commands.interpolate import interpolate
 from fullhead.commands.invert import invert
 from fullhead.commands.mesh import mesh
@@ -23,7 +24,9 @@ from fullhead.commands.train import train
 from fullhead.core.errors import FullheadError
 from fullhead.core.memory import keep_memory
 
-COMMANDS = {f.__name__: f for f in (demo, sample, orbit, interpolate, mesh, invert, synth, prepare, train, convert, presets)}
+COMMANDS = {
+    f.__name__: f for f in (demo, sample, orbit, interpolate, mesh, export, invert, synth, prepare, train, convert, presets)
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
