@@ -187,7 +187,7 @@ class GANHeadTask:
     def average(self, clock: Clock) -> None:
         """No average is kept."""
 
-    # -- stage one [ganhead supp. Eq. 1]
+    # -- stage one [ganhead supp. Eq.1]
 
     def coarse_loss(self, batch: Tensor, clock: Clock) -> Terms:
         c, model = self.config, self.model
@@ -231,7 +231,7 @@ class GANHeadTask:
         return (warp.neutral(x, scan).view_as(vertices) - neutral).square().mean()
 
     def bone_term(self, codes: Codes, volume: Tensor, clock: Clock) -> Tensor:
-        """Points on the bones, as far as they lie in the cube, are inside [ganhead supp. Eq. 2]."""
+        """Points on the bones, as far as they lie in the cube, are inside [ganhead supp. Eq.2]."""
         parents = self.model.rig.parents
         noise = torch.randn(len(codes), len(parents) - 1, BONE_POINTS, generator=clock.generator).to(self.device)
         x, scan = flat(bone_points(self.joints, parents, noise))
@@ -240,7 +240,7 @@ class GANHeadTask:
         return F.softplus(-at.logit).mean()
 
     def weight_term(self) -> Tensor:
-        """Joints follow themselves and their parents alone [ganhead supp. Eq. 2]."""
+        """Joints follow themselves and their parents alone [ganhead supp. Eq.2]."""
         asked, followed = joint_weights(self.model.rig.parents)
         weights = self.model.deformer.weights(self.joints[asked])
         return (weights - F.one_hot(torch.tensor(followed), weights.shape[1]).to(weights)).square().mean()
