@@ -1,5 +1,6 @@
 """A GANHead as a file: what any program makes of the file's numbers is the posed head of the model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -176,9 +177,20 @@ def test_a_simplified_surface_is_whole_and_stays_where_it_was(waved_ganhead: GAN
     assert simplified(surface, ALL) is surface
 
 
+def test_a_rig_of_other_expressions_names_its_own_and_takes_no_clip(waved_ganhead: GANHead, codes: Codes) -> None:
+    names = tuple(f"expression {i + 1}" for i in range(52))
+    other = GANHead(waved_ganhead.config, replace(waved_ganhead.rig, expression_names=names))
+    other.load_state_dict(waved_ganhead.state_dict())
+    head = rig_ganhead(other, codes, resolution=16)
+    assert head.expressions == names == tuple(head.layers[0].targets)
+    check_clip(waved_ganhead, "talk")
+    check_clip(other, None)
+    with pytest.raises(FullheadError, match="the clip talk tells of ARKit's expressions"):
+        check_clip(other, "talk")
+
+
 def test_mistakes_are_refused_in_words(waved_ganhead: GANHead, codes: Codes) -> None:
     with pytest.raises(FullheadError, match="one head, not 2"):
         rig_ganhead(waved_ganhead, codes.expand(2))
     with pytest.raises(FullheadError, match="do not fit into 8 pixels"):
         rig_ganhead(waved_ganhead, codes, resolution=16, texture=8)
-    check_clip(waved_ganhead, "talk")
