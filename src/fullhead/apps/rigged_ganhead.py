@@ -26,6 +26,7 @@ from fullhead.models.ganhead import Codes, GANHead, colour_pose, flat
 from fullhead.rig.arkit import ARKIT
 
 ROUGHNESS = 0.8
+CHUNK = 2**17  # points whose features are held at once
 
 
 @torch.no_grad()
@@ -119,23 +120,31 @@ def _painted(
         return (values[atlas.faces[found[seen]]] * weights).sum(1)
 
     colours, learned = _looks(model, codes, volume, torch.from_numpy(between(vertices[on]).astype(np.float32)))
-    frame = np.stack([_unit(between(tangents)), np.zeros_like(learned), _unit(between(normals[on]))], axis=1)
-    frame[:, 1] = np.cross(frame[:, 2], frame[:, 0])
-    relief = _unit(np.linalg.solve(frame.swapaxes(1, 2), learned[..., None])[..., 0])
+    relief = _unit(_in_frame(learned, _unit(between(tangents)), _unit(between(normals[on]))))
     pictures = np.zeros((2, texture, texture, 3), np.uint8)
     pictures[0, seen], pictures[1, seen] = colours, (relief * 127.5 + 128).clip(0, 255)
     colour, relief = (filled(picture, seen) for picture in pictures)
     return Painted(on, atlas.faces, np.ones((len(on), 3)), Material(colour, ROUGHNESS, relief=relief), atlas.uv, tangents)
 
 
+def _in_frame(vectors: NDArray, tangent: NDArray, normal: NDArray) -> NDArray:
+    """x, y, z [N, 3] of vectors [N, 3] = x tangent + y normal x tangent + z normal; these are of length 1, not quite square."""
+    along, across, out = ((vectors * axis).sum(1) for axis in (tangent, np.cross(normal, tangent), normal))
+    slant = (tangent * normal).sum(1)
+    return np.stack([along - slant * out, across, out - slant * along], axis=1) / (1 - slant**2).clip(1e-6)[:, None]
+
+
 def _looks(model: GANHead, codes: Codes, volume: Tensor, canonical: Tensor) -> tuple[NDArray[np.uint8], NDArray]:
     """sRGB colours [N, 3] and unit normals [N, 3] at rest, of canonical points [N, 3] of one head."""
-    at = model.at_canonical(volume, codes.rig_shape, *flat(canonical.to(volume)[None]))
-    normals, feature = model.normals(codes.detail, at)
     rig = model.rig
     pose = colour_pose(volume.new_zeros(1, len(rig.expression_names)), volume.new_zeros(1, len(rig.parents), 3))
-    colours = model.canonical.colours(codes.colour, pose, at, feature)
-    return ((colours.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu().numpy(), normals.cpu().numpy()
+    colours, normals = [], []
+    for points in canonical.to(volume).split(CHUNK):
+        at = model.at_canonical(volume, codes.rig_shape, *flat(points[None]))
+        normal, feature = model.normals(codes.detail, at)
+        normals.append(normal)
+        colours.append(model.canonical.colours(codes.colour, pose, at, feature).clamp(-1, 1))
+    return ((torch.cat(colours) + 1) * 127.5).round().to(torch.uint8).cpu().numpy(), torch.cat(normals).cpu().numpy()
 
 
 def _unit(vectors: NDArray) -> NDArray:
