@@ -42,6 +42,7 @@ PAPERS = {
     "broyden65": "Broyden, A Class of Methods for Solving Nonlinear Simultaneous Equations, Mathematics of Computation 1965",
     "jacobson13": "Jacobson et al., Robust Inside-Outside Segmentation Using Generalized Winding Numbers, SIGGRAPH 2013",
     "barill18": "Barill et al., Fast Winding Numbers for Soups and Clouds, SIGGRAPH 2018",
+    "garland97": "Garland and Heckbert, Surface Simplification Using Quadric Error Metrics, SIGGRAPH 1997",
     "oosterom83": "Van Oosterom and Strackee, The Solid Angle of a Plane Triangle, IEEE Trans. Biomedical Engineering 1983",
     "umeyama91": "Umeyama, Least-Squares Estimation of Transformation Parameters Between Two Point Patterns, TPAMI 1991",
     "i3dmm": "Yenamandra et al., i3DMM: Deep Implicit 3D Morphable Model of Human Heads, CVPR 2021",

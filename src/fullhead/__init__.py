@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fullhead.apps.orbit import turntable_cameras as turntable_cameras
     from fullhead.apps.rigged import rigged_head as rigged_head
     from fullhead.apps.rigged_files import save_rigged as save_rigged
+    from fullhead.apps.rigged_ganhead import rig_ganhead as rig_ganhead
     from fullhead.apps.sheet import sheet as sheet
     from fullhead.convert.panohead import convert_checkpoint as convert_checkpoint
     from fullhead.core.cameras import Cameras as Cameras
@@ -45,6 +46,7 @@ _HOMES = {
     "load": "models.checkpoint",
     "orbit": "core.cameras",
     "read_image": "core.images",
+    "rig_ganhead": "apps.rigged_ganhead",
     "rigged_head": "apps.rigged",
     "save": "models.checkpoint",
     "save_image": "core.images",

@@ -12,6 +12,7 @@ import tyro
 from fullhead.commands.animate import animate
 from fullhead.commands.convert import convert
 from fullhead.commands.demo import demo
+from fullhead.commands.export import export
 from fullhead.commands.fit_scan import fit_scan
 from fullhead.commands.interpolate import interpolate
 from fullhead.commands.invert import invert
@@ -26,7 +27,9 @@ from fullhead.commands.train import train
 from fullhead.core.errors import FullheadError
 from fullhead.core.memory import keep_memory
 
-NAMED = (demo, sample, orbit, interpolate, mesh, animate, invert, fit_scan, synth, prepare, train, study, convert, presets)
+NAMED = (
+    demo, sample, orbit, interpolate, mesh, animate, export, invert, fit_scan, synth, prepare, train, study, convert, presets,
+)  # fmt: skip
 COMMANDS = {f.__name__.replace("_", "-"): f for f in NAMED}
 
 

@@ -10,6 +10,7 @@ from fullhead.core.images import (
     background_image,
     composite,
     contact_sheet,
+    filled,
     from_uint8,
     read_image,
     save_animated_webp,
@@ -138,3 +139,14 @@ def test_a_sheet_of_unequal_pictures_is_refused(photo):
         contact_sheet([[photo, photo[:5]]])
     with pytest.raises(FullheadError, match="none at all"):
         contact_sheet([])
+
+
+def test_what_is_not_known_takes_the_nearest_known_pixel():
+    rng = np.random.default_rng(0)
+    picture, known = rng.integers(0, 255, (9, 7, 3)), rng.random((9, 7)) < 0.3
+    result = filled(picture, known)
+    places = np.argwhere(known)
+    for place in np.ndindex(9, 7):
+        distance = np.linalg.norm(places - place, axis=1)
+        nearest = places[distance == distance.min()]
+        assert any((result[place] == picture[tuple(other)]).all() for other in nearest)

@@ -182,6 +182,24 @@ def test_synth_export_writes_a_model_that_is_posed(tmp_path: Path, capsys: pytes
     assert [p.name for p in tmp_path.iterdir()] == ["head.glb"]
 
 
+def test_export_writes_a_ganhead_that_is_posed(
+    waved_ganhead: GANHead, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(waved_ganhead, tmp_path / "model.safetensors")
+    options = ["--model", tmp_path / "model.safetensors", "--seed", "7", "--faces", "2000", "--resolution", "32"]
+    run("export", tmp_path / "out/head.glb", *options, "--clip", "blink")
+    assert "2000 faces, 52 expressions" in capsys.readouterr().out
+    run("export", tmp_path / "out/head.obj", *options, "--texture", "512")
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"head.glb", "head.obj", "head.mtl", "head_head.jpg"}
+    run("export", tmp_path / "out/head.ply", *options)
+    form = trimesh.load(tmp_path / "out/head.ply", process=False)
+    assert len(form.faces) == 2000 and form.is_watertight
+    assert form.visual.vertex_colors[:, :3].std() > 1
+    assert "only a GANHead" in refused(capsys, "export", tmp_path / "a.glb", "--model", "panohead-demo")
+    assert "a clip needs a .glb" in refused(capsys, "export", tmp_path / "a.obj", *options, "--clip", "talk")
+    assert "--faces 3" in refused(capsys, "export", tmp_path / "a.glb", "--faces", "3")
+
+
 def test_synth_writes_every_kind_of_set_and_checks_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few = ["--workers", "0"]
     run("synth", "heads360", tmp_path / "a", "--subjects", "1", "--size", "16", "--expressions", "jawOpen", *few)

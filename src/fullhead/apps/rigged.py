@@ -8,14 +8,14 @@ and twice for every joint that turns; targets and weights are read off these. Wh
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from fullhead.apps.rigged_layers import Material, cut_strands, strand_layers, surface_layers
+from fullhead.apps.posable import LEAST_OFFSET, Layer, RiggedHead, Target
+from fullhead.apps.rigged_layers import cut_strands, strand_layers, surface_layers
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.rig.arkit import ARKIT
 from fullhead.rig.identity import shape_parameters
@@ -26,43 +26,9 @@ from fullhead.synth.population import Population
 from fullhead.synth.scene import Person, build_person, build_scene, posed_parts
 from fullhead.synth.subject import sample_subject
 
-LEAST_OFFSET, LEAST_HAIR_OFFSET = 4e-5, 2e-4  # metres: what moves less under an expression stays where it is
-LEAST_TURN = 0.03  # length of a normal's offset that counts
+LEAST_HAIR_OFFSET = 2e-4  # metres, see LEAST_OFFSET
 LEAST_WEIGHT = 0.004
 EVEN_LIGHT = Lights(key=np.array([0, 1.0, 0]), key_colour=np.zeros(3), ambient=1.0, rim=np.zeros(3), fill=np.zeros(3))
-
-
-@dataclass(frozen=True)
-class Target:
-    """How some vertices of a layer move at full weight."""
-
-    rows: NDArray  # [k]
-    offsets: NDArray  # [k, 3] metres
-    normal_offsets: NDArray  # [k, 3]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One mesh of one material."""
-
-    name: str
-    vertices: NDArray  # [V, 3] metres
-    normals: NDArray  # [V, 3]
-    uv: NDArray  # [V, 2], v up
-    light: NDArray  # [V], factor of the material's colour
-    triangles: NDArray  # [F, 3]
-    weights: NDArray  # [V, J] of the joints, rows sum to 1
-    targets: dict[str, Target]  # by ARKit's names; those that move something here
-    material: Material
-
-
-@dataclass(frozen=True)
-class RiggedHead:
-    """Metres, +y up, the face along +z, the eyes' midpoint where the person's photos have it."""
-
-    layers: tuple[Layer, ...]
-    joints: NDArray  # [J, 3] at rest, in the order of rig.template.JOINTS
-    metres_per_unit: float  # of the world of the person's photos
 
 
 def rigged_head(
@@ -101,19 +67,18 @@ def rig_person(person: Person, hair_detail: float = 1.0) -> RiggedHead:
     targets: list[dict[str, Target]] = [{} for _ in drawn]
     for name in ARKIT:
         moved, turned = built({name: 1.0})
-        offsets, turns = (moved - places).astype(np.float32), (turned[donors] - normals).astype(np.float32)
-        moves = (np.abs(offsets).max(1) > least) | (np.abs(turns).max(1) > LEAST_TURN)
+        offsets, turns = moved - places, turned[donors] - normals
         for (_, hung, _), found in zip(drawn, targets, strict=True):
-            rows = np.flatnonzero(moves[hung.carrier])
-            if len(rows):
-                found[name] = Target(rows, offsets[hung.carrier[rows]], turns[hung.carrier[rows]])
+            target = Target.of(*(values[hung.carrier] for values in (offsets, turns, least)))
+            if len(target.rows):
+                found[name] = target
     layers = [
         Layer(
             name=name,
             vertices=(places[hung.carrier] + hung.offset).astype(np.float32),
             normals=hung.normals.astype(np.float32),
             uv=hung.uv,
-            light=hung.light,
+            light=np.tile(hung.light[:, None], 3),
             triangles=hung.triangles,
             weights=weights[hung.carrier],
             targets=found,
@@ -121,7 +86,7 @@ def rig_person(person: Person, hair_detail: float = 1.0) -> RiggedHead:
         )
         for (name, hung, material), found in zip(drawn, targets, strict=True)
     ]
-    return RiggedHead(tuple(layers), joints, metres)
+    return RiggedHead(tuple(layers), joints, JOINT_PARENTS, ARKIT, metres)
 
 
 def _donors(places: NDArray, normals: NDArray, count: int) -> NDArray:

@@ -14,12 +14,10 @@ from scipy import ndimage
 from fullhead.apps.clips import CLIPS, Clip, quaternions
 from fullhead.apps.glb import INDICES, VERTICES, Gltf
 from fullhead.apps.mesh import Mesh, save_mesh
-from fullhead.apps.rigged import Layer, RiggedHead
-from fullhead.apps.rigged_layers import Material
+from fullhead.apps.posable import Layer, Material, RiggedHead
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import written_whole
-from fullhead.rig.arkit import ARKIT
-from fullhead.rig.template import JOINT_PARENTS, JOINTS
+from fullhead.rig.template import JOINTS
 from fullhead.synth.fields import srgb_from_linear
 
 SUFFIXES = (".glb", ".obj", ".ply")
@@ -59,7 +57,8 @@ def _save_glb(head: RiggedHead, path: Path, clip: Clip | None) -> None:
     skin = gltf.append("skins", {"joints": joints, "skeleton": joints[0], "inverseBindMatrices": gltf.add(inverse)})
     nodes = [joints[0]]
     for layer in head.layers:
-        mesh = gltf.append("meshes", _mesh(gltf, layer))
+        names = [name for name in head.expressions if layer is head.layers[0] or name in layer.targets]
+        mesh = gltf.append("meshes", _mesh(gltf, layer, names))
         nodes.append(gltf.append("nodes", {"name": layer.name, "mesh": mesh, "skin": skin}))
     if clip is not None:
         _animate(gltf, clip, joints)
@@ -89,7 +88,7 @@ def _animate(gltf: Gltf, clip: Clip, joints: list[int]) -> None:
 def _skeleton(gltf: Gltf, head: RiggedHead) -> list[int]:
     """Nodes of the joints, children below their parents."""
     numbers = []
-    for joint, parent in enumerate(JOINT_PARENTS):
+    for joint, parent in enumerate(head.parents):
         place = head.joints[joint] - (head.joints[parent] if parent >= 0 else 0)
         numbers.append(gltf.append("nodes", {"name": JOINTS[joint], "translation": place.tolist()}))
         if parent >= 0:
@@ -98,31 +97,33 @@ def _skeleton(gltf: Gltf, head: RiggedHead) -> list[int]:
     return numbers
 
 
-def _mesh(gltf: Gltf, layer: Layer) -> dict[str, Any]:
-    """A mesh with attributes, skin weights and those targets that move it; the skin has all of them."""
+def _mesh(gltf: Gltf, layer: Layer, names: list[str]) -> dict[str, Any]:
+    """A mesh with attributes, skin weights and the targets `names`."""
     used = layer.weights.argsort(axis=1)[:, :-5:-1]  # [V, 4]
     weights = np.take_along_axis(layer.weights, used, axis=1)
     weights = _sixteen_bits(weights / weights.sum(1, keepdims=True))
     weights[:, 0] += np.uint16(65535) - weights.sum(1, dtype=np.uint16)
-    uv = np.stack([layer.uv[:, 0], 1 - layer.uv[:, 1]], axis=-1)
     attributes = {
         "POSITION": gltf.add(layer.vertices, VERTICES, bounds=True),
         "NORMAL": gltf.add(layer.normals.astype(np.float32), VERTICES),
-        "TEXCOORD_0": gltf.add(_sixteen_bits(uv), VERTICES, normalized=True),
         "JOINTS_0": gltf.add(np.where(weights > 0, used, 0).astype(np.uint8), VERTICES),
         "WEIGHTS_0": gltf.add(weights, VERTICES, normalized=True),
     }
+    if layer.uv is not None:
+        uv = np.stack([layer.uv[:, 0], 1 - layer.uv[:, 1]], axis=-1)
+        attributes["TEXCOORD_0"] = gltf.add(_sixteen_bits(uv), VERTICES, normalized=True)
+    if layer.tangents is not None:
+        right_handed = np.ones((len(layer.tangents), 1))
+        attributes["TANGENT"] = gltf.add(np.hstack([layer.tangents, right_handed]).astype(np.float32), VERTICES)
     if layer.light.min() < 1:
-        light = np.round(layer.light * 255).astype(np.uint8)
-        opaque = np.full_like(light, 255)
-        attributes["COLOR_0"] = gltf.add(np.stack([light, light, light, opaque], axis=1), VERTICES, normalized=True)
+        opaque = np.ones((len(layer.light), 1))
+        attributes["COLOR_0"] = gltf.add(_sixteen_bits(np.hstack([layer.light, opaque])), VERTICES, normalized=True)
     index = np.uint16 if len(layer.vertices) < 65535 else np.uint32
     primitive: dict[str, Any] = {
         "attributes": attributes,
         "indices": gltf.add(layer.triangles.astype(index).ravel(), INDICES),
         "material": _material(gltf, layer.name, layer.material),
     }
-    names = [name for name in ARKIT if layer.name == "skin" or name in layer.targets]
     if not names:
         return {"name": layer.name, "primitives": [primitive]}
     flat = not any(np.any(target.normal_offsets) for target in layer.targets.values())
@@ -143,12 +144,15 @@ def _sixteen_bits(values: NDArray) -> NDArray[np.uint16]:
 
 def _material(gltf: Gltf, name: str, material: Material) -> int:
     surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": material.roughness}
-    surface["baseColorTexture"] = {"index": gltf.add_texture(encoded(material.colour), f"{name}_colour")}
     found: dict[str, Any] = {"name": name, "pbrMetallicRoughness": surface}
+    if material.colour is not None:
+        surface["baseColorTexture"] = {"index": gltf.add_texture(encoded(material.colour), f"{name}_colour")}
     if material.surface is not None:
         texture = {"index": gltf.add_texture(encoded(material.surface), f"{name}_surface")}
         surface["metallicRoughnessTexture"] = found["occlusionTexture"] = texture
-    if material.colour.shape[2] == 4:
+    if material.relief is not None:
+        found["normalTexture"] = {"index": gltf.add_texture(encoded(material.relief), f"{name}_relief")}
+    if material.cut_out:
         found["alphaMode"] = "MASK"
     elif material.alpha < 1:
         found["alphaMode"], surface["baseColorFactor"] = "BLEND", [1.0, 1.0, 1.0, material.alpha]
@@ -172,29 +176,34 @@ def encoded(image: NDArray[np.uint8]) -> bytes:
 
 def _save_obj(head: RiggedHead, path: Path) -> None:
     """OBJ at rest, one object per layer; its materials and textures are written first, beside it."""
-    materials, first = [], 1
+    materials, first, first_uv = [], 1, 1
     with written_whole(path) as temporary, temporary.open("w") as file:
         file.write(f"# metres, +y up, face along +z\nmtllib {path.stem}.mtl\n")
         for layer in head.layers:
-            data = encoded(layer.material.colour)
-            texture = path.with_name(f"{path.stem}_{layer.name}.{'png' if data[1:4] == b'PNG' else 'jpg'}")
-            with written_whole(texture) as beside:
-                beside.write_bytes(data)
+            material = layer.material
             lines = [
                 f"newmtl {layer.name}",
                 "Kd 1 1 1",
                 "Ks 0.04 0.04 0.04",
-                f"Pr {layer.material.roughness:.2f}",
-                f"d {layer.material.alpha:.2f}",
+                f"Pr {material.roughness:.2f}",
+                f"d {material.alpha:.2f}",
             ]
-            lines += [f"map_Kd {texture.name}"] + [f"map_d {texture.name}"] * (layer.material.colour.shape[2] == 4)
-            materials.append("\n".join(lines))
             file.write(f"o {layer.name}\nusemtl {layer.name}\n")
-            light = srgb_from_linear(layer.light)[:, None].repeat(3, axis=1)
-            np.savetxt(file, np.hstack([layer.vertices, light]), "v %.6f %.6f %.6f %.3f %.3f %.3f")
-            np.savetxt(file, layer.uv, "vt %.5f %.5f")
+            np.savetxt(file, np.hstack([layer.vertices, srgb_from_linear(layer.light)]), "v %.6f %.6f %.6f %.3f %.3f %.3f")
             np.savetxt(file, layer.normals, "vn %.4f %.4f %.4f")
-            np.savetxt(file, (layer.triangles + first).repeat(3, axis=1), "f %d/%d/%d %d/%d/%d %d/%d/%d")
+            corners = [layer.triangles + first] * 2
+            if layer.uv is not None and material.colour is not None:
+                data = encoded(material.colour)
+                texture = path.with_name(f"{path.stem}_{layer.name}.{'png' if data[1:4] == b'PNG' else 'jpg'}")
+                with written_whole(texture) as beside:
+                    beside.write_bytes(data)
+                lines += [f"map_Kd {texture.name}"] + [f"map_d {texture.name}"] * material.cut_out
+                np.savetxt(file, layer.uv, "vt %.5f %.5f")
+                corners.insert(1, layer.triangles + first_uv)
+                first_uv += len(layer.uv)
+            face = "f " + " ".join(3 * ["/".join(["%d"] * 3) if len(corners) == 3 else "%d//%d"])
+            np.savetxt(file, np.stack(corners, axis=-1).reshape(-1, 3 * len(corners)), face)
+            materials.append("\n".join(lines))
             first += len(layer.vertices)
         with written_whole(path.with_suffix(".mtl")) as beside:
             beside.write_text("\n\n".join(materials) + "\n")
@@ -215,9 +224,12 @@ def _save_ply(head: RiggedHead, path: Path) -> None:
 
 
 def _vertex_colours(layer: Layer) -> NDArray[np.uint8]:
-    """The texture's colour [V, 3] at every vertex."""
-    image = layer.material.colour[..., :3].astype(float)
-    height, width = image.shape[:2]
-    rows, columns = (1 - layer.uv[:, 1]) * height - 0.5, layer.uv[:, 0] * width - 0.5
-    channels = [ndimage.map_coordinates(image[..., c], [rows, columns], order=1, mode="nearest") for c in range(3)]
-    return (np.stack(channels, axis=1) * srgb_from_linear(layer.light)[:, None]).round().astype(np.uint8)
+    """The colour [V, 3] at every vertex: the picture's there times the layer's light."""
+    colours = 255 * srgb_from_linear(layer.light)
+    if layer.uv is not None and layer.material.colour is not None:
+        image = layer.material.colour[..., :3].astype(float)
+        height, width = image.shape[:2]
+        rows, columns = (1 - layer.uv[:, 1]) * height - 0.5, layer.uv[:, 0] * width - 0.5
+        channels = [ndimage.map_coordinates(image[..., c], [rows, columns], order=1, mode="nearest") for c in range(3)]
+        colours *= np.stack(channels, axis=1) / 255
+    return colours.round().astype(np.uint8)

@@ -11,9 +11,10 @@ from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from fullhead.apps.posable import Material
 from fullhead.apps.ribbons import BRIGHTEST, Hung, growth_texture, resampling, ribbons, under_layer
+from fullhead.core.images import filled
 from fullhead.kernels.raster import rasterize_arrays
 from fullhead.rig.template import LEFT_EYE, NECK
 from fullhead.synth import regions
@@ -37,18 +38,6 @@ BOTTOM_LIGHT = 0.7  # factor of the clothes' colour on the bottom of the bust
 SURFACE_SIZE = 512  # pixels of the skin's map of occlusion and roughness
 DARKEST = 0.3  # occlusion under thick hair, whose colour the scalp has
 LENS_ALPHA = 0.12
-
-
-@dataclass(frozen=True)
-class Material:
-    """How a layer looks. Pictures are uint8 [h, w, 3 or 4], row 0 at v = 1."""
-
-    colour: NDArray  # sRGB; with alpha, which cuts out where it is below one half
-    roughness: float = 1.0
-    surface: NDArray | None = None  # occlusion, factor of the roughness, and 0
-    coat: float = 0.0  # share of a clear, smooth coat: the cornea's
-    alpha: float = 1.0  # below 1: glass
-    both_sides: bool = False
 
 
 Drawn = tuple[str, Hung, Material]
@@ -129,8 +118,7 @@ def _skin_material(person: Person, skin: Surface, ambient: NDArray) -> Material:
     image = np.zeros((n, n, 3))
     for channel, values in enumerate((occlusion, rough)):
         image[..., channel] = (values[corners] * weights).sum(-1)
-    filled = np.asarray(ndimage.distance_transform_edt(found < 0, return_distances=False, return_indices=True))
-    surface = (image[filled[0], filled[1]].clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    surface = (filled(image, found >= 0).clip(0, 1) * 255 + 0.5).astype(np.uint8)
     return Material(_bytes(person.skin_texture), surface=surface)
 
 

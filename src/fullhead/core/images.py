@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
+from scipy import ndimage
 from torch import Tensor
 
 from fullhead.core.errors import FullheadError
@@ -86,6 +87,12 @@ def save_animated_webp(frames: Iterable[Bytes], path: str | Path, fps: float = 3
             temporary, "WEBP", save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=quality, method=2
         )
     return Path(path)
+
+
+def filled(picture: NDArray, known: NDArray[np.bool_]) -> NDArray:
+    """A picture [H, W, C] whose pixels that are not known [H, W] have the values of the nearest that is."""
+    rows, columns = np.asarray(ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True))
+    return picture[rows, columns]
 
 
 def upsampled_mask(mask: Tensor, height: int, width: int) -> Tensor:

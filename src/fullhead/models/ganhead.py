@@ -251,7 +251,11 @@ class GANHead(HubModel):
     @torch.no_grad()
     def canonical_mesh(self, codes: Codes, volume: Tensor, resolution: int) -> CanonicalMesh:
         """The surface of one head, found once for all its poses."""
-        surface = self.canonical_surface(codes, volume, resolution)
+        return self.dressed(codes, volume, self.canonical_surface(codes, volume, resolution))
+
+    @torch.no_grad()
+    def dressed(self, codes: Codes, volume: Tensor, surface: Surface) -> CanonicalMesh:
+        """A bare surface of one head in its canonical pose with all that moves and colours it."""
         vertices, faces = (torch.from_numpy(a).to(volume.device) for a in (surface.vertices, surface.faces))
         at = self.at_canonical(volume, codes.rig_shape, *flat(vertices[None]))
         normals, feature = self.normals(codes.detail, at)
