@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 from PIL import Image
 from safetensors import safe_open
@@ -19,6 +20,7 @@ from skimage.data import astronaut
 from fullhead.cli import main
 from fullhead.models.checkpoint import load, model_file, read_header, save
 from fullhead.models.ganhead import GANHead
+from fullhead.models.i3dmm import I3DMM, I3DMMConfig
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.template import load_template
 
@@ -94,6 +96,25 @@ def test_mesh_writes_a_closed_upright_mesh_in_metres(tmp_path: Path) -> None:
     mesh = trimesh.load(tmp_path / "head.glb", force="mesh")
     assert mesh.is_watertight
     assert 0.15 < mesh.extents[1] < 0.8
+
+
+def test_the_commands_take_an_i3dmm(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    sizes = {"deform_width": 16, "reference_width": 32, "colour_width": 16}
+    model = I3DMM(I3DMMConfig(2, 2, 2, code=4, resolution=32, image_size=40, **sizes))
+    optimiser = torch.optim.Adam(model.reference.parameters(), 3e-3)
+    for _ in range(150):  # the reference head: a ball
+        x = 2 * torch.rand(1, 500, 3) - 1
+        loss = (model.reference_distance(x) - (x.norm(dim=-1) - 0.6)).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    save(model, tmp_path / "i3dmm.safetensors")
+    options = ["--model", tmp_path / "i3dmm.safetensors", "--seeds"]
+    run("sample", *options, "0-1", "--yaw", "0", "--look", "clay", "--no-labels", "--out", tmp_path / "a.png", *SMALL)
+    assert np.ptp(np.asarray(Image.open(tmp_path / "a.png")).astype(int), axis=-1).max() == 0, "clay is grey"
+    run("mesh", *options, "0", "--resolution", "32", "--out", tmp_path / "head.ply")
+    assert trimesh.load(tmp_path / "head.ply", process=False).is_watertight
 
 
 def test_the_commands_take_a_ganhead(ganhead_file: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +19,10 @@ from fullhead.core.errors import FullheadError
 from fullhead.core.files import written_whole
 from fullhead.core.ply import ply_bytes
 from fullhead.core.surface import NoSurfaceError, extract_surface, largest_piece, vertex_normals
-from fullhead.models.ganhead import BOX, GANHead, ImplicitHead
+from fullhead.heads.surface import BOX
+from fullhead.models.ganhead import GANHead
 from fullhead.models.head import H, HeadModel, L
+from fullhead.models.i3dmm import I3DMM
 
 MESH_SUFFIXES = (".glb", ".ply", ".obj")
 
@@ -68,14 +70,15 @@ def extract_mesh(
 
     resolution: cells along the box, best a power of two times `coarse`.  views: cameras whose renders colour the mesh
     (None: `colouring_cameras()`; an empty set, `views[:0]`: colours of the field alone, which are blurrier and quicker).
-    A GANHead has a surface of its own, and neither `level` nor floaters: see `posed_surface`.
+    A GANHead and an i3DMM have a surface of their own, with their networks' normals and colours, and neither `level` nor
+    floaters.
     """
     if len(head) != 1:
         raise FullheadError(f"a mesh is made of one head, not {len(head)}: take head[0]")
-    if isinstance(model, GANHead):
+    if isinstance(model, GANHead | I3DMM):
         if level is not None or keep_floaters:
-            raise FullheadError("a GANHead has no density and no floaters: leave level and keep_floaters out")
-        return posed_surface(model, cast(ImplicitHead, head), resolution)
+            raise FullheadError(f"a {type(model).__name__} has no density and no floaters: leave level and keep_floaters out")
+        return own_surface(model, head, resolution)
     level = density_level(model.box_size) if level is None else level
     if not level > 0:
         raise FullheadError(f"the level is a density and must be above 0, not {level:g}")
@@ -99,11 +102,9 @@ def extract_mesh(
     return Mesh(surface.vertices, surface.faces, normals, _bytes(colours), model.metres_per_unit, surface.queries)
 
 
-def posed_surface(model: GANHead, head: ImplicitHead, resolution: int) -> Mesh:
-    """The surface of one implicit head in the pose it is in: found in the canonical pose, then carried. Normals and colours are
-    those of its networks."""
-    canonical = model.canonical_mesh(head.codes, head.volume, resolution)
-    mesh = model.posed_mesh(head.codes, canonical, head.expression, head.joint_pose)
+def own_surface(model: GANHead | I3DMM, head: Any, resolution: int) -> Mesh:
+    """The surface that a model finds itself."""
+    mesh = model.surface(head, resolution)
     vertices, normals = ((scale * x).cpu().numpy() for scale, x in ((BOX / 2, mesh.vertices), (1.0, mesh.normals)))
     return Mesh(vertices, mesh.faces.int().cpu().numpy(), normals, _bytes(mesh.colours), model.metres_per_unit)
 

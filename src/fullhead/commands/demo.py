@@ -11,6 +11,7 @@ from fullhead.core.files import check_place
 
 if TYPE_CHECKING:
     from fullhead.apps.page import Section
+    from fullhead.models.ganhead import GANHead
     from fullhead.models.panohead import PanoHead
 
 HEADS = YAWS = 8
@@ -19,10 +20,14 @@ TRUNCATION = 0.7
 SHOWN = 128  # pixels a picture; smaller models are enlarged
 MESH_SEED = 1
 FIT_STEPS, PIVOT_STEPS = 150, 80  # of the photo: a short fit
+GANHEAD = "ganhead-demo"
+SIDES = (0.0, -0.8, 3.1416)  # that its heads are seen from
+AH = {"jawOpen": 0.9, "browInnerUp": 0.6}  # what one of them does
+AH_FRAMES, AH_YAW = 24, -0.35
 
 
 def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Device = "auto") -> None:
-    """Make a sheet of heads, a turntable, a mesh and a fit to a photo, and a page that shows them: OUT/index.html.
+    """Make a sheet of heads, a turntable, a mesh, a fit to a photo and heads that move, and a page of them: OUT/index.html.
 
     Args:
         out: Folder of the results; files of an earlier demo are replaced.
@@ -31,13 +36,18 @@ def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Dev
     """
     from fullhead.apps.page import write_page
     from fullhead.core.devices import device_named
+    from fullhead.models.ganhead import GANHead
     from fullhead.models.panohead import PanoHead
 
     check_place(out, folder=True)
     generator = PanoHead.from_pretrained(model).to(device_named(device))
     sections = [heads(generator, out), turntable(generator, out), mesh(generator, out), photo(generator, out)]
+    sections.append(implicit(GANHead.from_pretrained(GANHEAD).to(device_named(device)), out))
     page = write_page(
-        out, "fullhead", sections, f"360-degree heads by {model}, computed on this machine. None of these people exists."
+        out,
+        "fullhead",
+        sections,
+        f"360-degree heads by {model} and {GANHEAD}, computed on this machine. None of these people exists.",
     )
     print(f"open {page}")
 
@@ -130,4 +140,39 @@ def photo(model: PanoHead, out: Path) -> Section:
         "The portrait of Eileen Collins (NASA) that comes with scikit-image: photo, fit, and the fitted head from eight sides.",
         {"PSNR": f"{fitted.psnr:.1f} dB", "seconds": f"{fitted.seconds:.0f}"},
         [Medium(out / "fit.png")],
+    )
+
+
+def implicit(model: GANHead, out: Path) -> Section:
+    """Heads of a GANHead, in colour and as bare geometry, and one of them saying "ah"."""
+    import time
+
+    import torch
+
+    from fullhead.apps.animate import animate, posed, rig_poses, there_and_back
+    from fullhead.apps.orbit import save_video
+    from fullhead.apps.page import Medium, Section
+    from fullhead.core.cameras import orbit
+    from fullhead.core.images import contact_sheet, save_image, to_uint8
+    from fullhead.heads.surface import clay, coloured
+
+    start, latents = time.perf_counter(), model.seed_latents(list(range(HEADS)), TRUNCATION)
+    decoded = [model.decode(latents[i]) for i in tracked(range(HEADS), "heads that move", HEADS)]
+    seconds = time.perf_counter() - start
+    cameras, rows = orbit(torch.tensor(SIDES)), []
+    for head in decoded:
+        seen = head.expand(len(SIDES))
+        rows.append(
+            [p for look in (coloured, clay) for p in to_uint8(model.render(seen, cameras, size=SHOWN, look=look).image)]
+        )
+    save_image(contact_sheet(rows), out / "ganheads.png")
+    model.image_size, poses = 2 * SHOWN, there_and_back(posed(AH, {}), AH_FRAMES)
+    frames = animate(model, decoded[MESH_SEED], rig_poses(model, poses), orbit(AH_YAW))
+    film = save_video(tracked(frames, "ah", AH_FRAMES), out / "ah.webp", 24)
+    return Section(
+        "Heads that move",
+        "Eight seeds of ganhead-demo, an implicit head that was trained on procedural scans: colours, and the bare geometry. "
+        "Seed 1 says ah. `fullhead animate` poses them, `fullhead export` writes them with a skeleton and 52 expressions.",
+        {"seconds a head": f"{seconds / HEADS:.1f}"},
+        [Medium(out / "ganheads.png"), Medium(film, f"Seed {MESH_SEED} says ah")],
     )

@@ -11,24 +11,26 @@ import tyro
 def export(
     out: Annotated[Path, tyro.conf.Positional],
     model: str = "ganhead-demo",
-    seed: int = 0,
+    seed: int | None = None,
     truncation: float = 0.7,
     faces: int = 40_000,
     texture: Literal[512, 1024, 2048] | None = None,
     clip: Literal["talk", "blink", "all52"] | None = None,
     resolution: int = 256,
+    flame: Path | None = None,
 ) -> None:
     """Write one GANHead as a rigged model: its learned skinning weights as a skin, its learned expressions as targets.
 
     Args:
         out: A .glb; or an .obj (with .mtl and textures beside it) or .ply of the head at rest.
         model: A GANHead: a shipped model's name, a .safetensors file or its folder, or a Hugging Face hub id.
-        seed: Which head.
+        seed: Which head; by default the fitted one of a `fit-scan` file, else 0.
         truncation: 1: as varied as the training set; towards 0: closer to the average head.
         faces: Triangles at most; the file shrinks and grows with them.
         texture: Pixels per side of a picture of its colours and one of its relief; without it colours are at the vertices.
         clip: With .glb: also store an animation. all52 shows every expression once.
         resolution: Cells along the cube in which the surface is found, before it is simplified.
+        flame: FLAME's file, for a GANHead that FLAME moves.
     """
     import time
 
@@ -37,11 +39,11 @@ def export(
     from fullhead.commands.options import check_seed
     from fullhead.core.errors import FullheadError
     from fullhead.core.files import check_place
-    from fullhead.models.checkpoint import load_file, model_file
+    from fullhead.models.checkpoint import load, load_latents
     from fullhead.models.ganhead import GANHead
 
     check_rigged_path(check_place(out), clip)
-    check_seed(seed, "--seed")
+    check_seed(seed or 0, "--seed")
     if not 100 <= faces <= 2_000_000:
         raise FullheadError(f"--faces {faces}: between 100 and 2000000 triangles")
     if not 16 <= resolution <= 1024:
@@ -49,13 +51,15 @@ def export(
     if not -2 <= truncation <= 2:
         raise FullheadError(f"--truncation {truncation:g}: 0 is the average head, 1 as varied as the training set; at most 2")
     start = time.perf_counter()
-    loaded = load_file(model_file(model), family=None)
+    loaded = load(model, flame=flame)
     if not isinstance(loaded, GANHead):
         raise FullheadError(
             f"{model} has no bones and expressions: only a GANHead is exported so; `fullhead mesh` writes its form"
         )
     check_clip(loaded, clip)
-    head = rig_ganhead(loaded, loaded.seed_latents([seed], truncation), faces=faces, texture=texture, resolution=resolution)
+    codes = load_latents(model) if seed is None else None
+    codes = loaded.seed_latents([seed or 0], truncation) if codes is None else codes
+    head = rig_ganhead(loaded, codes, faces=faces, texture=texture, resolution=resolution)
     save_rigged(head, out, clip)
     layer, seconds = head.layers[0], time.perf_counter() - start
     counts = f"{len(layer.vertices)} vertices, {len(layer.triangles)} faces, {len(head.expressions)} expressions"

@@ -42,10 +42,10 @@ class HeadOptions:
     device: Device = "auto"
     """Where to compute: auto is cuda if there is one, else cpu."""
     look: Literal["colour", "normal", "clay"] | None = None
-    """Of a GANHead: its colours, its normals, or its bare geometry."""
+    """Of a GANHead or an i3DMM: its colours, its normals, or its bare geometry."""
     vary: tuple[Literal["shape", "detail", "colour", "rig"], ...] = ()
     """Of a GANHead: which codes the seeds draw, while the others stay at their means; rig is the shape of its rig. By default
-    shape, detail and colour."""
+    all."""
     flame: Path | None = None
     """FLAME's file, for a GANHead that FLAME moves."""
 
@@ -54,12 +54,15 @@ class HeadOptions:
         from fullhead.heads.surface import LOOKS
         from fullhead.models.checkpoint import load
         from fullhead.models.ganhead import GANHead
+        from fullhead.models.i3dmm import I3DMM
 
         model = load(self.model, precision=self.precision, device=self.device, flame=self.flame)
-        if isinstance(model, GANHead):
+        if self.vary and not isinstance(model, GANHead):
+            raise FullheadError(f"--vary is for a GANHead, and {self.model} is a {type(model).__name__}")
+        if isinstance(model, GANHead | I3DMM):
             model.look, model.image_size = LOOKS[self.look or "colour"], self.size or model.image_size
-        elif self.look or self.vary:
-            raise FullheadError(f"--{'look' if self.look else 'vary'} is for a GANHead, and {self.model} is a PanoHead")
+        elif self.look:
+            raise FullheadError(f"--look is for heads with a surface, and {self.model} is a {type(model).__name__}")
         return model
 
     def ganhead(self) -> GANHead:
@@ -68,7 +71,7 @@ class HeadOptions:
 
         model = self.load()
         if not isinstance(model, GANHead):
-            raise FullheadError(f"{self.model} is a PanoHead, whose heads do not move: give a GANHead")
+            raise FullheadError(f"{self.model} is a {type(model).__name__}, whose heads do not move: give a GANHead")
         return model
 
     def heads(self, model: HeadModel[Any, Any], default: str) -> tuple[list[str], Any]:
@@ -86,7 +89,7 @@ class HeadOptions:
             names, latents = [f"seed{seed:04d}" for seed in seeds], model.seed_latents(seeds, self.truncation, **varied)
         if self.background_seed is not None:
             if not isinstance(latents, Latents):
-                raise FullheadError("--background-seed is for a PanoHead: a GANHead makes no background; see --background")
+                raise FullheadError("--background-seed is for a PanoHead: others make no background; see --background")
             behind = model.seed_latents([self.background_seed], self.truncation).w.expand_as(latents.w)
             latents = replace(latents, background=behind)
         return names, latents

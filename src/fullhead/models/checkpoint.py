@@ -17,6 +17,7 @@ from fullhead.core.config import from_dict, to_dict
 from fullhead.core.devices import device_named
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import existing_file, written_whole
+from fullhead.models import i3dmm
 from fullhead.models.ganhead import Codes, GANHead, GANHeadConfig
 from fullhead.models.head import Batch, HeadModel, Latents
 from fullhead.models.hub import WEIGHTS, HubModel, from_hub
@@ -32,7 +33,7 @@ FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
     "ganhead": (GANHeadConfig, GANHead),
     "i3dmm": (I3DMMConfig, I3DMM),
 }
-HEADS: dict[str, type[Batch]] = {"panohead": Latents, "ganhead": Codes}  # the families of heads, with their latents
+HEADS: dict[str, type[Batch]] = {"panohead": Latents, "ganhead": Codes, "i3dmm": i3dmm.Codes}  # families with their latents
 
 
 def save(
@@ -119,16 +120,17 @@ def load(
         raise FullheadError(f"precision must be fp32 or bf16, not {precision}")
     where, path = device_named(device), model_file(model)
     module = load_file(path, family=None).to(where)
-    if isinstance(module, GANHead):
-        if precision != "fp32":
-            raise FullheadError(f"{model} holds a GANHead, which has no precision to choose: leave fp32")
-        if flame is not None:
-            module.use_flame(flame)
-        return module
-    if not isinstance(module, PanoHead):
+    if not isinstance(module, PanoHead | GANHead | I3DMM):
         raise FullheadError(f"{model} holds a '{read_header(path)['family']}', where a head is due: {', '.join(HEADS)}")
+    name = type(module).__name__
     if flame is not None:
-        raise FullheadError(f"{model} holds a PanoHead, which FLAME does not move: leave the FLAME file out")
+        if not isinstance(module, GANHead):
+            raise FullheadError(f"{model} holds a {name}, which FLAME does not move: leave the FLAME file out")
+        module.use_flame(flame)
+    if not isinstance(module, PanoHead):
+        if precision != "fp32":
+            raise FullheadError(f"{model} holds a {name}, which has no precision to choose: leave fp32")
+        return module
     module.precision = torch.bfloat16 if precision == "bf16" else torch.float32
     return module
 

@@ -193,10 +193,11 @@ class GANHead(HubModel):
         return Codes(shape, detail, colour, mean if rig_shape is None else rig_shape)
 
     def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Codes:
-        """n random heads: each number of each code normally distributed as in its table."""
-        return self.random_codes([normal((n, t.embedding_dim), t.weight, generator) for t in self.tables])
+        """n random heads: each number of each code normally distributed as in its table, and so is the rig's shape."""
+        codes = self.random_codes([normal((n, t.embedding_dim), t.weight, generator) for t in self.tables])
+        return replace(codes, rig_shape=normal((n, self.config.deformer.shapes), codes.rig_shape, generator))
 
-    def seed_latents(self, seeds: list[int], truncation: float = 0.7, vary: Collection[str] = CODES) -> Codes:
+    def seed_latents(self, seeds: list[int], truncation: float = 0.7, vary: Collection[str] = (*CODES, RIG)) -> Codes:
         """The heads of seeds, drawn as the field does: RandomState(seed).randn(1, all numbers of the three codes), and on for
         the rig's shape. `vary`: which of CODES and RIG are drawn; the others stay at their means."""
         sizes = [*(table.embedding_dim for table in self.tables), self.config.deformer.shapes]
@@ -325,6 +326,11 @@ class GANHead(HubModel):
                 vertices, normals = self.carried(*pose)
                 meshes.append(replace(head.posed[i], vertices=vertices, normals=normals))
         return replace(head, expression=expression, joint_pose=joint_pose, posed=tuple(meshes))
+
+    def surface(self, head: ImplicitHead, resolution: int) -> PosedMesh:
+        """The surface of one decoded head in the pose it is in: found anew in the canonical pose, then carried."""
+        canonical = self.canonical_mesh(head.codes, head.volume, resolution)
+        return self.posed_mesh(head.codes, canonical, head.expression, head.joint_pose)
 
     def render(self, head: ImplicitHead, cameras: Cameras, *, size: int | None = None, look: Look | None = None) -> Render:
         """Pictures of heads, one camera each: the rasterised surface. `look`: what of it is shown, `size`: pixels; None: as the

@@ -145,6 +145,8 @@ class I3DMM(HubModel):
         self.tables = nn.ModuleDict({name: nn.Embedding(count, c.code) for name, count in rows.items()})
         for table in self._tables:
             nn.init.normal_(table.weight, std=(3 * c.code) ** -0.5)
+        self.look: Look = coloured  # what renders show
+        self.image_size = c.image_size  # their pixels
 
     @property
     def _tables(self) -> list[nn.Embedding]:
@@ -229,9 +231,14 @@ class I3DMM(HubModel):
         size = resolution or self.config.resolution
         return BentHead(latents, tuple(self.mesh(latents[i], size) for i in range(len(latents))), not background)
 
-    def render(self, head: BentHead, cameras: Cameras, *, size: int | None = None, look: Look = coloured) -> Render:
-        """Pictures of heads, one camera each: the rasterised surface. `look`: what of it is shown."""
-        image, mask, depth = pictures(head.posed, cameras, size or self.config.image_size, look)
+    def surface(self, head: BentHead, resolution: int) -> PosedMesh:
+        """The surface of one decoded head, found anew."""
+        return self.mesh(head.codes, resolution)
+
+    def render(self, head: BentHead, cameras: Cameras, *, size: int | None = None, look: Look | None = None) -> Render:
+        """Pictures of heads, one camera each: the rasterised surface. `look`: what of it is shown, `size`: pixels; None: as the
+        model is set."""
+        image, mask, depth = pictures(head.posed, cameras, size or self.image_size, look or self.look)
         if not head.alone:
             image = image * mask + (1 - mask)
         return Render(image, image, mask, depth)
