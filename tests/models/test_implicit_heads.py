@@ -32,7 +32,8 @@ def model(ganhead: GANHead) -> GANHead:
 
 @pytest.fixture(scope="module")
 def codes(model: GANHead) -> Codes:
-    return replace(model.codes(torch.tensor([0, 3])), rig_shape=torch.randn(2, model.config.deformer.shapes))
+    rig_shape = torch.randn(2, model.config.deformer.shapes, generator=torch.Generator().manual_seed(3))
+    return replace(model.codes(torch.tensor([0, 3])), rig_shape=rig_shape)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +197,7 @@ def test_a_file_holds_the_model_without_its_rig(model: GANHead, codes: Codes, he
     save(model, tmp_path / "a.safetensors")
     back = load_file(tmp_path / "a.safetensors", family="ganhead")
     assert isinstance(back, GANHead) and back.config == model.config
-    torch.testing.assert_close(back.decode(codes[0]).posed[0].vertices, head.posed[0].vertices)
+    torch.testing.assert_close(back.decode(codes[0]).posed[0].vertices, head.posed[0].vertices, rtol=0, atol=1e-4)
     names = [name for name, tensor in tensors_of(tmp_path / "a.safetensors").items() if len(tensor) == len(model.rig.template)]
     assert names == []
     with pytest.raises(FullheadError, match="holds a 'ganhead', where a 'panohead' is due"):
