@@ -16,7 +16,6 @@ from fullhead.apps.fit_scan import (
     fitted_looks,
     fitted_shape,
     neutral_candidates,
-    painted,
     scan_mesh,
     scan_sheet,
 )
@@ -28,6 +27,7 @@ from fullhead.data.rig_fit import FitConfig
 from fullhead.data.scan_samples import SampleConfig
 from fullhead.data.scans import ScanFile, scan_file
 from fullhead.heads.deformer import Motion
+from fullhead.metrics.samples import painted
 from fullhead.models.ganhead import Codes, GANHead, colour_pose
 from fullhead.rig.arkit import arkit_weights
 from fullhead.rig.cube import CubeRig

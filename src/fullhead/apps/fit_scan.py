@@ -37,6 +37,7 @@ from fullhead.heads.deformer import Motion
 from fullhead.heads.inverse import search
 from fullhead.heads.surface import PosedMesh, clay, coloured
 from fullhead.metrics.geometry import Likeness, Samples, likeness
+from fullhead.metrics.samples import samples_of_mesh
 from fullhead.models.ganhead import Codes, GANHead, ImplicitHead, colour_pose
 from fullhead.rig.cube import CubeRig, flame_cube, template_in_cube
 from fullhead.rig.flame import load_flame
@@ -115,7 +116,7 @@ def fit_scan(
     detail, colour = fitted_looks(model, motion, pose, shape, points, config, generator, on_step)
     codes = Codes(shape, detail, colour, rig_shape)
     head = model.decode(codes, expression=expression, joint_pose=joint_pose)
-    alike = likeness(samples(surface(painted(head.posed[0]), config.samples, random)), samples(points))
+    alike = likeness(samples_of_mesh(head.posed[0], config.samples.surface, random), samples(points))
     return ScanFit(codes, expression, joint_pose, placed, head, alike, time.perf_counter() - began)
 
 
@@ -257,12 +258,6 @@ def taken(at: Located, rows: Tensor) -> Located:
 
 
 # -- beside the scan
-
-
-def painted(mesh: PosedMesh) -> PaintedMesh:
-    """A head's surface as scans are held."""
-    vertices, faces, colours = (x.cpu().numpy() for x in (mesh.vertices, mesh.faces, mesh.colours))
-    return PaintedMesh(vertices.astype(np.float64), faces, (colours + 1) / 2)
 
 
 def samples(points: dict[str, NDArray]) -> Samples:

@@ -40,7 +40,7 @@ def export(
     from fullhead.core.errors import FullheadError
     from fullhead.core.files import check_place
     from fullhead.models.checkpoint import load, load_latents
-    from fullhead.models.ganhead import GANHead
+    from fullhead.models.ganhead import Codes, GANHead
 
     check_rigged_path(check_place(out), clip)
     check_seed(seed or 0, "--seed")
@@ -57,8 +57,8 @@ def export(
             f"{model} has no bones and expressions: only a GANHead is exported so; `fullhead mesh` writes its form"
         )
     check_clip(loaded, clip)
-    codes = load_latents(model) if seed is None else None
-    codes = loaded.seed_latents([seed or 0], truncation) if codes is None else codes
+    fitted = load_latents(model) if seed is None else None
+    codes = fitted if isinstance(fitted, Codes) else loaded.seed_latents([seed or 0], truncation)
     head = rig_ganhead(loaded, codes, faces=faces, texture=texture, resolution=resolution)
     save_rigged(head, out, clip)
     layer, seconds = head.layers[0], time.perf_counter() - start
