@@ -13,6 +13,7 @@ from fullhead.commands.synth.sheet import sheet
 from fullhead.core.cameras import orbit
 from fullhead.core.errors import FullheadError
 from fullhead.rig.identity import shape_parameters
+from fullhead.rig.subdivision import vertex_normals
 from fullhead.synth import regions
 from fullhead.synth.body import Studio, open_studio
 from fullhead.synth.fields import lab_from_linear, linear_from_lab
@@ -121,7 +122,9 @@ def depth_in_skin(studio: Studio, person: Person, points: np.ndarray, pose: np.n
     skin = posed_parts(person, None, pose)[0][0]
     vertices = np.zeros((len(studio.rest), 3), np.float32)
     vertices[studio.seam_vertex] = skin.vertices
-    return -ground(studio, vertices / person.scale).nearest(points / person.scale)[1]
+    vertices /= np.float32(person.scale)
+    normals = vertex_normals(vertices, studio.skin.triangles)
+    return -ground(studio, vertices, normals).nearest(points / person.scale)[1]
 
 
 @pytest.mark.parametrize("style", ["long_straight", "long_wavy", "braids", "locs"])

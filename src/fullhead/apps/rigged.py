@@ -47,7 +47,7 @@ def rig_person(person: Person, hair_detail: float = 1.0) -> RiggedHead:
     surfaces, strands = posed_parts(person)
     light = lit(build_scene(person), EVEN_LIGHT, directions=48, size=256)
     hat = person.subject.worn.hat != "none"
-    cuts = cut_strands(strands, light.strand_ambient[:, 0], metres, hair_detail, hat)
+    cuts = cut_strands(strands, light.strand_ambient, metres, hair_detail, hat)
 
     def built(expression: dict[str, float], pose: NDArray | None = None) -> tuple[NDArray, NDArray]:
         """Places [P, 3] in metres and normals [P, 3] of all vertices, then of the strands' points, which have none."""
@@ -62,7 +62,7 @@ def rig_person(person: Person, hair_detail: float = 1.0) -> RiggedHead:
     donors = _donors(places, normals, int(in_surfaces.sum()))
     normals = normals[donors]
     weights = _weights(places, joints, lambda pose: built({}, pose)[0])
-    drawn = surface_layers(person, surfaces, places, normals, joints, light.surface_ambient[:, 0])
+    drawn = surface_layers(person, surfaces, places, normals, joints, light.surface_ambient)
     drawn += strand_layers(strands, cuts, places, joints, metres, surfaces)
     targets: list[dict[str, Target]] = [{} for _ in drawn]
     for name in ARKIT:

@@ -79,11 +79,12 @@ def _fill_triangles(sx, sy, w, triangles, keep, nearest, winner, weight_b, weigh
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if abs(area) < SMALLEST_AREA:
             continue
+        inverse_area = 1 / area
         for y in range(top, bottom + 1):
             for x in range(left, right + 1):
                 px, py = x + 0.5, y + 0.5
-                u = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) / area
-                v = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) / area
+                u = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) * inverse_area
+                v = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) * inverse_area
                 if u < 0 or v < 0 or u + v > 1:
                     continue
                 inverse_depth = w[i] * (1 - u - v) + w[j] * u + w[k] * v

@@ -36,11 +36,15 @@ class TriangleTree:
         _winding(np.ascontiguousarray(points, np.float64), self.corners, self.moments, far * far, result)
         return result
 
-    def closest(self, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    def closest(self, points: NDArray, reach: float = np.inf) -> tuple[NDArray, NDArray, NDArray]:
         """Of the mesh's point closest to each of `points` [P, 3]: its triangle [P], weights [P, 3] of the triangle's
-        corners, and distance [P]."""
+        corners, and distance [P].
+
+        Fastest if points that follow each other lie near each other. Where the mesh is not within `reach`, the distance is
+        infinite, and triangle and weights are those of some other point.
+        """
         found, weights, squared = np.empty(len(points), np.int64), np.empty((len(points), 3)), np.empty(len(points))
-        _closest(np.ascontiguousarray(points, np.float64), self.corners, self.boxes, found, weights, squared)
+        _closest(np.ascontiguousarray(points, np.float64), self.corners, self.boxes, reach * reach, found, weights, squared)
         return self.order[found], weights, np.sqrt(squared)
 
 
@@ -50,21 +54,32 @@ def triangle_tree(vertices: NDArray, triangles: NDArray) -> TriangleTree:
         raise FullheadError("the mesh has no triangles")
     corners = np.asarray(vertices, np.float64)[triangles]
     middles = (corners[:, 0] + corners[:, 1] + corners[:, 2]) / 3
-    order = np.arange(len(corners))
-    depth = max(0, int(np.log2(len(corners) / LEAF)))
-    for level in range(depth):  # each node's triangles in order along the longest side of their middles' box
-        starts, node = _level(len(corners), level)
-        low, high = np.minimum.reduceat(middles[order], starts), np.maximum.reduceat(middles[order], starts)
-        longest = (high - low).argmax(1)[:, None]
-        start, size = (np.take_along_axis(value, longest, 1)[:, 0] for value in (low, high - low))
-        along = (middles[order, longest[node, 0]] - start[node]) / np.maximum(2 * size, 1e-300)[node]  # below 1
-        order = order[np.argsort(node + along)]
-    corners, (starts, _) = corners[order], _level(len(corners), depth)
+    order = sorted_into_boxes(middles)
+    corners, starts = corners[order], _level(len(corners), leaves_for(len(corners)))[0]
     levels = [_leaves(corners, starts)]
     while len(levels[0].area) > 1:
         levels.insert(0, levels[0].joined())
     boxes, moments = (np.concatenate([getattr(level, name) for level in levels]) for name in ("boxes", "moments"))
     return TriangleTree(corners, order, boxes, moments)
+
+
+def leaves_for(count: int) -> int:
+    """How many leaves a tree of `count` triangles or points has."""
+    return 2 ** max(0, int(np.log2(count / LEAF)))
+
+
+def sorted_into_boxes(points: NDArray) -> NDArray:
+    """The tree's order [N] of points [N, 3]."""
+    order = np.arange(len(points))
+    nodes = 1
+    while nodes < leaves_for(len(points)):  # each node's points in order along the longest side of their box
+        starts, node = _level(len(points), nodes)
+        low, high = np.minimum.reduceat(points[order], starts), np.maximum.reduceat(points[order], starts)
+        longest = (high - low).argmax(1)[:, None]
+        start, size = (np.take_along_axis(value, longest, 1)[:, 0] for value in (low, high - low))
+        along = (points[order, longest[node, 0]] - start[node]) / np.maximum(2 * size, 1e-300)[node]  # below 1
+        order, nodes = order[np.argsort(node + along)], 2 * nodes
+    return order
 
 
 @dataclass(frozen=True)
@@ -119,10 +134,10 @@ def _leaves(corners: NDArray, starts: NDArray) -> _Nodes:
     )
 
 
-def _level(count: int, level: int) -> tuple[NDArray, NDArray]:
-    """First triangle of each node of a level, and each triangle's node [F]."""
-    bounds = np.arange(2**level + 1) * count // 2**level
-    return bounds[:-1], np.repeat(np.arange(2**level), np.diff(bounds))
+def _level(count: int, nodes: int) -> tuple[NDArray, NDArray]:
+    """First triangle of each of the nodes of a level, and each triangle's node [F]."""
+    bounds = np.arange(nodes + 1) * count // nodes
+    return bounds[:-1], np.repeat(np.arange(nodes), np.diff(bounds))
 
 
 @njit(cache=True, inline="always")
@@ -178,7 +193,7 @@ def _dot(a, b):
 
 
 @njit(cache=True, inline="always")
-def _to_box(box, p):
+def to_box(box, p):
     """Squared distance of p to a box."""
     total = 0.0
     for k in range(3):
@@ -209,14 +224,29 @@ def _weights(corners, p):
     return best_v, best_w
 
 
+@njit(cache=True)
+def _measured(corners, p):
+    """Weights of corners b and c of the triangle's point closest to p, and its squared distance."""
+    v, w = _weights(corners, p)
+    away = 0.0
+    for k in range(3):
+        side = corners[0, k] * (1 - v - w) + corners[1, k] * v + corners[2, k] * w - p[k]
+        away += side * side
+    return v, w, away
+
+
 @njit(cache=True, nogil=True)
-def _closest(points, corners, boxes, found, weights, squared):
+def _closest(points, corners, boxes, reach_squared, found, weights, squared):
     count, leaves = len(corners), (len(boxes) + 1) // 2
+    nodes, distances = np.empty(64, np.int64), np.empty(64)
+    before = 0  # the triangle found for the point before
     for i in range(len(points)):
         p = points[i]
-        nodes, distances = np.empty(64, np.int64), np.empty(64)
         nodes[0], distances[0], size = 0, 0.0, 1
-        best = np.inf
+        found[i] = before
+        best_v, best_w, best = _measured(corners[before], p)
+        if best > reach_squared:
+            best = reach_squared
         while size:
             size -= 1
             if distances[size] >= best:
@@ -225,19 +255,16 @@ def _closest(points, corners, boxes, found, weights, squared):
             if node >= leaves - 1:
                 leaf = node - (leaves - 1)
                 for t in range(leaf * count // leaves, (leaf + 1) * count // leaves):
-                    v, w = _weights(corners[t], p)
-                    away = 0.0
-                    for k in range(3):
-                        side = corners[t, 0, k] * (1 - v - w) + corners[t, 1, k] * v + corners[t, 2, k] * w - p[k]
-                        away += side * side
+                    v, w, away = _measured(corners[t], p)
                     if away < best:
-                        best, found[i] = away, t
-                        weights[i, 0], weights[i, 1], weights[i, 2] = 1 - v - w, v, w
+                        best_v, best_w, best, found[i] = v, w, away, t
             else:  # the nearer child goes on top
                 near, far = 2 * node + 1, 2 * node + 2
-                to_near, to_far = _to_box(boxes[near], p), _to_box(boxes[far], p)
+                to_near, to_far = to_box(boxes[near], p), to_box(boxes[far], p)
                 if to_far < to_near:
                     near, far, to_near, to_far = far, near, to_far, to_near
                 nodes[size], distances[size], nodes[size + 1], distances[size + 1] = far, to_far, near, to_near
                 size += 2
-        squared[i] = best
+        before = found[i]
+        weights[i, 0], weights[i, 1], weights[i, 2] = 1 - best_v - best_w, best_v, best_w
+        squared[i] = best if best < reach_squared else np.inf

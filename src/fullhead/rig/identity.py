@@ -67,6 +67,14 @@ class Parameters:
         local = values.clamp(min=0) @ self.above + (-values).clamp(min=0) @ self.below
         return local + torch.nn.functional.pad(macro, (0, local.shape[1] - macro.shape[1]))
 
+    def of(self, phenotype: Phenotype, shape: Mapping[str, float]) -> Tensor:
+        """Shape [S] of a phenotype and values by name; those left out are 0."""
+        if unknown := sorted(set(shape) - set(self.names)):
+            some = ", ".join(self.names[:3])
+            raise FullheadError(f"no shape parameter {unknown[0]!r}; there are {len(self.names)}, such as {some}")
+        values = torch.tensor([[shape.get(name, 0.0) for name in self.names]])
+        return self.coefficients(torch.tensor([list(asdict(phenotype).values())]), values)[0]
+
 
 def shape_parameters(template: Template) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """Name -> (targets below zero, targets above zero); the first is empty for a parameter that is not negative."""
@@ -108,13 +116,7 @@ def head_parameters(template: Template) -> Parameters:
 
 def identity(template: Template, phenotype: Phenotype, shape: Mapping[str, float]) -> Tensor:
     """Shape [S] of a phenotype and values by name of `shape_parameters`; those left out are 0."""
-    parameters = head_parameters(template)
-    unknown = sorted(set(shape) - set(parameters.names))
-    if unknown:
-        some = ", ".join(parameters.names[:3])
-        raise FullheadError(f"no shape parameter {unknown[0]!r}; there are {len(parameters.names)}, such as {some}")
-    values = torch.tensor([[shape.get(name, 0.0) for name in parameters.names]])
-    return parameters.coefficients(torch.tensor([list(asdict(phenotype).values())]), values)[0]
+    return head_parameters(template).of(phenotype, shape)
 
 
 def identity_vertices(template: Template, phenotype: Phenotype, shape: Mapping[str, float]) -> NDArray:

@@ -5,15 +5,28 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from fullhead.synth.fields import linear_from_srgb, smoothstep
 
+SHARPEST = 160  # pixels per side that show all of it, since all is out of focus; larger ones are enlarged from that
 KINDS = {"flat": 0.12, "gradient": 0.17, "soft": 0.2, "lights": 0.13, "room": 0.22, "outdoors": 0.16}
 
 
 def background(random: RandomState, size: int) -> NDArray:
-    """[size, size, 3] linear; the same picture at any size, up to resampling."""
+    """[size, size, 3] float32, linear; the same picture at any size, up to resampling."""
+    scene = _scene(random, min(size, SHARPEST)).astype(np.float32)
+    if size <= SHARPEST:
+        return scene
+    enlarged = [
+        Image.fromarray(channel).resize((size, size), Image.Resampling.BILINEAR) for channel in np.moveaxis(scene, 2, 0)
+    ]
+    return np.stack([np.asarray(channel) for channel in enlarged], axis=-1)
+
+
+def _scene(random: RandomState, size: int) -> NDArray:
+    """[size, size, 3], sample by sample."""
     kind = str(random.choice(list(KINDS), p=list(KINDS.values())))
     first, second = _colour(random), _colour(random)
     rows, columns = np.mgrid[0:size, 0:size].astype(float) / size - 0.5 + 0.5 / size

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components, dijkstra
 
+from fullhead.core.meshes import area_vectors
 from fullhead.kernels.raster import rasterize_arrays
-from fullhead.rig.identity import Phenotype, identity_vertices
+from fullhead.kernels.tree import sorted_into_boxes
+from fullhead.rig.identity import Parameters, Phenotype, head_parameters, identity_vertices
 from fullhead.rig.subdivision import bilinear, catmull_clark, triangles_from_quads, vertex_normals
 from fullhead.rig.template import Template, load_template
 from fullhead.synth import regions
@@ -54,6 +56,7 @@ class Studio:
     """Everything that is the same for all subjects, built once (about a second) and passed around."""
 
     template: Template
+    parameters: Parameters  # of its identities
     skin: Part
     teeth: Part
     tongue: Part
@@ -61,7 +64,10 @@ class Studio:
     eye_vertices: tuple[NDArray, NDArray]  # of the template: left, right
     rest: NDArray  # [V, 3] skin of the average adult, dm
     rest_normals: NDArray  # [V, 3]
+    boxed: NDArray  # [V], the order of a tree of its vertices
+    on_scalp: NDArray  # [V] bool
     island: NDArray  # [F], of each skin triangle
+    head_areas: NDArray  # [F'], areas of those on the head
     in_head: NDArray  # [V] bool
     in_mouth: NDArray
     in_socket: NDArray
@@ -95,6 +101,7 @@ def open_studio(texture_size: int) -> Studio:
     on_left = template.vertices[eye_vertices, 0] > 0
     return Studio(
         template=template,
+        parameters=head_parameters(template),
         skin=Part(operator, triangles),
         teeth=_part(template, "teeth"),
         tongue=_part(template, "tongue"),
@@ -102,7 +109,10 @@ def open_studio(texture_size: int) -> Studio:
         eye_vertices=(eye_vertices[on_left], eye_vertices[~on_left]),
         rest=rest,
         rest_normals=vertex_normals(rest, triangles),
+        boxed=sorted_into_boxes(rest),
+        on_scalp=regions.scalp(rest) > 0.5,
         island=island,
+        head_areas=np.linalg.norm(area_vectors(rest, triangles[island == HEAD]), axis=1),
         in_head=members[HEAD],
         in_mouth=members[MOUTH],
         in_socket=members[SOCKET],

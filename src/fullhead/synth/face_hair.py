@@ -107,7 +107,7 @@ def lashes(studio: Studio, subject: Subject, vertices: NDArray, per_column: int 
 
 def _density_at(density: NDArray, roots: Roots, place: Ground) -> NDArray:
     """`density` [V] at the vertex nearest to each root."""
-    return density[place.tree.query(roots.points)[1]]
+    return density[place.tree.closest(roots.points)[1]]
 
 
 def _short_hairs(random: RandomState, roots: Roots, direction: NDArray, length: NDArray, points: int, rise: float) -> NDArray:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
+from numba import njit
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 MASK = 2**64 - 1
 
@@ -38,7 +38,7 @@ def smoothstep(low: ArrayLike, high: ArrayLike, x: ArrayLike) -> NDArray:
 
 def normalised(vectors: NDArray) -> NDArray:
     """Unit vectors [..., 3]."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+    return vectors / np.maximum(np.sqrt(np.einsum("...i,...i->...", vectors, vectors)), 1e-9)[..., None]
 
 
 def blob(points: NDArray, centre: tuple[float, float, float], radii: tuple[float, float, float]) -> NDArray:
@@ -80,6 +80,23 @@ def linear_from_lab(lab: ArrayLike) -> NDArray:
     return t * WHITE @ np.linalg.inv(XYZ_FROM_RGB).T
 
 
+@njit(cache=True, nogil=True)
+def _interpolate(lattice, cells, values):
+    """Linear interpolation [P] between the samples of a lattice [n, n, n] that repeats, at places [P, 3] counted in them."""
+    n = lattice.shape[0]
+    for p in range(len(cells)):
+        x, y, z = cells[p]
+        i, j, k = np.floor(x), np.floor(y), np.floor(z)
+        u, v, w = x - i, y - j, z - k
+        i0, j0, k0 = int(i) % n, int(j) % n, int(k) % n
+        i1, j1, k1 = (i0 + 1) % n, (j0 + 1) % n, (k0 + 1) % n
+        near = (lattice[i0, j0, k0] * (1 - w) + lattice[i0, j0, k1] * w) * (1 - v)
+        near += (lattice[i0, j1, k0] * (1 - w) + lattice[i0, j1, k1] * w) * v
+        far = (lattice[i1, j0, k0] * (1 - w) + lattice[i1, j0, k1] * w) * (1 - v)
+        far += (lattice[i1, j1, k0] * (1 - w) + lattice[i1, j1, k1] * w) * v
+        values[p] = near * (1 - u) + far * u
+
+
 class Noise:
     """Smooth noise in [-1, 1] on 3D points, from random lattices of period 24 cells."""
 
@@ -89,9 +106,9 @@ class Noise:
 
     def __call__(self, points: NDArray, frequency: float, channel: int = 0) -> NDArray:
         """Values [...] at points [..., 3], `frequency` cells per unit; channels are unrelated."""
-        cells = (points * frequency + self.offsets[channel % 16]).reshape(-1, 3).T
-        lattice = self.lattices[channel % 3]
-        return ndimage.map_coordinates(lattice, cells, order=1, mode="grid-wrap").reshape(points.shape[:-1])
+        cells, values = points.reshape(-1, 3) * frequency + self.offsets[channel % 16], np.empty(points.shape[:-1], np.float32)
+        _interpolate(self.lattices[channel % 3], cells, values.ravel())
+        return values
 
     def fractal(self, points: NDArray, frequency: float, octaves: int = 3, channel: int = 0) -> NDArray:
         """Octaves of halving strength, summed."""

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
-from fullhead.rig.subdivision import vertex_normals
+from fullhead.kernels.points import PointTree, point_tree
 from fullhead.synth import regions
 from fullhead.synth.body import Studio
 from fullhead.synth.fields import normalised, smoothstep
@@ -20,9 +19,9 @@ class Ground:
     """The skin that hair grows on and lies on."""
 
     studio: Studio
-    vertices: NDArray  # [V, 3] neutral, dm; shoulders swollen by the clothes
+    vertices: NDArray  # [V, 3] dm; shoulders swollen by the clothes
     normals: NDArray  # [V, 3]
-    tree: KDTree
+    tree: PointTree
     offset: NDArray  # rest = (x - offset) * factor + rest_offset, per axis
     factor: NDArray
     rest_offset: NDArray
@@ -43,7 +42,7 @@ class Ground:
 
     def nearest(self, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         """Distance [...] to the nearest vertex, height above its tangent plane, its normal [..., 3]."""
-        distance, vertex = self.tree.query(points)
+        distance, vertex = self.tree.closest(points)
         normal = self.normals[vertex]
         return distance, ((points - self.vertices[vertex]) * normal).sum(-1), normal
 
@@ -61,8 +60,8 @@ class Ground:
 
     def lifted(self, points: NDArray, height: float, reach: float = 0.4) -> NDArray:
         """Points [n, 3], those within `reach` of the skin pushed out until they are `height` above it."""
-        distance, vertex = self.tree.query(points, distance_upper_bound=reach)
-        near = np.flatnonzero(np.isfinite(distance))
+        _, vertex = self.tree.closest(points, reach)
+        near = np.flatnonzero(vertex >= 0)
         vertex, moved = vertex[near], points.copy()
         normal = self.normals[vertex]
         above = ((points[near] - self.vertices[vertex]) * normal).sum(-1)
@@ -84,15 +83,13 @@ class Roots:
     rest: NDArray
 
 
-def ground(studio: Studio, neutral: NDArray) -> Ground:
-    """The ground of a neutral skin [V, 3], dm, with room for clothes on the shoulders."""
-    normals = vertex_normals(neutral, studio.skin.triangles)
-    room = 0.075 * smoothstep(6.15, 5.85, studio.rest[:, 1])
-    vertices = neutral + normals * room[:, None]
-    on_scalp = regions.scalp(studio.rest) > 0.5
-    low, high = neutral[on_scalp].min(0), neutral[on_scalp].max(0)
-    rest_low, rest_high = studio.rest[on_scalp].min(0), studio.rest[on_scalp].max(0)
-    return Ground(studio, vertices, normals, KDTree(vertices), low, (rest_high - rest_low) / (high - low), rest_low)
+def ground(studio: Studio, skin: NDArray, normals: NDArray) -> Ground:
+    """The ground of a skin [V, 3], dm, with room for clothes on the shoulders."""
+    vertices = skin + normals * (0.075 * smoothstep(6.15, 5.85, studio.rest[:, 1]))[:, None]
+    tree = point_tree(vertices, studio.boxed)
+    low, high = skin[studio.on_scalp].min(0), skin[studio.on_scalp].max(0)
+    rest_low, rest_high = studio.rest[studio.on_scalp].min(0), studio.rest[studio.on_scalp].max(0)
+    return Ground(studio, vertices, normals, tree, low, (rest_high - rest_low) / (high - low), rest_low)
 
 
 def sample_roots(random: RandomState, place: Ground, density: NDArray, count: int) -> Roots:
@@ -102,9 +99,7 @@ def sample_roots(random: RandomState, place: Ground, density: NDArray, count: in
     """
     studio = place.studio
     triangles = studio.skin.triangles[studio.island == regions.HEAD]  # [F', 3]
-    corners = studio.rest[triangles]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    weight = density[triangles].mean(1) * area
+    weight = density[triangles].mean(1) * studio.head_areas
     if weight.sum() <= 0:
         return Roots(*(np.zeros((0, 3)) for _ in range(3)))
     picked = np.searchsorted(np.cumsum(weight), random.uniform(0, weight.sum(), count))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from fullhead.core import cameras as eg3d
 from fullhead.core.cameras import orbit
 from fullhead.rig.arkit import ARKIT
-from fullhead.rig.identity import Phenotype, identity, shape_parameters
+from fullhead.rig.identity import Phenotype, identity
 from fullhead.rig.subdivision import triangles_from_quads
 from fullhead.rig.template import PARTS, Template, load_template
 from fullhead.synth.population import Population
@@ -37,7 +37,7 @@ from fullhead.synth.subject import sample_subject
 from fullhead.synth.takes import Take, View, Workshop, dataset_json, head_seed, label_of, shoot, vertices_of
 from fullhead.synth.truth import about_truth
 
-VERSION = 1  # of the pictures: raise it when the same seed gives other ones
+VERSION = 2  # of the pictures: raise it when the same seed gives other ones
 RADIUS, FOCAL = 22.5, 28.0  # of its cameras
 ENLARGED = (RADIUS / FOCAL) / (eg3d.RADIUS / eg3d.FOCAL)
 MESH_SCALE = 4.5  # world units per unit of its meshes
@@ -97,7 +97,7 @@ class Heads360:
 
     def make(self, shared: Workshop, part: int) -> Part:
         number, k = divmod(part, len(self.expressions))
-        take = self.take(number, self.expressions[k], list(shape_parameters(shared.studio.template)))
+        take = self.take(number, self.expressions[k], shared.studio.parameters.names)
         takes = {look: replace(take, hair=look == "images") for look in self.looks}
         shots = {look: shoot(shared, one, self.truth) for look, one in takes.items()}
         first = next(iter(takes.values()))
@@ -112,7 +112,7 @@ class Heads360:
         mesh = {"mesh.obj": _rows(vertices, "v ").encode(), "lms.txt": _rows(lips).encode()}
         return Part(record, [*samples, Sample(f"{subject_name(number)}_{self.expressions[k]}", mesh)])
 
-    def take(self, number: int, expression: str, shape_names: list[str]) -> Take:
+    def take(self, number: int, expression: str, shape_names: Iterable[str]) -> Take:
         """A subject with an expression, with hair, and the 72 cameras."""
         subject = sample_subject(head_seed(self.seed, number), shape_names, self.population)
         weights = {name: 1.0 for name in (expression, TOGETHER.get(expression)) if name}

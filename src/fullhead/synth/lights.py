@@ -18,8 +18,12 @@ from fullhead.synth.scene import Scene
 from fullhead.synth.subject import Lighting
 
 EXTENT = 0.56  # half side of the square that a shadow map covers, world units
-FAR = 4.0  # shadow maps keep FAR minus the distance along the light
+FAR = np.float32(4)  # shadow maps keep FAR minus the distance along the light
 HAIR_DENSITY = 28.0  # how fast light fades in hair, per world unit
+FADE_STEPS, FADE_REACH = 2048, 0.4  # of the table of what is left of the light behind so much hair
+FADE = np.exp(-HAIR_DENSITY * FADE_REACH * np.arange(FADE_STEPS) / FADE_STEPS).astype(np.float32)
+OUTSIDE = np.float32(1e9)  # how far before everything lies what the map does not cover
+HALF = np.float32(0.5)
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,8 @@ class Lit:
 
     scene: Scene
     lights: Lights
-    surface_ambient: NDArray  # [V, 3]
-    strand_ambient: NDArray  # [P, 3]
+    surface_ambient: NDArray  # [V], the same in all colours
+    strand_ambient: NDArray  # [P]
     key_shadow: ShadowMap
 
 
@@ -75,8 +79,8 @@ def ambient_radiance(lights: Lights, directions: NDArray) -> NDArray:
 
 def lit(scene: Scene, lights: Lights, directions: int = 32, size: int = 128, key_size: int = 512) -> Lit:
     """Gather the light of a scene; the sizes are those of the shadow maps."""
-    surface = np.zeros((len(scene.vertices), 3), np.float32)
-    strands = np.zeros((len(scene.strand_points), 3), np.float32)
+    surface = np.zeros(len(scene.vertices), np.float32)
+    strands = np.zeros(len(scene.strand_points), np.float32)
     for direction in _sphere(directions):
         weight = np.float32(ambient_radiance(lights, direction) * 4 / directions)
         shadow = shadow_map(scene, direction, size)
@@ -84,7 +88,7 @@ def lit(scene: Scene, lights: Lights, directions: int = 32, size: int = 128, key
         _gather_surface(scene.vertices, scene.normals, *args, surface)
         if len(strands):
             _gather_strands(scene.strand_points, scene.strand_tangents, *args, strands)
-    surface *= scene.vertex_open[:, None]
+    surface *= scene.vertex_open
     return Lit(scene, lights, surface, strands, shadow_map(scene, lights.key, key_size))
 
 
@@ -92,14 +96,14 @@ def shadow_map(scene: Scene, to_light: NDArray, size: int) -> ShadowMap:
     """What the light sees first, surfaces and strands alike."""
     basis = _light_basis(to_light)
     scale = size / (2 * EXTENT)
-    placed = scene.vertices @ basis.T
-    nearest = rasterize_arrays(
-        placed[:, 0] * scale + size / 2, placed[:, 1] * scale + size / 2, FAR - placed[:, 2], scene.triangles, size, size,
-        scene.triangle_keep,
-    )[3]  # fmt: skip
+    placed = np.empty_like(scene.vertices)
+    _place(scene.vertices, basis, np.float32(scale), np.float32(size / 2), placed)
+    x, y, nearness = np.ascontiguousarray(placed.T)
+    nearest = rasterize_arrays(x, y, nearness, scene.triangles, size, size, scene.triangle_keep)[3]
     if len(scene.segments):
-        placed = (scene.strand_points @ basis.T).astype(np.float32)
-        _splat_segments(placed * np.float32(scale) + np.float32(size / 2), placed[:, 2], scene.segments, nearest)
+        placed = np.empty_like(scene.strand_points)
+        _place(scene.strand_points, basis, np.float32(scale), np.float32(size / 2), placed)
+        _splat_segments(placed, scene.segments, nearest)
     return ShadowMap(nearest, basis, scale)
 
 
@@ -120,18 +124,28 @@ def _light_basis(to_light: NDArray) -> NDArray:
 
 
 @njit(cache=True, nogil=True)
-def _splat_segments(xy, distance, segments, nearest):
+def _place(points, basis, scale, middle, placed):
+    """Column and row in a shadow map, and FAR minus the distance along the light, of each point [P, 3]."""
+    for i in range(len(points)):
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        placed[i, 0] = (basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + middle
+        placed[i, 1] = (basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + middle
+        placed[i, 2] = FAR - (basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z)
+
+
+@njit(cache=True, nogil=True)
+def _splat_segments(placed, segments, nearest):
     """Draw strand segments one texel wide into a shadow map."""
     height, width = nearest.shape
     for s in range(segments.shape[0]):
-        a, b = segments[s, 0], segments[s, 1]
-        dx, dy = xy[b, 0] - xy[a, 0], xy[b, 1] - xy[a, 1]
+        a, b = placed[segments[s, 0]], placed[segments[s, 1]]
+        dx, dy, dz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
         steps = int(max(abs(dx), abs(dy))) + 1
         for k in range(steps):
-            t = (k + 0.5) / steps
-            x, y = int(xy[a, 0] + dx * t), int(xy[a, 1] + dy * t)
+            t = (np.float32(k) + HALF) / np.float32(steps)
+            x, y = int(a[0] + dx * t), int(a[1] + dy * t)
             if 0 <= x < width and 0 <= y < height:
-                value = FAR - (distance[a] + (distance[b] - distance[a]) * t)
+                value = a[2] + dz * t
                 if value > nearest[y, x]:
                     nearest[y, x] = value
 
@@ -140,17 +154,17 @@ def _splat_segments(xy, distance, segments, nearest):
 def shadow_gap(nearest, basis, scale, x, y, z):
     """How far behind the first thing hit along the light a point lies; hugely negative in the open."""
     size = nearest.shape[0]
-    column = int((basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + size * 0.5)
-    row = int((basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + size * 0.5)
+    column = int((basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + np.float32(size) * HALF)
+    row = int((basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + np.float32(size) * HALF)
     if not (0 <= column < size and 0 <= row < size) or nearest[row, column] <= 0:
-        return -1e9
+        return -OUTSIDE
     return basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z - (FAR - nearest[row, column])
 
 
 @njit(cache=True, nogil=True)
 def _gather_surface(points, normals, nearest, basis, scale, direction, weight, light):
     """Add one direction's light to vertices: cosine times visibility, with a little leaking into thin shadows."""
-    bias = 0.006
+    bias = np.float32(0.006)
     for i in range(points.shape[0]):
         nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
         cosine = nx * direction[0] + ny * direction[1] + nz * direction[2]
@@ -158,17 +172,25 @@ def _gather_surface(points, normals, nearest, basis, scale, direction, weight, l
             continue
         x, y, z = points[i, 0] + nx * bias, points[i, 1] + ny * bias, points[i, 2] + nz * bias
         gap = shadow_gap(nearest, basis, scale, x, y, z) - bias
-        value = cosine * weight * (1.0 if gap < 0 else 0.25 * np.exp(-25 * gap))
-        for c in range(3):
-            light[i, c] += value
+        light[i] += cosine * weight * (np.float32(1) if gap < 0 else np.float32(0.25) * np.exp(np.float32(-25) * gap))
 
 
 @njit(cache=True, nogil=True)
 def _gather_strands(points, tangents, nearest, basis, scale, direction, weight, light):
-    """Add one direction's light to strand points: sine to the hair, fading with the hair in between."""
+    """Add one direction's light to strand points: sine to the hair, fading with the hair in between.
+
+    Without branches that depend on what is hit, and with a table in place of the exponential, it takes a quarter of the time.
+    """
+    size, texels = nearest.shape[0], nearest.ravel()
+    middle, per_step = np.float32(size) * HALF, np.float32(FADE_STEPS / FADE_REACH)
+    zero, one, last = np.float32(0), np.float32(1), np.float32(FADE_STEPS - 1)
     for i in range(points.shape[0]):
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        column = np.int32((basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + middle)
+        row = np.int32((basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + middle)
+        inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
+        hit = texels[np.uint32(row * size + column)] if inside else zero
+        gap = basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z - (FAR - hit) - np.float32(0.003)
+        step = min(max(gap * per_step, zero), last) if hit > 0 else zero
         along = tangents[i, 0] * direction[0] + tangents[i, 1] * direction[1] + tangents[i, 2] * direction[2]
-        gap = shadow_gap(nearest, basis, scale, points[i, 0], points[i, 1], points[i, 2]) - 0.003
-        value = 0.5 * weight * np.sqrt(max(0.0, 1 - along * along)) * np.exp(-HAIR_DENSITY * max(0.0, gap))
-        for c in range(3):
-            light[i, c] += value
+        light[i] += HALF * weight * np.sqrt(max(zero, one - along * along)) * FADE[np.uint32(step)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,6 @@ import torch
 from numpy.random import RandomState
 
 from fullhead.core.cameras import Cameras, orbit
-from fullhead.rig.identity import shape_parameters
 from fullhead.synth.fields import stream
 from fullhead.synth.population import Population
 from fullhead.synth.population import population as default_population
@@ -26,7 +25,7 @@ from fullhead.synth.subject import sample_subject
 from fullhead.synth.takes import Take, View, Workshop, dataset_json, head_seed, label_of, shoot
 from fullhead.synth.truth import about_truth
 
-VERSION = 3  # of the pictures: raise it when the same seed gives other ones
+VERSION = 4  # of the pictures: raise it when the same seed gives other ones
 PER_FOLDER = 1000
 
 # Photos in the wild as PanoHead collected them: from how many degrees to how many the camera stands off the front, and how
@@ -86,10 +85,10 @@ class Photos:
         return Workshop(self.size)
 
     def make(self, shared: Workshop, part: int) -> Part:
-        done = shoot(shared, self.take(part, list(shape_parameters(shared.studio.template))), self.truth)
+        done = shoot(shared, self.take(part, shared.studio.parameters.names), self.truth)
         return Part({"head": part, **done.record}, done.samples)
 
-    def take(self, head: int, shape_names: list[str]) -> Take:
+    def take(self, head: int, shape_names: Iterable[str]) -> Take:
         """What is decided about a head and its photos."""
         subject = sample_subject(head_seed(self.seed, head), shape_names, self.population)
         expression = mild_expression(stream(subject.seed, "expression"), self.expressive)

@@ -11,7 +11,7 @@ from fullhead.core.cameras import Cameras
 from fullhead.kernels.raster import rasterize_arrays
 from fullhead.synth.fields import srgb_from_linear
 from fullhead.synth.lights import Lit
-from fullhead.synth.shading import GLASS, draw_segments, lay_glass, shade_strands, shade_surfaces
+from fullhead.synth.shading import GLASS, average, draw_segments, lay_glass, project, shade_strands, shade_surfaces
 
 OVERSAMPLING = 2  # per axis
 LEAST_RADIUS = 0.45  # of a strand, in pixels of the oversampled image
@@ -56,7 +56,7 @@ def take_photo(lit: Lit, cameras: Cameras, size: int) -> Photo:
         sheet = rasterize_arrays(*_on_screen(scene.vertices, cameras, n), glass, n, n)
         geometry = (scene.vertices, scene.normals, glass)
         lay_glass(*sheet, *geometry, winner, nearest, eye, key, key_colour, *surroundings, colour)
-    return _averaged(_tone_mapped(colour), winner >= 0, nearest, normal, label)
+    return _averaged(colour, winner, nearest, normal, label)
 
 
 def composite(photo: Photo, background: NDArray) -> NDArray:
@@ -78,35 +78,16 @@ def projected(points: NDArray, cameras: Cameras, size: int) -> tuple[NDArray, ND
 
 def _on_screen(points: NDArray, cameras: Cameras, size: int) -> tuple[NDArray, NDArray, NDArray]:
     """Pixel x, y and inverse depth, float32 [V] each, of world points [V, 3]."""
-    pixels, z = projected(points, cameras, size)
-    x, y = np.ascontiguousarray(pixels.T, np.float32)
-    return x, y, (1 / z).astype(np.float32)
+    c2w, K = cameras.c2w[0].double().numpy(), cameras.K[0].double().numpy()
+    x, y, inverse_z = np.empty((3, len(points)), np.float32)
+    project(points, c2w, K * size, x, y, inverse_z)
+    return x, y, inverse_z
 
 
-def _tone_mapped(colour: NDArray) -> NDArray:
-    """Roll off highlights and deepen shadows: a film's curve (Narkowicz's fit of ACES), softened by Reinhard's."""
-    soft = 1.25 * colour * (1 + colour / 2.2**2) / (1 + colour)
-    x = 0.77 * colour
-    film = x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14)
-    return 0.6 * np.minimum(film, 1) + 0.4 * soft
-
-
-def _averaged(colour: NDArray, covered: NDArray, inverse_depth: NDArray, normal: NDArray, label: NDArray) -> Photo:
-    """Mean of colour and cover over the samples of a pixel; depth, normal and label of its nearest sample."""
-    size = len(covered) // OVERSAMPLING
-
-    def samples(values: NDArray) -> NDArray:
-        """[n, n, samples, ...]"""
-        shape = values.shape[2:]
-        split = values.reshape(size, OVERSAMPLING, size, OVERSAMPLING, *shape).swapaxes(1, 2)
-        return split.reshape(size, size, OVERSAMPLING**2, *shape)
-
-    nearest = samples(inverse_depth).argmax(-1)[..., None]
-    w = np.take_along_axis(samples(inverse_depth), nearest, 2)[..., 0]
-    return Photo(
-        colour=samples(colour).mean(2),
-        alpha=samples(covered).mean(2).astype(np.float32),
-        depth=np.where(w > 0, 1 / np.where(w > 0, w, 1), 0).astype(np.float32),
-        normal=np.take_along_axis(samples(normal), nearest[..., None], 2)[:, :, 0],
-        label=np.take_along_axis(samples(label), nearest, 2)[..., 0],
-    )
+def _averaged(colour: NDArray, winner: NDArray, inverse_depth: NDArray, normal: NDArray, label: NDArray) -> Photo:
+    """Mean of colour, tone-mapped, and cover over the samples of a pixel; depth, normal and label of its nearest sample."""
+    n = len(winner) // OVERSAMPLING
+    mean, alpha, depth = np.empty((n, n, 3), np.float32), np.empty((n, n), np.float32), np.empty((n, n), np.float32)
+    front, part = np.empty((n, n, 3), np.float32), np.empty((n, n), np.uint8)
+    average(OVERSAMPLING, colour, winner, inverse_depth, normal, label, mean, alpha, depth, front, part)
+    return Photo(mean, alpha, depth, front, part)

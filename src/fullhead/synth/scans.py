@@ -31,7 +31,6 @@ from fullhead.kernels.raster import rasterize_arrays
 from fullhead.rig.arkit import arkit_weights
 from fullhead.rig.cube import EYES as CUBE_EYES
 from fullhead.rig.cube import UNITS_PER_METRE
-from fullhead.rig.identity import identity, shape_parameters
 from fullhead.rig.template import LEFT_EYE
 from fullhead.synth.fields import stream
 from fullhead.synth.motion import face
@@ -43,7 +42,7 @@ from fullhead.synth.solid import Solid, solid
 from fullhead.synth.subject import Subject, sample_subject
 from fullhead.synth.takes import METRES_PER_DM, Workshop, attributes, head_seed
 
-VERSION = 1  # of the scans: raise it when the same seed gives other ones
+VERSION = 2  # of the scans: raise it when the same seed gives other ones
 PICTURE = 256  # heads are built as for pictures of this size
 NECK_SPREAD = 0.12  # radians, standard deviation of each turn of the neck
 SCANNERS = ((0, 10), (50, -5), (-50, -5), (110, 15), (-110, 15), (180, 10))  # yaw and pitch of where they stand, degrees
@@ -85,7 +84,7 @@ class Scans:
 
     def make(self, shared: Workshop, part: int) -> Part:
         number, scan = divmod(part, self.scans_per_subject)
-        subject = sample_subject(head_seed(self.seed, number), list(shape_parameters(shared.studio.template)), self.population)
+        subject = sample_subject(head_seed(self.seed, number), shared.studio.parameters.names, self.population)
         expression, pose = expression_and_pose(subject.seed, scan)
         mesh = scan_of(shared.person(subject), expression, pose, self.cells)
         tensors = rig_parameters(shared, subject, expression, pose)
@@ -133,7 +132,7 @@ def expression_and_pose(seed: int, scan: int) -> tuple[dict[str, float], NDArray
 def rig_parameters(shared: Workshop, subject: Subject, expression: dict[str, float], pose: NDArray) -> dict[str, NDArray]:
     """What makes the body of a scan with the template's rig, and what comes out of it, float32."""
     template = shared.studio.template
-    shape, weights = identity(template, subject.phenotype, subject.shape), arkit_weights(expression)
+    shape, weights = shared.studio.parameters.of(subject.phenotype, subject.shape), arkit_weights(expression)
     joint_pose = torch.from_numpy(pose.astype(np.float32))
     scale = UNITS_PER_METRE * template.rig.metres
     eyes = template.rig(shape[None]).joints[0, LEFT_EYE:].mean(0)

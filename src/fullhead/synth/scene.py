@@ -17,7 +17,6 @@ from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from fullhead.rig.arkit import arkit_weights
-from fullhead.rig.identity import identity
 from fullhead.rig.rig import Rig
 from fullhead.rig.subdivision import vertex_normals
 from fullhead.rig.template import LEFT_EYE, NECK, RIGHT_EYE, ROOT
@@ -109,10 +108,10 @@ class Person:
 
 def build_person(studio: Studio, subject: Subject, detail: float = 1.0) -> Person:
     """Grow and paint a subject; `detail` in (0, 1] is the share of hairs."""
-    rig = studio.template.rig.personal(identity(studio.template, subject.phenotype, subject.shape))
+    rig = studio.template.rig.personal(studio.parameters.of(subject.phenotype, subject.shape))
     neutral = rig.template.numpy()
     skin = (studio.skin.operator @ neutral).astype(np.float32)
-    place, joints = ground(studio, skin), rig.rest_joints.numpy()
+    place, joints = ground(studio, skin, vertex_normals(skin, studio.skin.triangles)), rig.rest_joints.numpy()
     hair, things = _dressed(place, subject, joints[LEFT_EYE:], detail)
     return Person(
         studio=studio,
@@ -173,9 +172,11 @@ def posed_parts(
     pose = None if joint_pose is None else torch.from_numpy(np.asarray(joint_pose, np.float32))[None]
     posed = person.rig(expression=arkit_weights(expression or {})[None], joint_pose=pose)
     vertices, transforms = posed.vertices[0].numpy(), posed.transforms[0].numpy()
-    surfaces = [*_body_surfaces(person, vertices), *_eye_surfaces(person, vertices, transforms)]
-    surfaces += _worn(person, vertices, transforms)
-    return surfaces, _strands(person, vertices, transforms)
+    skin = (person.studio.skin.operator @ vertices).astype(np.float32)
+    normals = vertex_normals(skin, person.studio.skin.triangles)
+    surfaces = [*_body_surfaces(person, vertices, skin, normals), *_eye_surfaces(person, vertices, transforms)]
+    surfaces += _worn(person, skin, normals, transforms)
+    return surfaces, _strands(person, vertices, ground(person.studio, skin, normals), transforms)
 
 
 def carried(points: NDArray, share: NDArray, transforms: NDArray) -> NDArray:
@@ -213,11 +214,9 @@ def _surface(
     )
 
 
-def _body_surfaces(person: Person, vertices: NDArray) -> list[Surface]:
+def _body_surfaces(person: Person, vertices: NDArray, skin: NDArray, normals: NDArray) -> list[Surface]:
     """Skin, teeth and tongue."""
     studio = person.studio
-    skin = (studio.skin.operator @ vertices).astype(np.float32)
-    normals = vertex_normals(skin, studio.skin.triangles)
     body = Surface(
         vertices=person.to_world(skin)[studio.seam_vertex],
         normals=normals[studio.seam_vertex],
@@ -262,11 +261,9 @@ def _eye_surfaces(person: Person, vertices: NDArray, transforms: NDArray) -> lis
     return found
 
 
-def _worn(person: Person, vertices: NDArray, transforms: NDArray) -> list[Surface]:
+def _worn(person: Person, skin: NDArray, normals: NDArray, transforms: NDArray) -> list[Surface]:
     """Garment, and what is worn on the head."""
-    studio, outfit = person.studio, person.subject.outfit
-    skin = (studio.skin.operator @ vertices).astype(np.float32)
-    points, triangles, uv = cloth(studio, outfit, skin, vertex_normals(skin, studio.skin.triangles))
+    points, triangles, uv = cloth(person.studio, person.subject.outfit, skin, normals)
     found = [_surface(person, points, triangles, person.cloth_texture, "cloth", CLOTH, 0.85, uv)]
     for thing in person.things:
         share = head_share(person.place.to_rest(thing.points)[:, 1])
@@ -277,10 +274,8 @@ def _worn(person: Person, vertices: NDArray, transforms: NDArray) -> list[Surfac
     return found
 
 
-def _strands(person: Person, vertices: NDArray, transforms: NDArray) -> list[tuple[Strands, NDArray]]:
+def _strands(person: Person, vertices: NDArray, face: Ground, transforms: NDArray) -> list[tuple[Strands, NDArray]]:
     """All strands, with radius and points [S, K, 3] in world units; hair moves with head and torso, face hair with the skin."""
-    skin = (person.studio.skin.operator @ vertices).astype(np.float32)
-    face = ground(person.studio, skin)
     found = [(person.hair, carried(person.hair.points, person.hair_share, transforms))]
     subject = person.subject
     growths = [

@@ -1,4 +1,6 @@
-"""What a pixel looks like: kernels that draw strands and shade what the z-buffer found. Linear light, float32 buffers.
+"""What a pixel looks like: kernels that draw strands, shade what the z-buffer found and average samples.
+
+Linear light, float32 buffers.
 
 Codes in the id buffer: a triangle's number, or `triangles + segment` for a strand's segment, or -1.
 """
@@ -12,6 +14,53 @@ from fullhead.kernels.raster import hash_below
 from fullhead.synth.lights import shadow_gap
 
 SKIN, EYE, PLAIN, CLOTH, GLASS = range(5)  # as in scene
+
+
+@njit(cache=True, nogil=True)
+def project(points, c2w, K_px, x, y, inverse_z):
+    """Pixel and inverse depth [P] of each of the world's points [P, 3]. Reference: render.projected."""
+    for i in range(len(points)):
+        px, py, pz = points[i, 0] - c2w[0, 3], points[i, 1] - c2w[1, 3], points[i, 2] - c2w[2, 3]
+        inverse = 1 / (px * c2w[0, 2] + py * c2w[1, 2] + pz * c2w[2, 2])
+        x[i] = (px * c2w[0, 0] + py * c2w[1, 0] + pz * c2w[2, 0]) * inverse * K_px[0, 0] + K_px[0, 2]
+        y[i] = (px * c2w[0, 1] + py * c2w[1, 1] + pz * c2w[2, 1]) * inverse * K_px[1, 1] + K_px[1, 2]
+        inverse_z[i] = inverse
+
+
+@njit(cache=True, nogil=True)
+def _tone_mapped(colour):
+    """Roll off highlights and deepen shadows: a film's curve (Narkowicz's fit of ACES), softened by Reinhard's."""
+    soft = 1.25 * colour * (1 + colour / 2.2**2) / (1 + colour)
+    x = 0.77 * colour
+    film = x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14)
+    return 0.6 * min(film, 1.0) + 0.4 * soft
+
+
+@njit(cache=True, nogil=True)
+def average(samples, colour, winner, nearest, normal, label, mean, alpha, depth, front, part):
+    """Of the samples x samples of each pixel mean tone-mapped colour and cover, and depth, normal and label of the nearest."""
+    for row in range(mean.shape[0]):
+        for column in range(mean.shape[1]):
+            r = g = b = 0.0
+            covered, top, left = 0, samples * row, samples * column
+            first_y, first_x = top, left
+            for y in range(top, top + samples):
+                for x in range(left, left + samples):
+                    if winner[y, x] < 0:
+                        continue
+                    covered += 1
+                    r += _tone_mapped(colour[y, x, 0])
+                    g += _tone_mapped(colour[y, x, 1])
+                    b += _tone_mapped(colour[y, x, 2])
+                    if nearest[y, x] > nearest[first_y, first_x]:
+                        first_y, first_x = y, x
+            total = samples * samples
+            mean[row, column, 0], mean[row, column, 1], mean[row, column, 2] = r / total, g / total, b / total
+            alpha[row, column] = covered / total
+            depth[row, column] = 1 / nearest[first_y, first_x] if covered else 0.0
+            part[row, column] = label[first_y, first_x]
+            for k in range(3):
+                front[row, column, k] = normal[first_y, first_x, k]
 
 
 @njit(cache=True, nogil=True)
@@ -159,7 +208,7 @@ def shade_surfaces(
                 highlight, grazing = 0.15 * highlight, 0.2 * grazing
             elif kind == EYE:  # a lamp is larger than a point, its image on wet eyes stays bright
                 highlight = min(6.0, 1.5 * highlight)
-            light = ambient[i, 0] * a + ambient[j, 0] * b + ambient[k, 0] * c
+            light = ambient[i] * a + ambient[j] * b + ambient[k] * c
             seen = min(1.0, light / (0.9 * ambient_level))
             mirror = (
                 ambient_level
@@ -207,7 +256,7 @@ def shade_strands(
             white = 0.02 * min(1.0, max(0.0, s_l * s_v - (t_l + 0.10) * t_v)) ** 40
             tinted = 0.35 * min(1.0, max(0.0, s_l * s_v - (t_l - 0.16) * t_v)) ** 16
             for channel in range(3):
-                own, around = 0.5 * (hair_colour[i, channel] + hair_colour[j, channel]), ambient[i, channel]
+                own, around = 0.5 * (hair_colour[i, channel] + hair_colour[j, channel]), ambient[i]
                 lit = own * (1.15 * around + 0.55 * s_l * shadow * key_colour[channel])
                 colour[y, x, channel] = lit + key_colour[channel] * shadow * (white + tinted * own) + 0.012 * around
             label_out[y, x] = labels[s]

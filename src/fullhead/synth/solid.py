@@ -69,9 +69,17 @@ def _hair(scene: Scene, strands: NDArray, scale: float, cells: int) -> tuple[NDA
     if len(chosen):
         width = (2 * scale * scene.strand_radius).astype(np.float32)
         _enter_strands(strands.astype(np.float32), chosen, width, scene.strand_colour, cover)
+        spread = HAIR_SPREAD * cells / 2
+        here = _box(cover[..., 3] > 0, int(2.5 * spread + 0.5))
         for channel in range(4):
-            cover[..., channel] = ndimage.gaussian_filter(cover[..., channel], HAIR_SPREAD * cells / 2, truncate=2.5)
+            cover[*here, channel] = ndimage.gaussian_filter(cover[*here, channel], spread, truncate=2.5)
     return cover[..., 3] * np.float32(cells / 2 / HAIR_LEVEL), cover[..., :3] / np.maximum(cover[..., 3:], 1e-9)
+
+
+def _box(chosen: NDArray, margin: int) -> tuple[slice, ...]:
+    """The part of a grid that holds all chosen samples [n, n, n], with a margin around."""
+    spans = (np.flatnonzero(chosen.any(axis=tuple(k for k in range(3) if k != axis))) for axis in range(3))
+    return tuple(slice(max(span[0] - margin, 0), span[-1] + margin + 1) for span in spans)
 
 
 def _inside(points: NDArray, pieces: list[NDArray], hair: NDArray) -> NDArray:
@@ -85,8 +93,7 @@ def _inside(points: NDArray, pieces: list[NDArray], hair: NDArray) -> NDArray:
         _enter_triangles(points.astype(np.float32), triangles, entered)
     regions: NDArray = ndimage.label(~(entered | (hair > 1)))[0]  # type: ignore[assignment]
     outside = regions == regions[0, -1, -1]  # the corner above, in front, on the subject's right
-    all_around = ndimage.generate_binary_structure(3, 3)
-    band = ndimage.binary_dilation(ndimage.binary_dilation(outside, all_around) & ~outside, all_around)
+    band = _widened(_widened(outside) & ~outside)
     result = np.where(outside, -1.5, 1.0).astype(np.float32)  # about what lies just beyond the band
     band &= outside | entered | (hair > 1)
     at, air, on_surface = np.argwhere(band), outside[band], entered[band]
@@ -95,18 +102,32 @@ def _inside(points: NDArray, pieces: list[NDArray], hair: NDArray) -> NDArray:
         low, high = points[triangles].min((0, 1)) - BAND, points[triangles].max((0, 1)) + BAND
         here = np.flatnonzero(((at >= low) & (at <= high)).all(1) & (air | on_surface))
         if len(here):
-            height, distance = _height(at[here], points, triangles)
+            thickening = _thickening(points[triangles])
+            height, distance = _height(at[here], points, triangles, BAND + thickening)
             behind = (height < 0) & on_surface[here] & (distance < 1)  # where a surface ends, its far side says nothing
-            above = np.where(behind, -distance, distance) - _thickening(points[triangles])
+            above = np.where(behind, -distance, distance) - thickening
             depth[here] = np.maximum(depth[here], -above)
     soft = 0.5 * hair[band] - 0.5
     result[band] = np.clip(np.maximum(depth, np.where(air, np.minimum(soft, -0.01), soft)), -BAND, BAND)
-    return ndimage.gaussian_filter(result, SMOOTHED, truncate=3)
+    here = _box(band, 2)  # nothing changes elsewhere
+    result[here] = ndimage.gaussian_filter(result[here], SMOOTHED, truncate=3)
+    return result
 
 
-def _height(at: NDArray, points: NDArray, triangles: NDArray) -> tuple[NDArray, NDArray]:
-    """Height [P] of `at` [P, 3] above the plane of the nearest triangle, and distance from it."""
-    found, weights, distance = triangle_tree(points, triangles).closest(at.astype(float))
+def _widened(chosen: NDArray) -> NDArray:
+    """The chosen samples [n, n, n] and all 26 neighbours of each."""
+    for axis in range(3):
+        grown, before = chosen.copy(), np.moveaxis(chosen, axis, 0)
+        by_axis = np.moveaxis(grown, axis, 0)
+        by_axis[1:] |= before[:-1]
+        by_axis[:-1] |= before[1:]
+        chosen = grown
+    return chosen
+
+
+def _height(at: NDArray, points: NDArray, triangles: NDArray, reach: float) -> tuple[NDArray, NDArray]:
+    """Height [P] of `at` [P, 3] above the plane of the nearest triangle, and distance from it, infinite beyond `reach`."""
+    found, weights, distance = triangle_tree(points, triangles).closest(at.astype(float), reach)
     corners = points[triangles[found]]
     off = at - (corners * weights[..., None]).sum(1)
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])

@@ -1,4 +1,4 @@
-"""`fullhead synth check`: whether a set is whole."""
+"""`fullhead synth check`: whether a set is whole, and whether a detector takes its faces for faces."""
 
 from __future__ import annotations
 
@@ -8,14 +8,24 @@ from typing import Annotated
 import tyro
 
 
-def check(out: Annotated[Path, tyro.conf.Positional]) -> None:
-    """Compare every file of a set with its checksum.
+def check(out: Annotated[Path, tyro.conf.Positional], detector: str | None = None, yaw_limit: float = 30) -> None:
+    """Compare every file of a set with its checksum; with --detector, look for the faces of its photos instead.
 
-    `sha256sum -c SHA256SUMS` does the same in the set's folder.
+    `sha256sum -c SHA256SUMS` compares the files too, in the set's folder.
 
     Args:
         out: Folder of the set.
+        detector: module:function of a landmark detector made for photos: a picture [H, W, 3] uint8 to 68 points [68, 2] in
+            pixels, or to an empty array where it sees no face. It runs over the frontal photos of a set of photos.
+        yaw_limit: Degrees to each side up to which a photo counts as frontal.
     """
+    if detector is None:
+        _check_files(out)
+    else:
+        _check_faces(out, detector, yaw_limit)
+
+
+def _check_files(out: Path) -> None:
     from fullhead.core.errors import FullheadError
     from fullhead.synth.sets import check_set
 
@@ -27,3 +37,14 @@ def check(out: Annotated[Path, tyro.conf.Positional]) -> None:
             "wrote the set again"
         )
     print(f"{count} files, all as they should be")
+
+
+def _check_faces(out: Path, detector: str, yaw_limit: float) -> None:
+    from fullhead.data.landmarks import load_detector
+    from fullhead.metrics.landmarks import agreement
+
+    found = agreement(out, load_detector(detector), yaw_limit)
+    print(f"{found.faces} of {found.photos} frontal faces found, {found.elsewhere} times something else")
+    if found.faces:
+        print(f"mean error {found.errors.mean():.4f} of the distance between the outer corners of the eyes, ", end="")
+        print(f"{found.inner_errors.mean():.4f} without the jaw")
