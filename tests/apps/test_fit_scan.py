@@ -89,7 +89,7 @@ def test_a_shape_code_is_found_again_from_what_its_head_contains(ganhead: GANHea
         at = ganhead.at_posed(ganhead.volume(codes), motion, x, torch.zeros(len(x), dtype=torch.long))
         points |= {f"{name}_points": x.numpy(), f"{name}_inside": (at.logit > 0).to(torch.uint8).numpy()}
     losses: list[float] = []
-    config = FitScanConfig(shape_steps=16, rate=0.4, near=600, uniform=150, regular=0.0)
+    config = FitScanConfig(shape_steps=24, rate=0.4, near=600, uniform=150, regular=0.0)
     found = fitted_shape(
         ganhead, motion, points, config, torch.Generator().manual_seed(0), lambda *step: losses.append(step[2])
     )

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from fullhead.apps.orbit import picture
 from fullhead.core.cameras import Cameras, orbit
+from fullhead.core.devices import CPU
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import existing_file
 from fullhead.core.images import Bytes, contact_sheet
@@ -77,7 +78,7 @@ def rig_poses(model: GANHead, poses: Poses) -> Poses:
     """Poses in ARKit's weights [N, 52] as the model's rig has them."""
     if model.config.rig == "template":
         return poses.to(model.rig.template.device)
-    mapping = map_expressions(template_in_cube(load_template()).rig, model.rig.to("cpu"), joints=FACE_JOINTS)
+    mapping = map_expressions(template_in_cube(load_template()).rig, model.rig.to(CPU), joints=FACE_JOINTS)
     return Poses(*mapping(poses.expression, poses.joint_pose)).to(model.rig.template.device)
 
 
