@@ -23,7 +23,8 @@ FIT_STEPS, PIVOT_STEPS = 150, 80  # of the photo: a short fit
 GANHEAD = "ganhead-demo"
 SIDES = (0.0, -0.8, 3.1416)  # that its heads are seen from
 AH = {"jawOpen": 0.9, "browInnerUp": 0.6}  # what one of them does
-AH_FRAMES, AH_YAW = 24, -0.35
+AH_FRAMES, AH_YAW = 16, -0.35
+CELLS = 64  # of the surfaces that the sheet shows
 
 
 def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Device = "auto") -> None:
@@ -157,7 +158,7 @@ def implicit(model: GANHead, out: Path) -> Section:
     from fullhead.heads.surface import clay, coloured
 
     start, latents = time.perf_counter(), model.seed_latents(list(range(HEADS)), TRUNCATION)
-    decoded = [model.decode(latents[i]) for i in tracked(range(HEADS), "heads that move", HEADS)]
+    decoded = [model.decode(latents[i], resolution=CELLS) for i in tracked(range(HEADS), "heads that move", HEADS)]
     seconds = time.perf_counter() - start
     cameras, rows = orbit(torch.tensor(SIDES)), []
     for head in decoded:
@@ -167,8 +168,8 @@ def implicit(model: GANHead, out: Path) -> Section:
         )
     save_image(contact_sheet(rows), out / "ganheads.png")
     model.image_size, poses = 2 * SHOWN, there_and_back(posed(AH, {}), AH_FRAMES)
-    frames = animate(model, decoded[MESH_SEED], rig_poses(model, poses), orbit(AH_YAW))
-    film = save_video(tracked(frames, "ah", AH_FRAMES), out / "ah.webp", 24)
+    frames = animate(model, model.decode(latents[MESH_SEED]), rig_poses(model, poses), orbit(AH_YAW))
+    film = save_video(tracked(frames, "ah", AH_FRAMES), out / "ah.webp", AH_FRAMES)
     return Section(
         "Heads that move",
         "Eight seeds of ganhead-demo, an implicit head that was trained on procedural scans: colours, and the bare geometry. "
