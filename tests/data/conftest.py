@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from small_scans import write_synth
 
 from fullhead.rig.cube import CubeRig, template_in_cube
 from fullhead.rig.template import Template, load_template
+from small_scans import write_synth
 
 
 @pytest.fixture(scope="session")

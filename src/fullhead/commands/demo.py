@@ -23,8 +23,8 @@ FIT_STEPS, PIVOT_STEPS = 150, 80  # of the photo: a short fit
 GANHEAD = "ganhead-demo"
 SIDES = (0.0, -0.8, 3.1416)  # that its heads are seen from
 AH = {"jawOpen": 0.9, "browInnerUp": 0.6}  # what one of them does
-AH_FRAMES, AH_YAW = 16, -0.35
-CELLS = 64  # of the surfaces that the sheet shows
+AH_SEED, AH_FRAMES, AH_YAW = 2, 16, -0.35
+CELLS, AH_CELLS = 64, 96  # of the surfaces that the sheet and the film show
 
 
 def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Device = "auto") -> None:
@@ -148,6 +148,7 @@ def implicit(model: GANHead, out: Path) -> Section:
     """Heads of a GANHead, in colour and as bare geometry, and one of them saying "ah"."""
     import time
 
+    import numpy as np
     import torch
 
     from fullhead.apps.animate import animate, posed, rig_poses, there_and_back
@@ -167,13 +168,15 @@ def implicit(model: GANHead, out: Path) -> Section:
             [p for look in (coloured, clay) for p in to_uint8(model.render(seen, cameras, size=SHOWN, look=look).image)]
         )
     save_image(contact_sheet(rows), out / "ganheads.png")
-    model.image_size, poses = 2 * SHOWN, there_and_back(posed(AH, {}), AH_FRAMES)
-    frames = animate(model, model.decode(latents[MESH_SEED]), rig_poses(model, poses), orbit(AH_YAW))
-    film = save_video(tracked(frames, "ah", AH_FRAMES), out / "ah.webp", AH_FRAMES)
+    model.image_size, poses = 2 * SHOWN, rig_poses(model, there_and_back(posed(AH, {}), AH_FRAMES))
+    head, films = model.decode(latents[AH_SEED], resolution=AH_CELLS), []
+    for model.look in (coloured, clay):
+        films.append(list(tracked(animate(model, head, poses, orbit(AH_YAW)), "ah", AH_FRAMES)))
+    film = save_video([np.concatenate(pair, axis=1) for pair in zip(*films, strict=True)], out / "ah.webp", AH_FRAMES)
     return Section(
         "Heads that move",
-        "Eight seeds of ganhead-demo, an implicit head that was trained on procedural scans: colours, and the bare geometry. "
-        "Seed 1 says ah. `fullhead animate` poses them, `fullhead export` writes them with a skeleton and 52 expressions.",
+        "Eight seeds of ganhead-demo, an implicit head that was trained on procedural scans: colours, and the bare geometry; "
+        f"seed {AH_SEED} moves its jaw. `fullhead animate` poses them, `fullhead export` writes them with a skeleton.",
         {"seconds a head": f"{seconds / HEADS:.1f}"},
-        [Medium(out / "ganheads.png"), Medium(film, f"Seed {MESH_SEED} says ah")],
+        [Medium(out / "ganheads.png"), Medium(film, f"Seed {AH_SEED} says ah")],
     )
