@@ -10,7 +10,7 @@ from test_glb import array_of, parts
 
 from fullhead.apps.posable import RiggedHead
 from fullhead.apps.rigged_files import save_rigged
-from fullhead.apps.rigged_ganhead import check_clip, rig_ganhead, simplified
+from fullhead.apps.rigged_ganhead import along_u, check_clip, rig_ganhead, simplified
 from fullhead.core.errors import FullheadError
 from fullhead.core.meshes import defects, surface_points
 from fullhead.core.rotations import matrix_from_axis_angle
@@ -164,6 +164,15 @@ def test_every_point_of_the_surface_finds_its_colour_and_normal_in_the_pictures(
     x, y, z = (relief[rows, columns] / 127.5 - 1).T[..., None]
     cosine = ((x * t + y * np.cross(n, t) + z * n) * normals.numpy()).sum(1)
     assert np.quantile(cosine, 0.02) > 0.99
+
+
+def test_tangents_are_square_to_normals_that_point_along_their_chart_too() -> None:
+    up = np.array([[0.0, 1, 0], [0, 1, 0], [0, 0, -1]])
+    normals = np.array([[0.0, 0.6, 0.8], [0, 1, 0], [0, 0, 1]])
+    tangents = along_u(up, normals)
+    np.testing.assert_allclose(tangents[0], [1, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(tangents, axis=1), 1)
+    np.testing.assert_allclose((tangents * normals).sum(1), 0, atol=1e-12)
 
 
 def test_a_simplified_surface_is_whole_and_stays_where_it_was(waved_ganhead: GANHead, codes: Codes, decoded: ImplicitHead):

@@ -27,6 +27,7 @@ from fullhead.rig.arkit import ARKIT
 
 ROUGHNESS = 0.8
 CHUNK = 2**17  # points whose features are held at once
+SAME_WAY = 1e-4  # sine of an angle below which two directions are one
 
 
 @torch.no_grad()
@@ -109,7 +110,7 @@ def _painted(
         return Painted(np.arange(len(vertices)), faces, colours, Material(None, ROUGHNESS))
     atlas = unwrapped(vertices, faces, texture)
     on = atlas.carrier
-    tangents = _unit(np.cross(atlas.up, normals[on]))
+    tangents = along_u(atlas.up, normals[on])
     x, y = texture * atlas.uv[:, 0], texture * (1 - atlas.uv[:, 1])
     found, b, c, _ = rasterize_arrays(x, y, np.ones(len(on)), atlas.faces, texture, texture)
     seen = found >= 0
@@ -125,6 +126,14 @@ def _painted(
     pictures[0, seen], pictures[1, seen] = colours, (relief * 127.5 + 128).clip(0, 255)
     colour, relief = (filled(picture, seen) for picture in pictures)
     return Painted(on, atlas.faces, np.ones((len(on), 3)), Material(colour, ROUGHNESS, relief=relief), atlas.uv, tangents)
+
+
+def along_u(up: NDArray, normals: NDArray) -> NDArray:
+    """Unit tangents [V, 3] square to the normals and to `up` [V, 3], along an axis; to the normals alone where both are one."""
+    across = np.cross(up, normals)
+    lost = np.linalg.norm(across, axis=1) < SAME_WAY
+    across[lost] = np.cross(np.roll(up[lost], 1, axis=1), normals[lost])
+    return _unit(across)
 
 
 def _in_frame(vectors: NDArray, tangent: NDArray, normal: NDArray) -> NDArray:
