@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from fullhead.core.errors import FullheadError
 from fullhead.data.photos import PhotoSet
+from fullhead.models.checkpoint import read_header
 from fullhead.training.loop import NON_FINITE_IN_A_ROW, Clock, LoopConfig, Phase, crossed, step, train
 from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig
 from fullhead.training.presets import RUNS
+from fullhead.training.run import train_run
 
 TINY = RUNS["panohead-tiny"].task  # the fixture `tiny`; other processes have no fixtures
 
@@ -57,6 +59,34 @@ def test_the_averaged_generator_follows_the_generator(photos: Path, tmp_path: Pa
     # So early the half-life is 5 % of the images seen: the average is almost the present.
     assert max(float((now[k] - mean[k]).abs().max()) for k in now) < 1e-2
     assert all(torch.equal(x, y) for x, y in zip(one.G.buffers(), one.G_ema.buffers(), strict=True))
+
+
+# -- a new run that begins with finished models
+
+
+def test_a_new_run_begins_with_the_weights_and_the_count_of_models(photos: Path, tmp_path: Path):
+    finished = tmp_path / "finished"
+    train_run("panohead-tiny", photos, finished, ["loop.images=8"], device="cpu")
+    models = [str(finished / "model.safetensors"), str(finished / "discriminator.safetensors")]
+    train_run("panohead-tiny", photos, tmp_path / "same", ["loop.images=8"], start=models, device="cpu")  # nothing left to do
+    for file in ("model.safetensors", "discriminator.safetensors"):
+        old, new = load_file(finished / file), load_file(tmp_path / "same" / file)
+        assert all(torch.equal(old[key], new[key]) for key in old)
+    train_run("panohead-tiny", photos, tmp_path / "on", ["loop.images=16", "loop.log_every=4"], start=models, device="cpu")
+    seen = [json.loads(line)["images_seen"] for line in (tmp_path / "on" / "log.jsonl").read_text().splitlines()]
+    assert seen == [12, 16]
+    train_run("panohead-tiny", photos, tmp_path / "on", ["loop.images=20"], start=models, device="cpu")  # its own state
+    assert read_header(tmp_path / "on" / "model.safetensors")["about"]["images_seen"] == 20
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [("ganhead-demo", "a GANHead: this run trains"), ("panohead-demo", "another one")],
+)
+def test_a_run_does_not_begin_with_a_model_of_another_kind(model: str, why: str, photos: Path, tmp_path: Path):
+    with pytest.raises(FullheadError, match=why):
+        train_run("panohead-tiny", photos, tmp_path / "run", [], start=[model], device="cpu")
+    assert not (tmp_path / "run").exists()
 
 
 # -- processes

@@ -179,10 +179,18 @@ def step(phase: Phase, batch: Any, clock: Clock) -> tuple[Terms, bool]:
     return terms, finite
 
 
-def train(task: Task, run: Path, config: LoopConfig, report: Callable[[dict[str, float]], None] = lambda line: None) -> None:
-    """Train until `config.images`, from the state in `run` if there is one. Ctrl-C saves and returns by KeyboardInterrupt."""
+def train(
+    task: Task,
+    run: Path,
+    config: LoopConfig,
+    report: Callable[[dict[str, float]], None] = lambda line: None,
+    *,
+    begin: int = 0,
+) -> None:
+    """Train until `config.images`, from the state in `run` if there is one, else from the task as it is, whose modules have
+    seen `begin` examples. Ctrl-C saves and returns by KeyboardInterrupt."""
     device = device_of(next(iter(task.modules.values())))
-    clock = Clock(0, config.batch, torch.Generator().manual_seed(config.seed), torch.Generator(device))
+    clock = Clock(begin, config.batch, torch.Generator().manual_seed(config.seed), torch.Generator(device))
     clock.rank_generator.manual_seed(config.seed * 1_000_003 + rank() + 1)
     for module in task.modules.values():
         module.requires_grad_(False)

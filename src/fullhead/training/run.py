@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,7 +17,8 @@ from fullhead.core.config import from_dict, overridden, to_dict
 from fullhead.core.devices import device_named
 from fullhead.core.errors import FullheadError
 from fullhead.core.files import written_whole
-from fullhead.models.checkpoint import save
+from fullhead.models.checkpoint import load_file, model_file, read_header, save
+from fullhead.models.hub import one_line
 from fullhead.training.loop import Clock, Task, load_state, train
 from fullhead.training.presets import RUNS, RunConfig
 
@@ -38,7 +41,14 @@ def run_config(preset: str, run: Path, settings: list[str]) -> RunConfig:
 
 
 def train_run(
-    preset: str, data: Path, run: Path, settings: list[str], *, export_only: bool = False, device: str = "auto"
+    preset: str,
+    data: Path,
+    run: Path,
+    settings: list[str],
+    *,
+    start: Sequence[str] = (),
+    export_only: bool = False,
+    device: str = "auto",
 ) -> None:
     """Train `preset` on the set `data` in the folder `run`, or go on with it; see `fullhead train`."""
     where = device_named(device)
@@ -48,17 +58,35 @@ def train_run(
     torch.manual_seed(config.loop.seed)
     task = config.build(data, where)
     first = not dist.is_initialized() or dist.get_rank() == 0
+    begin = 0 if export_only or (run / "state.safetensors").is_file() else max(map(partial(begin_with, task), start), default=0)
     try:
         if not export_only:
             if first:
                 with written_whole(run / "config.json") as path:
                     path.write_text(json.dumps({"preset": preset, "config": to_dict(config)}, indent=1))
-            _train(task, run, config, quiet=not first)
+            _train(task, run, config, begin, quiet=not first)
     finally:
         if first and (run / "state.safetensors").is_file():
             export(task, run, data, preset, config)
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def begin_with(task: Task, model: str) -> int:
+    """Give a new run's modules of one kind the weights of a model by name, file, folder or hub id; returns the examples that
+    those have seen. Raises FullheadError if the run has no such module, or one of another size."""
+    path = model_file(model)
+    source = load_file(path, family=None)
+    modules = [module for module in task.modules.values() if type(module) is type(source)]
+    if not modules:
+        kinds = " and a ".join(sorted({type(module).__name__ for module in task.modules.values()}))
+        raise FullheadError(f"cannot start from {model}, a {type(source).__name__}: this run trains a {kinds}")
+    for module in modules:
+        try:
+            module.load_state_dict(source.state_dict())
+        except RuntimeError as error:
+            raise FullheadError(f"cannot start from {model}, whose config is another one: {one_line(error)}") from None
+    return read_header(path)["about"].get("images_seen", 0)
 
 
 def join_processes(device: torch.device) -> torch.device:
@@ -72,7 +100,7 @@ def join_processes(device: torch.device) -> torch.device:
     return device
 
 
-def _train(task: Task, run: Path, config: RunConfig, *, quiet: bool) -> None:
+def _train(task: Task, run: Path, config: RunConfig, begin: int, *, quiet: bool) -> None:
     columns = [TextColumn("{task.completed:.0f} images"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}")]
     console = Console()
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
@@ -84,7 +112,7 @@ def _train(task: Task, run: Path, config: RunConfig, *, quiet: bool) -> None:
             if not console.is_terminal:
                 console.print(f"{line['images_seen']:.0f} images  {text}", highlight=False, soft_wrap=True)
 
-        train(task, run, config.loop, report)
+        train(task, run, config.loop, report, begin=begin)
 
 
 def export(task: Task, run: Path, data: Path, preset: str, config: RunConfig) -> None:
