@@ -157,6 +157,25 @@ def test_batches_hold_points_labels_and_parameters_of_the_scans_asked_for(prepar
     assert on.colours.min() >= -1 and on.colours.max() <= 1 and on.colours.std() > 0.1
 
 
+def test_favoured_places_get_their_share_of_the_points(prepared: Path, cube: CubeRig):
+    scans, chosen = ScanSet(prepared), torch.tensor([1, 0])
+    noses = cube.landmarks(cube.rig(*scans.parameters).vertices)[:, 30:31]
+
+    def near_noses(points: torch.Tensor) -> torch.Tensor:
+        return (points - noses[chosen]).norm(dim=-1) < 0.15
+
+    before = scans.occupancy(chosen, near=400, uniform=50, generator=torch.Generator().manual_seed(0))
+    scans.favour(noses, radius=0.15, share=0.5)
+    batch = scans.occupancy(chosen, near=400, uniform=50, generator=torch.Generator().manual_seed(0))
+    assert near_noses(before.points[:, :400]).float().mean() < 0.2
+    assert near_noses(batch.points[:, :200]).all()
+    torch.testing.assert_close(batch.points[:, 200:], before.points[:, 200:])
+    assert near_noses(scans.surface(chosen, 40, torch.Generator().manual_seed(0)).points[:, :20]).all()
+    scans.favour(noses + 5, radius=0.15, share=0.5)  # nothing is there
+    same = scans.occupancy(chosen, near=400, uniform=50, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(same.points, before.points)
+
+
 def test_views_and_their_poses_belong_together(prepared: Path, cube: CubeRig):
     scans = ScanSet(prepared, "all")
     who, which = torch.tensor([1, 1, 3]), torch.tensor([0, 3, 7])

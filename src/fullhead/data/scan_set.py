@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
+from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
@@ -81,6 +82,8 @@ class ScanSet:
         self.names, self.identities, self.expressions = (
             [str(row[name]) for row in self.rows] for name in ("name", "identity", "expression")
         )
+        self._favoured: dict[str, list[NDArray]] = {}
+        self._share = 0.0
         self._kept: dict[int, dict[str, NDArray]] = {}
         self._room = CACHE_BYTES
         known = [self.arrays(i) for i in range(len(self.rows))]
@@ -114,13 +117,30 @@ class ScanSet:
         """Positions [count] of scans at random."""
         return torch.randint(len(self), (count,), generator=generator)
 
+    def favour(self, places: Tensor, radius: float, share: float) -> None:
+        """From now on, draw `share` of the points near and on the surface from those within `radius` of a scan's own `places`
+        [M, L, 3], in the cube's units; a scan without any goes on as before."""
+        trees = [KDTree(own.numpy()) for own in places]
+        self._share = share
+        for name in ("near", "surface"):
+            distances = [tree.query(self.arrays(scan)[f"{name}_points"])[0] for scan, tree in enumerate(trees)]
+            self._favoured[name] = [np.flatnonzero(distance < radius) for distance in distances]
+
+    def _rows(self, name: str, scan: int, count: int, generator: torch.Generator) -> NDArray:
+        """Which `count` points of a kind are drawn."""
+        rows = torch.randint(len(self.arrays(scan)[f"{name}_points"]), (count,), generator=generator).numpy()
+        if name in self._favoured and len(favoured := self._favoured[name][scan]):
+            some = round(self._share * count)
+            rows[:some] = favoured[rows[:some] % len(favoured)]
+        return rows
+
     def occupancy(self, scans: Tensor, near: int, uniform: int, generator: torch.Generator) -> OccupancyBatch:
         """For each of `scans` [B], `near` points about the surface, then `uniform` ones in the cube; drawn with replacement."""
         points, inside = [], []
         for scan in scans.tolist():
             arrays = self.arrays(scan)
             for name, count in (("near", near), ("uniform", uniform)):
-                rows = _drawn(len(arrays[f"{name}_inside"]), count, generator)
+                rows = self._rows(name, scan, count, generator)
                 points.append(torch.from_numpy(arrays[f"{name}_points"][rows]))
                 inside.append(torch.from_numpy(arrays[f"{name}_inside"][rows]).float())
         shape = (len(scans), near + uniform)
@@ -132,7 +152,7 @@ class ScanSet:
         parts = []
         for scan in scans.tolist():
             arrays = self.arrays(scan)
-            rows = _drawn(len(arrays["surface_points"]), count, generator)
+            rows = self._rows("surface", scan, count, generator)
             fields = (arrays[f"surface_{name}"] for name in ("points", "normals", "colours"))
             parts.append([torch.from_numpy(values[rows]).float() for values in fields])
         points, normals, colours = (torch.stack(column) for column in zip(*parts, strict=True))
@@ -162,10 +182,6 @@ class ScanSet:
 
     def _who(self, scans: Tensor) -> ScanBatch:
         return ScanBatch(scans, self.shape[scans], self.expression[scans], self.joint_pose[scans])
-
-
-def _drawn(available: int, count: int, generator: torch.Generator) -> NDArray:
-    return torch.randint(available, (count,), generator=generator).numpy()
 
 
 def _seen_points(z: Tensor, mask: Tensor) -> Tensor:

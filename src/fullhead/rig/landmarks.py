@@ -19,6 +19,8 @@ from fullhead.rig.identity import Phenotype, identity
 from fullhead.rig.subdivision import catmull_clark, triangles_from_quads
 from fullhead.rig.template import Template
 
+EYES_AND_MOUTH = slice(36, 68)
+
 # On the average adult, dm; the subject's left half and the middle, in the order of the right half of the scheme.
 JAW = (
     (0.674, 7.301, 0.683), (0.665, 7.093, 0.673), (0.634, 6.903, 0.678), (0.581, 6.731, 0.690), (0.530, 6.590, 0.760),

@@ -54,6 +54,8 @@ class GANHeadTaskConfig:
     near: int = 2000  # points about the surface of each scan
     uniform: int = 250  # points anywhere
     surface: int = 2000  # points of the surface
+    feature_share: float = 0.0  # of the points near and on the surface, from about eyes and mouth, which are small
+    feature_radius: float = 0.08  # how far about them, in units of the cube
     vertices: int = 0  # of the rig that D is held to in a step, at random; 0: all
     deshape: float = 10.0  # lambda_d
     skinning: float = 0.2  # lambda_l

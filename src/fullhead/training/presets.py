@@ -18,8 +18,9 @@ from fullhead.models.ganhead import GANHeadConfig
 from fullhead.models.i3dmm import I3DMMConfig
 from fullhead.models.presets import EG3D_FFHQ512, PANOHEAD_FFHQ512, PANOHEAD_SYNTH64
 from fullhead.nn.discriminator import DiscriminatorConfig
-from fullhead.rig.cube import flame_in_cube, template_in_cube
+from fullhead.rig.cube import flame_cube, template_in_cube
 from fullhead.rig.flame import load_flame
+from fullhead.rig.landmarks import EYES_AND_MOUTH
 from fullhead.rig.template import load_template
 from fullhead.training.ganhead import GANHeadTask, GANHeadTaskConfig
 from fullhead.training.i3dmm import I3DMMTask, I3DMMTaskConfig, LossConfig
@@ -82,10 +83,12 @@ class GANHeadRun:
         if (name == "flame") != (self.flame is not None):
             hint = "--set flame=FILE says where FLAME is" if name == "flame" else "leave --set flame=... away"
             raise FullheadError(f"{data} was prepared with the rig {name!r}: {hint}")
-        rig = (
-            flame_in_cube(load_flame(Path(self.flame)), shapes) if self.flame else template_in_cube(load_template(), shapes).rig
-        )
-        return GANHeadTask(replace(self.task, model=replace(self.task.model, rig=name)), scans, rig, device)
+        template = load_template()
+        cube = flame_cube(load_flame(Path(self.flame)), template, shapes) if self.flame else template_in_cube(template, shapes)
+        if self.task.feature_share:
+            landmarks = cube.landmarks(cube.rig(*scans.parameters).vertices)
+            scans.favour(landmarks[:, EYES_AND_MOUTH], self.task.feature_radius, self.task.feature_share)
+        return GANHeadTask(replace(self.task, model=replace(self.task.model, rig=name)), scans, cube.rig, device)
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,7 @@ _GANHEAD_DEMO = GANHeadRun(
         near=800,
         uniform=200,
         surface=600,
+        feature_share=0.35,
         vertices=600,
         coarse_steps=10,
         view_resolution=64,
