@@ -1,11 +1,14 @@
-"""The losses of GANHead's first stage, and their gradients, are those of the published program."""
+"""The losses of GANHead's first stage, their gradients, and what it makes of scans are those of the published program."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from ganhead_model import close, golden_motion, golden_rig, numbers, small_model
 from torch import Tensor
 
+from fullhead.data.meshes import texture_colours
+from fullhead.data.scan_samples import turned_root
 from fullhead.heads.inverse import located, search
 from fullhead.models.ganhead import GANHead, flat
 from fullhead.training.ganhead import (
@@ -80,3 +83,20 @@ def test_every_term_and_the_gradients_of_their_sum_agree():
         # the stored weights of enc0 are rounded, which tips some leaky ReLUs over; with the whole ones all agree to 2e-3
         part = 3e-2 if name.startswith(("generator", "z_shapes")) else 2e-3
         assert (grad - gradient).abs().max() <= part * gradient.abs().max(), name
+
+
+def test_the_root_turns_with_its_scan():
+    n = numbers("scans")
+    for pose, turn, theirs in zip(n["in.pose6"], n["in.rot_vec"], n["out.rectified"], strict=True):
+        ours = turned_root(pose[:3].double().numpy(), float(turn[1]))
+        np.testing.assert_allclose(ours, theirs[:3], atol=1e-6)
+
+
+def test_colours_of_a_texture():
+    """Theirs rounds uv to whole texels, which are numbered to the last one's far side; where it lands, ours sees the same."""
+    n = numbers("scans")
+    texture = 255 * n["in.uv_image_chw(already v-flipped)"][0].permute(1, 2, 0).double().numpy()[::-1]
+    size = len(texture)
+    texel = np.round(n["in.uv"][0].double().numpy() * size) * (size - 1) / size
+    for place, theirs in ((texel, n["out.uv_bilinear"]), (np.round(texel), n["out.uv_nearest"])):
+        np.testing.assert_allclose(texture_colours(texture, (place + 0.5) / size), theirs[0], atol=1e-6)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from fullhead.core.meshes import area_vectors, at_points, surface_points, within_box
 from fullhead.core.surface import vertex_normals
@@ -107,6 +108,11 @@ def turn_about_y(angle: float) -> NDArray:
     """The rotation [3, 3] that takes +z towards +x by an angle in radians."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+
+
+def turned_root(pose: NDArray, angle: float) -> NDArray:
+    """The root's rotation vector [3] after its scan has been turned by `turn_about_y(angle)`."""
+    return (Rotation.from_matrix(turn_about_y(angle)) * Rotation.from_rotvec(pose)).as_rotvec()
 
 
 def _mixed(normals: NDArray, mesh: PaintedMesh, triangle: NDArray, weights: NDArray) -> NDArray:

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 from scipy.spatial import KDTree
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from fullhead.core.errors import FullheadError
 from fullhead.data.prepare import HELD_OUT, TRAIN
-from fullhead.data.scan_samples import NOTHING, turn_about_y
+from fullhead.data.scan_samples import NOTHING, turned_root
 from fullhead.data.stores import open_store
 from fullhead.synth.sets import read_set
 
@@ -170,8 +169,7 @@ class ScanSet:
         who = self._who(scans)
         pose = who.joint_pose.clone()
         for row, (_, view) in enumerate(pairs):
-            turn = turn_about_y(2 * np.pi * view / self.views) @ Rotation.from_rotvec(pose[row, 0].numpy()).as_matrix()
-            pose[row, 0] = torch.from_numpy(Rotation.from_matrix(turn).as_rotvec())
+            pose[row, 0] = torch.from_numpy(turned_root(pose[row, 0].numpy(), 2 * np.pi * view / self.views))
         return ViewBatch(
             **vars(replace(who, joint_pose=pose)),
             normals=normals.permute(0, 3, 1, 2) / 127.5 - 1,
