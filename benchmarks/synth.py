@@ -1,9 +1,10 @@
 """What sets of procedural heads cost: python benchmarks/synth.py [--workers 2] [--heads 24]
 
 Writes benchmarks/results/synth.json: of each kind of set a part is written, end to end (sample, grow, light, render, encode),
-start-up of the workers included: photos of 4 views a head at 64, 128, 256 and 512 pixels, heads360 with hair at 128 pixels,
-frames of a clip at 256, scans. The compiled kernels are made before the clock starts. What whole sets would take is the
-part's CPU seconds and bytes times their number. CPU seconds count more than wall time where others use the machine too.
+start-up of the workers included: photos of 4 views a head at 64, 128, 256 and 512 pixels and of 8 views at 64, 128 and 256,
+heads360 with hair at these, frames of a clip at 256, scans. The compiled kernels are made before the clock starts. What whole
+sets would take is the part's CPU seconds and bytes times their number. CPU seconds count more than wall time where others use
+the machine too.
 """
 
 from __future__ import annotations
@@ -56,10 +57,12 @@ def main() -> None:
     options = parser.parse_args()
     load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None  # others at work make the wall times worse
     recipes: dict[str, Recipe] = {f"photos {size}": Photos(options.heads, size) for size in (64, 128, 256, 512)}
+    recipes |= {f"photos {size}, 8 views a head": Photos(options.heads, size, 8) for size in (64, 128, 256)}
+    subjects = max(1, options.heads // 12)
+    recipes |= {f"heads360 {size}": Heads360(subjects, size, hair="with", expressions=SHOWN) for size in (64, 128, 256)}
     recipes |= {
-        "heads360 128": Heads360(max(1, options.heads // 12), 128, hair="with", expressions=SHOWN),
         "video 256": Video(frames=options.heads),
-        "scans": Scans(max(1, options.heads // 12)),
+        "scans": Scans(subjects),
     }
     for recipe in (Photos(1, 64), Scans(1, 1, cells=48)):  # compile
         measure(recipe, 1)

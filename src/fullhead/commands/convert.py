@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import check_place
+from fullhead.core.files import check_new
 
 
 def convert(
@@ -27,9 +27,7 @@ def convert(
     """
     if out.suffix != ".safetensors":
         raise FullheadError(f"{out} must end in .safetensors")
-    if out.exists() and not overwrite:
-        raise FullheadError(f"{out} exists: choose another name, or replace it with --overwrite")
-    check_place(out)
+    check_new(out, overwrite)
 
     from fullhead.convert.archives import is_archive
 

@@ -9,7 +9,7 @@ import tyro
 
 from fullhead.commands.options import Device, HeadOptions, check_seed
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import check_place
+from fullhead.core.files import check_new, check_place
 
 
 def fit_scan(
@@ -48,9 +48,7 @@ def fit_scan(
         device: Where to compute: auto is cuda if there is one, else cpu.
         overwrite: Replace the head that is in the folder.
     """
-    head = check_place(out, folder=True) / "head.safetensors"
-    if head.exists() and not overwrite:
-        raise FullheadError(f"{head} exists already: choose another --out, or say --overwrite")
+    head = check_new(check_place(out, folder=True) / "head.safetensors", overwrite)
     if shape_steps < 1 or looks_steps < 1:
         raise FullheadError(f"--shape-steps {shape_steps}, --looks-steps {looks_steps}: at least 1 each")
     if metres_per_unit is not None and not metres_per_unit > 0:

@@ -9,7 +9,7 @@ import tyro
 
 from fullhead.commands.options import Device, check_seed, radians
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import check_place
+from fullhead.core.files import check_new, check_place
 
 
 def invert(
@@ -43,9 +43,7 @@ def invert(
         device: Where to compute: auto is cuda if there is one, else cpu.
         overwrite: Replace the head that is in the folder.
     """
-    head = check_place(out, folder=True) / "head.safetensors"
-    if head.exists() and not overwrite:
-        raise FullheadError(f"{head} exists already: choose another --out, or say --overwrite")
+    head = check_new(check_place(out, folder=True) / "head.safetensors", overwrite)
     if steps < 1 or pivot_steps < 0:
         raise FullheadError(f"--steps {steps}, --pivot-steps {pivot_steps}: at least 1 and 0")
     check_seed(seed, "--seed")

@@ -32,6 +32,14 @@ def check_place(path: str | Path, *, folder: bool = False) -> Path:
     return path
 
 
+def check_new(path: str | Path, overwrite: bool) -> Path:
+    """`check_place` of a file that must not be there yet, unless it may be replaced."""
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FullheadError(f"{path} exists already: choose another place, or say --overwrite")
+    return check_place(path)
+
+
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it there once the block ends without an error.

@@ -99,9 +99,11 @@ def picture(mesh: PosedMesh, camera: Cameras, size: int, look: Look = coloured) 
     return image, seen, values[3:]
 
 
-def pictures(meshes: Sequence[PosedMesh], cameras: Cameras, size: int, look: Look = coloured) -> tuple[Tensor, Tensor, Tensor]:
-    """Straight values [B, 3, H, W], opacity [B, 1, H, W] and distance along the ray [B, 1, H, W] in world units of B meshes in
-    the cube [-1, 1]^3, one camera each."""
+def pictures(
+    meshes: Sequence[PosedMesh], cameras: Cameras, size: int, look: Look = coloured, *, alone: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Values [B, 3, H, W], straight if they stand `alone`, else on white; opacity [B, 1, H, W] and distance along the ray
+    [B, 1, H, W] in world units. Of B meshes in the cube [-1, 1]^3, one camera each."""
     found = []
     for i, mesh in enumerate(meshes):
         camera = cameras[i].to(mesh.vertices.device)
@@ -109,4 +111,4 @@ def pictures(meshes: Sequence[PosedMesh], cameras: Cameras, size: int, look: Loo
         c2w[:, :3, 3] *= 2 / BOX  # into model units
         found.append(picture(mesh, replace(camera, c2w=c2w), size, look))
     image, mask, distance = (torch.stack(parts).to(meshes[0].vertices.device) for parts in zip(*found, strict=True))
-    return image, mask, distance * (BOX / 2)
+    return image if alone else image * mask + (1 - mask), mask, distance * (BOX / 2)

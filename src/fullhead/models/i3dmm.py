@@ -238,9 +238,7 @@ class I3DMM(HubModel):
     def render(self, head: BentHead, cameras: Cameras, *, size: int | None = None, look: Look | None = None) -> Render:
         """Pictures of heads, one camera each: the rasterised surface. `look`: what of it is shown, `size`: pixels; None: as the
         model is set."""
-        image, mask, depth = pictures(head.posed, cameras, size or self.image_size, look or self.look)
-        if not head.alone:
-            image = image * mask + (1 - mask)
+        image, mask, depth = pictures(head.posed, cameras, size or self.image_size, look or self.look, alone=head.alone)
         return Render(image, image, mask, depth)
 
     @property
