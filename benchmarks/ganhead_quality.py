@@ -19,6 +19,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ from fullhead.metrics.samples import (
 from fullhead.models.checkpoint import load_file, model_file, read_header
 from fullhead.models.ganhead import Codes, GANHead, colour_pose
 from fullhead.models.i3dmm import I3DMM
+from fullhead.models.i3dmm import Codes as I3DMMCodes
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.template import load_template
 from fullhead.training.i3dmm import CodeFitConfig, LossConfig, fit_codes
@@ -75,17 +77,16 @@ def ganhead_codes(model: GANHead, scans: ScanSet, scan: int) -> Codes:
     return Codes(shape, detail, colour, scans.shape[who])
 
 
+def neutral_of(scans: ScanSet, scan: int) -> int | None:
+    """The scan of the same person with no expression, if there is another."""
+    same = (i for i in range(len(scans)) if scans.identities[i] == scans.identities[scan] and i != scan)
+    return next((i for i in same if not scans.expression[i].any()), None)
+
+
 def posed_as(model: GANHead, codes: Codes, scans: ScanSet, scan: int, resolution: int) -> PosedMesh:
     who = slice(scan, scan + 1)
     head = model.decode(codes, expression=scans.expression[who], joint_pose=scans.joint_pose[who], resolution=resolution)
     return head.posed[0]
-
-
-def reconstructed(model: Model, scans: ScanSet, scan: int, fit: CodeFitConfig, resolution: int) -> PosedMesh:
-    if isinstance(model, GANHead):
-        return posed_as(model, ganhead_codes(model, scans, scan), scans, scan, resolution)
-    codes, _ = fit_codes(model, ScanDistances(scans), scan, fit, torch.Generator().manual_seed(0))
-    return model.decode(codes, resolution=resolution).posed[0]
 
 
 def sampled(model: Model, training: ScanSet, seed: int, resolution: int) -> PosedMesh:
@@ -128,27 +129,29 @@ def main() -> None:
             samples_of_mesh(mesh, POINTS, np.random.RandomState(scan)), samples_of_scan(held_out, scan), millimetres
         )
 
+    distances = ScanDistances(held_out)
+
+    @cache
+    def codes_of(scan: int) -> Codes | I3DMMCodes:
+        if isinstance(model, GANHead):
+            return ganhead_codes(model, held_out, scan)
+        return fit_codes(model, distances, scan, fit, torch.Generator().manual_seed(0))[0]
+
+    def surface(codes: Codes | I3DMMCodes, scan: int) -> PosedMesh:
+        if isinstance(model, GANHead) and isinstance(codes, Codes):
+            return posed_as(model, codes, held_out, scan, arguments.resolution)
+        return model.decode(codes, resolution=arguments.resolution).posed[0]
+
     others = [int(rng.randint(len(training))) for _ in chosen]
-    rows = [against(reconstructed(model, held_out, scan, fit, arguments.resolution), scan) for scan in chosen]
+    rows = [against(surface(codes_of(scan), scan), scan) for scan in chosen]
     floor = [
         compared(samples_of_scan(training, other), samples_of_scan(held_out, scan), millimetres)
         for other, scan in zip(others, chosen, strict=True)
     ]
     figures: dict[str, object] = {"reconstruction": {"fitted": mean_of(rows), "a training scan instead": mean_of(floor)}}
     if isinstance(model, GANHead):
-        moved = []
-        for scan in chosen:
-            neutral = next(
-                (
-                    i
-                    for i in range(len(held_out))
-                    if held_out.identities[i] == held_out.identities[scan] and not held_out.expression[i].any()
-                ),
-                scan,
-            )
-            if neutral != scan:
-                codes = ganhead_codes(model, held_out, neutral)
-                moved.append(against(posed_as(model, codes, held_out, scan, arguments.resolution), scan))
+        pairs = [(scan, still) for scan in chosen if (still := neutral_of(held_out, scan)) is not None]
+        moved = [against(surface(codes_of(still), scan), scan) for scan, still in pairs]
         if moved:
             figures["animation"] = mean_of(moved)
     scans = [looks_of_scan(held_out, scan, np.random.RandomState(scan)) for scan in range(len(held_out))]
