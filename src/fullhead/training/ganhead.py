@@ -57,6 +57,8 @@ class GANHeadTaskConfig:
     feature_share: float = 0.0  # of the points near and on the surface, from about eyes and mouth, which are small
     feature_radius: float = 0.08  # how far about them, in units of the cube
     vertices: int = 0  # of the rig that D is held to in a step, at random; 0: all
+    rig_vertices: int = 0  # of the rig that C is held to in a step, at random, whether or not a scan's point is near
+    rig_images: int = 0  # showings before those of stage one, in which C learns the rig by these alone
     deshape: float = 10.0  # lambda_d
     skinning: float = 0.2  # lambda_l
     pose: float = 500.0  # lambda_p
@@ -150,6 +152,8 @@ class GANHeadTask:
         still = model.rig(joint_pose=model.canonical_pose())
         self.neutral, self.joints = still.vertices[0], still.joints[0]
         self.tree = KDTree(self.neutral.cpu().numpy())
+        self.within = (self.neutral.abs() <= 1).all(dim=1).float().cpu()
+        self.moved = model.rig.expression_basis.square().sum(dim=(0, 2)).cpu() * self.within
         self.eye = load_features().to(device) if config.perceptual else None
         self._kept: dict[int, CoarseSurface] = {}
         self._room = KEPT_BYTES
@@ -191,19 +195,22 @@ class GANHeadTask:
 
     def coarse_loss(self, batch: Tensor, clock: Clock) -> Terms:
         c, model = self.config, self.model
+        terms = {"rig": c.skinning * self.rig_term(clock)} if c.rig_vertices else {}
+        if clock.images_seen < c.rig_images:
+            return terms
         drawn = self.scans.occupancy(batch, c.near, c.uniform, clock.generator)
         who = self.on_device(drawn.shape, drawn.expression, drawn.joint_pose)
         codes = model.codes(batch.to(self.device), who[0])
         volume, warp = model.volume(codes), model.deformer.warp(model.motion(*who))
         x, scan = (value.to(self.device) for value in flat(drawn.points))
         at = located(model.canonical, volume, warp, search(warp, x, scan, steps=c.coarse_steps), scan)
-        terms = {
+        terms |= {
             "occupancy": occupancy_loss(at, drawn.inside.flatten().to(self.device)),
             "skinning": c.skinning * self.skinning_term(at.x[at.found]),
             "deshape": c.deshape * self.deshape_term(codes, warp, clock),
             "regular": c.regular * regularity(codes.shape),
         }
-        if clock.images_seen < c.first_epoch * len(self):
+        if clock.images_seen < c.rig_images + c.first_epoch * len(self):
             terms["bone"] = c.bone * self.bone_term(codes, volume, clock)
             terms["weight"] = c.weight * self.weight_term()
         return terms
@@ -215,11 +222,20 @@ class GANHeadTask:
         """
         distance, nearest = self.tree.query(x.detach().cpu().numpy())
         near = torch.from_numpy(distance**2 < NEAR).to(x.device)
-        if not near.any():
-            return x.sum() * 0
-        rig, vertex = self.model.rig, torch.from_numpy(nearest).to(x.device)[near]
+        return self.as_vertices(x[near], torch.from_numpy(nearest).to(x.device)[near]) if near.any() else x.sum() * 0
+
+    def rig_term(self, clock: Clock) -> Tensor:
+        """C at vertices of the neutral rig: half of them anywhere, half of them drawn by how far expressions move them."""
+        n = self.config.rig_vertices
+        drawn = [torch.multinomial(by, n // 2, True, generator=clock.generator) for by in (self.within, self.moved)]
+        vertex = torch.cat(drawn).to(self.device)
+        return self.as_vertices(self.neutral[vertex], vertex)
+
+    def as_vertices(self, x: Tensor, vertex: Tensor) -> Tensor:
+        """C at neutral points [N, 3] against the rig at its vertices [N]."""
+        rig = self.model.rig
         bases = rig.expression_basis[:, vertex].permute(1, 2, 0), rig.pose_basis[:, vertex].transpose(0, 1)
-        return skinning_loss(self.model.deformer, x[near], rig.skin_weights[vertex], *bases, self.config)
+        return skinning_loss(self.model.deformer, x, rig.skin_weights[vertex], *bases, self.config)
 
     def deshape_term(self, codes: Codes, warp: Warp, clock: Clock) -> Tensor:
         """D takes every vertex of the canonical rig to that of the mean head: L_deshape."""

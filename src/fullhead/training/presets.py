@@ -155,7 +155,7 @@ _GANHEAD_DEMO = GANHeadRun(
             ),
             deformer=DeformerConfig(width=64),
         ),
-        coarse_images=24_000,
+        coarse_images=32_000,
         first_epoch=3,
         coarse_lr=2e-3,
         fine_lr=3e-3,
@@ -165,11 +165,13 @@ _GANHEAD_DEMO = GANHeadRun(
         surface=600,
         feature_share=0.35,
         vertices=600,
+        rig_vertices=800,
+        rig_images=8_000,
         coarse_steps=10,
         view_resolution=64,
         view_stride=5,
     ),
-    loop=LoopConfig(batch=4, images=40_000, log_every=400, preview_every=2_000),
+    loop=LoopConfig(batch=4, images=48_000, log_every=400, preview_every=2_000),
 )
 
 # A CPU core for a quarter of an hour, on some 250 procedural scans, each of which has an expression of its own.
@@ -207,6 +209,8 @@ RUNS: dict[str, RunConfig] = {
             uniform=50,
             surface=80,
             vertices=200,
+            rig_vertices=100,
+            rig_images=2,
             view_resolution=32,
         ),
         loop=LoopConfig(batch=2, images=60, log_every=10, preview_every=40),
