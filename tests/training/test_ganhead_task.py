@@ -91,6 +91,17 @@ def test_before_stage_one_the_bases_alone_learn_the_rig(prepared: Path):
     assert "rig" in task.coarse_loss(torch.tensor([0, 3]), clock(80))  # and on in stage one
 
 
+def test_the_rig_tells_of_the_gap_between_the_lips(prepared: Path):
+    task = tiny_task(prepared)
+    cube = template_in_cube(load_template(), SHAPES)
+    lips = cube.landmarks(task.neutral[None])[0, [62, 66]]
+    assert task.rig_known is not None
+    points, inside = task.rig_known
+    middle = (points - lips.mean(0)).norm(dim=1) < 0.3 * (lips[0] - lips[1]).norm()
+    assert middle.sum() > 10 and inside[middle].mean() < 0.1
+    assert 0.3 < inside.mean() < 0.7
+
+
 def test_bones_and_joints_are_held_in_the_first_epoch_alone(prepared: Path):
     task = tiny_task(prepared)
     first = task.config.rig_images + task.config.first_epoch * len(task)

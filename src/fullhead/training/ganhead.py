@@ -28,6 +28,7 @@ from fullhead.heads.deformer import Deformer, Motion, Warp
 from fullhead.heads.inverse import located, search
 from fullhead.heads.surface import clay, coloured, normal_coloured
 from fullhead.kernels.raster import orthographic
+from fullhead.kernels.tree import triangle_tree
 from fullhead.metrics.features import feature_distance, load_features
 from fullhead.models.ganhead import Codes, GANHead, GANHeadConfig, colour_pose, flat, sized_for
 from fullhead.rig.rig import Rig
@@ -36,6 +37,8 @@ from fullhead.training.loop import Clock, Phase, Terms
 NEAR = 0.1  # squared distance within which a point takes after the rig [ganhead]
 BONE_POINTS = 5  # on every bone [ganhead supp. 1.3]
 BONE_SPREAD = 0.1  # of a bone's length: how far they are shifted along it [ganhead]
+RIG_POINTS = 20_000  # kept of the rig's own inside and outside
+RIG_SPREAD, RIG_SKIN = 0.03, 0.01  # deviation of these from its vertices; how near to its skin none is taken
 KEPT_BYTES = 2 << 30  # of coarse surfaces kept in memory
 PREVIEW_SCANS, PREVIEW_SIZE, PREVIEW_RESOLUTION = 4, 160, 64
 
@@ -58,6 +61,10 @@ class GANHeadTaskConfig:
     feature_radius: float = 0.08  # how far about them, in units of the cube
     vertices: int = 0  # of the rig that D is held to in a step, at random; 0: all
     rig_vertices: int = 0  # of the rig that C is held to in a step, at random, whether or not a scan's point is near
+    rig_points: int = (
+        0  # about what expressions move of the rig, G is held to: lips part
+    )
+    rig_occupancy: float = 0.2  # weight of that
     rig_images: int = 0  # showings before those of stage one, in which C learns the rig by these alone
     deshape: float = 10.0  # lambda_d
     skinning: float = 0.2  # lambda_l
@@ -154,6 +161,7 @@ class GANHeadTask:
         self.tree = KDTree(self.neutral.cpu().numpy())
         self.within = (self.neutral.abs() <= 1).all(dim=1).float().cpu()
         self.moved = model.rig.expression_basis.square().sum(dim=(0, 2)).cpu() * self.within
+        self.rig_known = self.rig_occupancy() if config.rig_points else None
         self.eye = load_features().to(device) if config.perceptual else None
         self._kept: dict[int, CoarseSurface] = {}
         self._room = KEPT_BYTES
@@ -210,6 +218,8 @@ class GANHeadTask:
             "deshape": c.deshape * self.deshape_term(codes, warp, clock),
             "regular": c.regular * regularity(codes.shape),
         }
+        if self.rig_known is not None:
+            terms["rig occupancy"] = c.rig_occupancy * self.rig_occupancy_term(volume, *self.rig_known, clock)
         if clock.images_seen < c.rig_images + c.first_epoch * len(self):
             terms["bone"] = c.bone * self.bone_term(codes, volume, clock)
             terms["weight"] = c.weight * self.weight_term()
@@ -230,6 +240,24 @@ class GANHeadTask:
         drawn = [torch.multinomial(by, n // 2, True, generator=clock.generator) for by in (self.within, self.moved)]
         vertex = torch.cat(drawn).to(self.device)
         return self.as_vertices(self.neutral[vertex], vertex)
+
+    def rig_occupancy(self) -> tuple[Tensor, Tensor]:
+        """Points [n, 3] about what expressions move of the neutral rig, and whether they are inside it [n], 1 or 0."""
+        random = torch.Generator().manual_seed(0)
+        vertex = torch.multinomial(self.moved, RIG_POINTS, True, generator=random)
+        x = self.neutral.cpu()[vertex] + RIG_SPREAD * torch.randn(RIG_POINTS, 3, generator=random)
+        tree = triangle_tree(self.neutral.cpu().numpy(), self.model.rig.faces.cpu().numpy())
+        clear = torch.from_numpy(tree.closest(x.numpy())[2] > RIG_SKIN)
+        inside = torch.from_numpy(tree.winding(x.numpy()) > 0.5).float()
+        return x[clear].to(self.device), inside[clear].to(self.device)
+
+    def rig_occupancy_term(self, volume: Tensor, points: Tensor, inside: Tensor, clock: Clock) -> Tensor:
+        """G of every scan at such points, against the rig."""
+        B, n = len(volume), self.config.rig_points
+        rows = torch.randint(len(points), (B * n,), generator=clock.generator).to(self.device)
+        scan = torch.arange(B, device=self.device).repeat_interleave(n)
+        logit = self.model.canonical.occupancy(volume, points[rows], scan)
+        return F.binary_cross_entropy_with_logits(logit, inside[rows])
 
     def as_vertices(self, x: Tensor, vertex: Tensor) -> Tensor:
         """C at neutral points [N, 3] against the rig at its vertices [N]."""
