@@ -17,12 +17,13 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def machine() -> str:
-    """Processor and cores, as the system calls them."""
+    """Cores and processor, as the system calls it, with the vector instructions that PyTorch uses: AVX2, AVX512..."""
     info = Path("/proc/cpuinfo")
     names = (
         [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line] if info.exists() else []
     )
-    return f"{len(names) or '?'} x {names[0] if names else platform.processor() or platform.machine()}"
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{len(names) or '?'} x {name} ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def write_result(name: str, figures: dict[str, object], **settings: object) -> None:

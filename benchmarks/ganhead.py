@@ -1,8 +1,8 @@
 """Processor seconds of a full-size GANHead's parts on one thread: the rows of the original's own benchmark, and ours.
 
-    OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/ganhead.py
+    OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/ganhead.py [--name ganhead]
 
-Writes benchmarks/results/ganhead.json. The deformation networks are fitted to the rig, the geometry to the rig's head, for some
+Writes benchmarks/results/<name>.json. The deformation networks are fitted to the rig, the geometry to the rig's head, for some
 hundred steps each, so that surfaces and searches behave; normals and colours are as initialised. Steps of training are those of
 the published sizes on one procedural scan.
 """
@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--fit", type=int, default=300, help="steps of fitting to the rig")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--points", type=int, default=10_000)
+    parser.add_argument("--name", default="ganhead", help="of the file in benchmarks/results")
     arguments = parser.parse_args()
     keep_memory()  # as the command line does
     torch.set_num_threads(1)
@@ -124,7 +125,7 @@ def main() -> None:
     figures |= searches(model, codes.rig_shape, mesh.vertices, expression, pose, n, runs)
     with torch.enable_grad():
         figures["step of training, one scan"] = training_steps(model, runs)
-    write_result("ganhead", figures, threads=1, fit_steps=arguments.fit, points=n, starts=5, runs=runs)
+    write_result(arguments.name, figures, threads=1, fit_steps=arguments.fit, points=n, starts=5, runs=runs)
 
 
 def searches(
