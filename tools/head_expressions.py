@@ -69,7 +69,6 @@ def expressions(mesh: Mesh, units: Offsets) -> dict[str, NDArray]:
     units["mouthClose"] = _smoothed(mesh, units["mouthClose"] + units["jawOpen"], lips, 10) - units["jawOpen"]
     for side, sign in SIDES.items():
         half = _half(mesh, sign)
-        units[f"mouthSmile{side}"] = _smoothed(mesh, units[f"mouthSmile{side}"], lips, 12)
         units[f"cheekSquint{side}"] *= 0.5 + 0.5 * off_lids  # the lids are eyeSquint's
         units[f"cheekSquint{side}"] = _smoothed(mesh, units[f"cheekSquint{side}"], lids, 8)
         units[f"mouthPress{side}"] += half * sum(share * units[name] for name, share in PRESS.items())

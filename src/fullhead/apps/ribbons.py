@@ -21,7 +21,7 @@ ACROSS = 8  # pixels across a hair
 SPAN = 4  # columns across a ribbon
 UNDER_CELL, UNDER_INSET = 0.004, 0.008  # metres: the grid in which the layer under the hair is made, its depth below the hull
 UNDER_SHARE = 0.35  # of the hair's usual density: where its hull lies
-UNDER_SHADE = 0.45  # place of its colour in the texture, 0 black
+UNDER_SHADE = 0.15  # place of its colour in the texture, 0 black
 SOLID = 8  # columns without gaps, for what lies under the ribbons
 BRIGHTEST = 1.15  # factor of the colour in the texture's lightest row
 

@@ -27,8 +27,6 @@ HAIR_LEVEL = 48.0  # smeared cover per half side at which hair is solid
 BAND = 2.0  # cells about the surface where depths are right
 SMOOTHED = 0.6  # cells by which depths are smeared, against beads along edges
 THINNEST = 0.8  # cells, radius that tubes are inflated to
-OUTSIDE = 0.7  # cells above a vertex from where cloth is looked for
-WORN = [LABELS[name] for name in ("cloth", "hat", "headscarf")]
 REACH = 0.35  # cells over which a vertex is moved onto the surface
 HAIR_OPAQUE = 0.7  # of what makes hair solid: hides two thirds of the skin's colour
 
@@ -54,8 +52,7 @@ def solid(scene: Scene, scale: float, translation: NDArray, cells: int) -> Solid
         return torch.from_numpy(inside[i, j, k])
 
     surface = largest_piece(extract_surface(field, 2.0, 0.0, cells, outside=-BAND))
-    outwards = vertex_normals(surface.vertices, surface.faces)
-    at, colours = _drawn_to(to_grid(surface.vertices, cells), outwards, scene, points, hair, hair_colour)
+    at, colours = _drawn_to(to_grid(surface.vertices, cells), scene, points, hair, hair_colour)
     vertices = np.clip(at * (2 / cells) - 1, -1, 1).astype(np.float32)
     return Solid(vertices, surface.faces, vertex_normals(vertices, surface.faces), colours)
 
@@ -146,22 +143,12 @@ def _thickening(corners: NDArray) -> float:
     return max(0.0, THINNEST - radius)
 
 
-def _drawn_to(
-    at: NDArray, outwards: NDArray, scene: Scene, points: NDArray, hair: NDArray, hair_colour: NDArray
-) -> tuple[NDArray, NDArray]:
-    """Vertices [V, 3] moved onto the surface they stand for, unless hair covers it; their colours, uint8 sRGB [V, 3].
-
-    That surface is the nearest one; but cloth that is so from a little outside, along the normals `outwards` [V, 3], goes
-    before the skin that lies close under it.
-    """
+def _drawn_to(at: NDArray, scene: Scene, points: NDArray, hair: NDArray, hair_colour: NDArray) -> tuple[NDArray, NDArray]:
+    """Vertices [V, 3] moved onto the surface they stand for, unless hair covers it; their colours, uint8 sRGB [V, 3]."""
     opaque = np.flatnonzero(scene.triangle_material != GLASS)
-    tree = triangle_tree(points, scene.triangles[opaque])
-    (found, weights, _), (outer, outer_weights, _) = (tree.closest(x) for x in (at, at + OUTSIDE * outwards))
-    worn = np.isin(scene.triangle_label[opaque[outer]], WORN)
-    found, weights = np.where(worn, outer, found), np.where(worn[:, None], outer_weights, weights)
+    found, weights, distance = triangle_tree(points, scene.triangles[opaque]).closest(at)
     corners = scene.triangles[opaque[found]]  # [V, 3]
     nearest, uv = ((values[corners] * weights[..., None]).sum(1) for values in (points, scene.uv))
-    distance = np.linalg.norm(nearest - at, axis=1)
     cover = ndimage.map_coordinates(hair, at.T, order=1, mode="nearest")
     bare = (distance < REACH) & (cover < 0.8)
     strands = np.stack([ndimage.map_coordinates(hair_colour[..., c], at.T, order=1, mode="nearest") for c in range(3)], axis=1)
