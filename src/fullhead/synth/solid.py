@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from fullhead.core.surface import extract_surface, largest_piece, vertex_normals
 from fullhead.kernels.tree import triangle_tree
-from fullhead.synth.fields import srgb_from_linear
+from fullhead.synth.fields import normalised, srgb_from_linear
 from fullhead.synth.regions import LABELS
 from fullhead.synth.scene import CLOTH, GLASS, SKIN, Scene
 
@@ -28,7 +28,8 @@ BAND = 2.0  # cells about the surface where depths are right
 SMOOTHED = 0.6  # cells by which depths are smeared, against beads along edges
 THINNEST = 0.8  # cells, radius that tubes are inflated to
 REACH = 0.35  # cells over which a vertex is moved onto the surface
-COVERING = 1.0  # cells from cloth within which skin does not show: it lies under it
+COVERING = 2.5  # cells under cloth within which skin does not show
+UNDER = 0.7  # cosine to the cloth's normal, at least, of the way to what lies under it; beside its border the way is flat
 HAIR_OPAQUE = 0.7  # of what makes hair solid: hides two thirds of the skin's colour
 
 
@@ -160,7 +161,7 @@ def _drawn_to(at: NDArray, scene: Scene, points: NDArray, hair: NDArray, hair_co
 def _outermost(at: NDArray, scene: Scene, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     """The opaque triangle [V] that each of `at` [V, 3] shows, weights [V, 3] of its nearest point, and the distance [V].
 
-    It is the nearest, but cloth that lies within COVERING where that is skin: closely worn, it is thinner than a cell.
+    It is the nearest, but the cloth within COVERING above where that is skin: closely worn, it is thinner than a cell.
     """
     opaque = np.flatnonzero(scene.triangle_material != GLASS)
     found, weights, distance = triangle_tree(points, scene.triangles[opaque]).closest(at)
@@ -168,7 +169,10 @@ def _outermost(at: NDArray, scene: Scene, points: NDArray) -> tuple[NDArray, NDA
     on_skin = np.flatnonzero(scene.triangle_material[triangle] == SKIN)
     if len(cloth) and len(on_skin):
         over, over_weights, over_distance = triangle_tree(points, scene.triangles[cloth]).closest(at[on_skin], COVERING)
-        hidden = over_distance < COVERING
+        corners = points[scene.triangles[cloth[over]]]
+        off = at[on_skin] - (corners * over_weights[..., None]).sum(1)
+        normal = normalised(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+        hidden = (over_distance < COVERING) & (-(off * normal).sum(1) > UNDER * over_distance)
         rows = on_skin[hidden]
         triangle[rows], weights[rows], distance[rows] = cloth[over[hidden]], over_weights[hidden], over_distance[hidden]
     return triangle, weights, distance
