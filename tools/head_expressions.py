@@ -66,9 +66,10 @@ def expressions(mesh: Mesh, units: Offsets) -> dict[str, NDArray]:
     off_lids = _away(mesh, lids)
     units = {name: offsets * (1 + (STRENGTH.get(_bare(name), 1) - 1) * off_lids) for name, offsets in units.items()}
     units["cheekPuff"] = _smoothed(mesh, units["cheekPuff"], lips, 16) + _cheeks(mesh)
-    units["mouthClose"] = _smoothed(mesh, units["mouthClose"] + units["jawOpen"], lips, 10) - units["jawOpen"]
+    units["mouthClose"] = _smoothed(mesh, units["mouthClose"] + units["jawOpen"], lips, 40) - units["jawOpen"]
     for side, sign in SIDES.items():
         half = _half(mesh, sign)
+        units[f"mouthSmile{side}"] = _smoothed(mesh, units[f"mouthSmile{side}"], lips, 16)  # else the cheek folds over itself
         units[f"cheekSquint{side}"] *= 0.5 + 0.5 * off_lids  # the lids are eyeSquint's
         units[f"cheekSquint{side}"] = _smoothed(mesh, units[f"cheekSquint{side}"], lids, 8)
         units[f"mouthPress{side}"] += half * sum(share * units[name] for name, share in PRESS.items())

@@ -11,7 +11,7 @@ import trimesh
 from scipy.spatial import KDTree
 
 from fullhead.apps.clips import CLIPS, quaternions
-from fullhead.apps.ribbons import growth_texture, resampling, ribbons
+from fullhead.apps.ribbons import SOLID, TONES, growth_texture, resampling, ribbons
 from fullhead.apps.rigged import Layer, RiggedHead, rig_person
 from fullhead.apps.rigged_files import check_rigged_path, save_rigged
 from fullhead.core.errors import FullheadError
@@ -124,6 +124,15 @@ def test_every_expression_moves_the_skin_and_only_what_it_should(head: RiggedHea
     assert "browInnerUp" in layer_of(head, "brows").targets
     assert "jawOpen" in layer_of(head, "beard").targets
     assert not layer_of(head, "hair").targets
+
+
+def test_what_lies_under_the_hair_is_a_shade_of_it_and_not_black(head: RiggedHead) -> None:
+    hair = layer_of(head, "hair")
+    assert hair.uv is not None
+    under = hair.uv[:, 0] < SOLID / TONES  # columns without gaps
+    assert under.any() and not under.all()
+    ribbons = np.median(hair.uv[~under, 1])  # v is the light in the texture
+    assert 0.4 * ribbons < np.median(hair.uv[under, 1]) < 0.8 * ribbons  # black streaks were 0.2
 
 
 @pytest.mark.parametrize("expression", ["jawOpen", "cheekPuff", "browInnerUp"])

@@ -15,6 +15,7 @@ from fullhead.rig.subdivision import triangles_from_quads
 from fullhead.rig.template import LEFT_EYE, RIGHT_EYE, Template, load_template
 
 MILLIMETRE = 0.01  # in decimetres
+SQUEEZE = 0.55  # of its length that an edge of the cheek keeps at least; folding over itself it had 0.45
 Landmarks = Callable[..., np.ndarray]
 
 
@@ -159,6 +160,34 @@ def test_the_eyes_turn_where_the_names_say_and_lids_follow(people: list[Rig], la
     upper, rest = [43, 44], landmarks()
     up, down = (landmarks(**{name: 1.0})[upper, 1] for name in ("eyeLookUpLeft", "eyeLookDownLeft"))
     assert (up > rest[upper, 1] + 2).all() and (down < rest[upper, 1] - 1.5).all()
+
+
+def _least_squeeze(template: Template, one: np.ndarray, other: np.ndarray) -> float:
+    """The shortest that any edge of the cheeks' and chin's skin gets from one to the other pose [N, 3], as a share."""
+    u, v = template.uv[template.quad_uv].mean(1).T
+    skin = template.quads[(template.quad_part == 0) & (u > 0.7) & (v > 0.2) & (v < 0.8)]
+    edges = np.concatenate([skin[:, [k, (k + 1) % 4]] for k in range(4)])
+    x, y, z = one[edges].mean(1).T
+    edges = edges[(np.abs(x) > 0.32) & (np.abs(x) < 0.6) & (y > 6.4) & (y < 7) & (z > 0.8)]
+    before, after = (np.linalg.norm(at[edges[:, 0]] - at[edges[:, 1]], axis=1) for at in (one, other))
+    return float((after / before).min())
+
+
+def test_a_smile_does_not_fold_the_cheek(template: Template) -> None:
+    rest, smile = (template.rig(expression=arkit_weights(w)[None]).vertices[0].numpy() for w in ({}, both("mouthSmile")))
+    assert _least_squeeze(template, rest, smile) > SQUEEZE
+
+
+def test_the_chin_stays_smooth_where_lips_close_over_an_open_jaw(template: Template) -> None:
+    rest, closed = (template.rig(expression=arkit_weights(w)[None]).vertices[0] for w in ({}, {"jawOpen": 1, "mouthClose": 1}))
+    quads, moved = template.part("skin")[0], (closed - rest).numpy() / MILLIMETRE
+    x, y, z = rest.T.numpy()
+    bends = []
+    for vertex in np.flatnonzero((np.abs(x) < 0.35) & (y > 6.1) & (y < 6.45) & (z > 0.9)):
+        around = [quad[[(k + 1) % 4, k - 1]] for quad in quads for k in np.flatnonzero(quad == vertex)]
+        if around:
+            bends.append(np.linalg.norm(moved[vertex] - moved[np.unique(around)].mean(0)))
+    assert len(bends) > 100 and np.mean(bends) < 0.3  # millimetres between neighbours; it was 0.44
 
 
 def test_eyes_turned_by_their_joints_take_the_lids_along_as_expressions_do(people: list[Rig]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,15 @@ from fullhead.kernels.tree import triangle_tree
 from fullhead.rig.cube import EYES, UNITS_PER_METRE
 from fullhead.rig.template import load_template
 from fullhead.synth.body import open_studio
+from fullhead.synth.population import population
 from fullhead.synth.regions import LABELS
 from fullhead.synth.scans import Scans, expression_and_pose
+from fullhead.synth.scene import CLOTH, SKIN, build_scene
+from fullhead.synth.scene import EYES as SCENE_EYES
 from fullhead.synth.sets import read_records, write_set
+from fullhead.synth.solid import solid
+from fullhead.synth.subject import sample_subject
+from fullhead.synth.takes import METRES_PER_DM, Workshop
 
 CELLS = 72
 
@@ -61,6 +68,30 @@ def test_the_eyes_lie_where_the_cube_has_them(scans: Path) -> None:
     np.testing.assert_allclose(saved["joints"][3:].mean(0), EYES, atol=1e-6)
     apart = np.linalg.norm(saved["joints"][3] - saved["joints"][4]) / UNITS_PER_METRE
     assert 0.05 < apart < 0.08  # metres
+
+
+def test_no_skin_shows_through_cloth() -> None:
+    """Under cloth that lies within two cells, colours are the cloth's; skin is painted red for this, all else blue."""
+    workshop = Workshop(64)
+    who = population(["hair.style=bald", "outfit.collar=crew"])
+    person = workshop.person(sample_subject(4, workshop.studio.parameters.names, who))
+    scene = build_scene(person)
+    painted = np.tile(np.array([0, 0, 1], scene.texels.dtype), (len(scene.texels), 1))
+    for number in np.unique(scene.triangle_texture[scene.triangle_material == SKIN]):
+        height, width, first = scene.texture_place[number]
+        painted[first : first + height * width] = [1, 0, 0]
+    scale = UNITS_PER_METRE * METRES_PER_DM / person.scale
+    translation = np.array(EYES) - scale * SCENE_EYES
+    mesh = solid(replace(scene, texels=painted), scale, translation, CELLS)
+    cloth_points, cloth_triangles = scene.vertices * scale + translation, scene.triangles[scene.triangle_material == CLOTH]
+    cloth = triangle_tree(cloth_points, cloth_triangles)
+    found, weights, distance = cloth.closest(mesh.vertices.astype(float))
+    corners = cloth_points[cloth_triangles[found]]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    off = mesh.vertices - (corners * weights[..., None]).sum(1)
+    under = (off * normals).sum(1) < -0.95 * distance * np.linalg.norm(normals, axis=1)
+    near, red = under & (distance < 2 * 2 / CELLS), mesh.colours[:, 0] > mesh.colours[:, 2]
+    assert near.sum() > 1000 and red.sum() > 1000 and (near & red).sum() < 10  # it was 427
 
 
 def test_a_raw_scan_leads_back_to_the_aligned_one_and_misses_some_of_it(scans: Path) -> None:

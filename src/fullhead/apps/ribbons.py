@@ -1,4 +1,4 @@
-"""Strands of hair as meshes that real-time programs can draw: flat ribbons, and a dark layer under them.
+"""Strands of hair as meshes that real-time programs can draw: flat ribbons, and a darker layer under them.
 
 A strand's points [S, K, 3] are carriers: every vertex made here hangs on one of them by a fixed offset, so that whatever
 moves the points moves the mesh. Metres, the frame of the files.
@@ -21,7 +21,8 @@ ACROSS = 8  # pixels across a hair
 SPAN = 4  # columns across a ribbon
 UNDER_CELL, UNDER_INSET = 0.004, 0.008  # metres: the grid in which the layer under the hair is made, its depth below the hull
 UNDER_SHARE = 0.35  # of the hair's usual density: where its hull lies
-UNDER_SHADE = 0.15  # place of its colour in the texture, 0 black
+UNDER_SHADE = 0.6  # of the shade of the ribbons about it: hair in the shadow of hair, whose colour still scatters through
+UNDER_NEAR = 12  # points of ribbons whose shade it takes
 SOLID = 8  # columns without gaps, for what lies under the ribbons
 BRIGHTEST = 1.15  # factor of the colour in the texture's lightest row
 
@@ -145,11 +146,14 @@ def growth_texture(colour: NDArray) -> tuple[NDArray, NDArray]:
     return (texture * 255 + 0.5).astype(np.uint8), (SOLID + np.minimum(column[group], tones - SPAN)) / TONES
 
 
-def under_layer(points: NDArray, half_width: NDArray, skin: NDArray, normals: NDArray, carriers: NDArray) -> Hung | None:
-    """A closed dark surface inside the hair, so that nothing shows between ribbons; None where the hair is thin.
+def under_layer(
+    points: NDArray, half_width: NDArray, skin: NDArray, normals: NDArray, carriers: NDArray, shade: NDArray
+) -> Hung | None:
+    """A closed, darker surface inside the hair, so that nothing shows between ribbons; None where the hair is thin.
 
     It is the hull of head and hair moved inwards by UNDER_INSET, where that lies outside the head. points [S, K, 3] and
-    half_width [S] of all strands, the vertices and normals [V, 3] of the skin; it hangs on `carriers` [..., 3].
+    half_width [S] of all strands, the vertices and normals [V, 3] of the skin; it hangs on `carriers` [..., 3], whose ribbons
+    have the places `shade` [...] in the texture.
     """
     from skimage.measure import marching_cubes
 
@@ -183,12 +187,13 @@ def under_layer(points: NDArray, half_width: NDArray, skin: NDArray, normals: ND
     if not len(triangles):
         return None
     places = carriers.reshape(-1, 3)
-    carrier = np.asarray(KDTree(places).query(vertices)[1])
+    near = np.asarray(KDTree(places).query(vertices, range(1, 1 + min(UNDER_NEAR, len(places))))[1])  # [V, UNDER_NEAR]
+    carrier, own_shade = near[:, 0], UNDER_SHADE * shade.ravel()[near].mean(1)
     return Hung(
         carrier=carrier,
         offset=(vertices - places[carrier]).astype(np.float32),
         normals=vertex_normals(vertices, triangles),
-        uv=np.tile(np.array([0.5 * SOLID / TONES, UNDER_SHADE], np.float32), (len(vertices), 1)),
+        uv=np.stack([np.full(len(vertices), 0.5 * SOLID / TONES), own_shade], axis=-1).astype(np.float32),
         light=np.ones(len(vertices)),
         triangles=triangles,
     ).only(triangles)

@@ -237,7 +237,9 @@ def strand_layers(
             shade = np.clip(0.25 + 0.75 * cut.light, 0, 1) * (0.78 + 0.35 * t) / BRIGHTEST
             pieces.append(ribbons(points, half, tone, shade, centre).shifted(starts[i]))
             if name == "hair":
-                under = under_layer(all_points * metres, growth.radius * metres, skin.vertices * metres, skin.normals, points)
+                under = under_layer(
+                    all_points * metres, growth.radius * metres, skin.vertices * metres, skin.normals, points, shade
+                )
                 pieces += [] if under is None else [under.shifted(starts[i])]
         found.append((name, reduce(Hung.joined, pieces), Material(texture, 0.65, both_sides=True)))
     return found

@@ -17,9 +17,9 @@ from scipy import ndimage
 
 from fullhead.core.surface import extract_surface, largest_piece, vertex_normals
 from fullhead.kernels.tree import triangle_tree
-from fullhead.synth.fields import srgb_from_linear
+from fullhead.synth.fields import normalised, srgb_from_linear
 from fullhead.synth.regions import LABELS
-from fullhead.synth.scene import GLASS, Scene
+from fullhead.synth.scene import CLOTH, GLASS, SKIN, Scene
 
 SPACING = 0.4  # cells between the points that stand for a surface or a strand
 HAIR_SPREAD = 0.0125  # of the cube's half side: how far strands are smeared to a shell
@@ -28,6 +28,8 @@ BAND = 2.0  # cells about the surface where depths are right
 SMOOTHED = 0.6  # cells by which depths are smeared, against beads along edges
 THINNEST = 0.8  # cells, radius that tubes are inflated to
 REACH = 0.35  # cells over which a vertex is moved onto the surface
+COVERING = 2.5  # cells under cloth within which skin does not show
+UNDER = 0.7  # cosine to the cloth's normal, at least, of the way to what lies under it; beside its border the way is flat
 HAIR_OPAQUE = 0.7  # of what makes hair solid: hides two thirds of the skin's colour
 
 
@@ -145,16 +147,35 @@ def _thickening(corners: NDArray) -> float:
 
 def _drawn_to(at: NDArray, scene: Scene, points: NDArray, hair: NDArray, hair_colour: NDArray) -> tuple[NDArray, NDArray]:
     """Vertices [V, 3] moved onto the surface they stand for, unless hair covers it; their colours, uint8 sRGB [V, 3]."""
-    opaque = np.flatnonzero(scene.triangle_material != GLASS)
-    found, weights, distance = triangle_tree(points, scene.triangles[opaque]).closest(at)
-    corners = scene.triangles[opaque[found]]  # [V, 3]
+    triangle, weights, distance = _outermost(at, scene, points)
+    corners = scene.triangles[triangle]  # [V, 3]
     nearest, uv = ((values[corners] * weights[..., None]).sum(1) for values in (points, scene.uv))
     cover = ndimage.map_coordinates(hair, at.T, order=1, mode="nearest")
     bare = (distance < REACH) & (cover < 0.8)
     strands = np.stack([ndimage.map_coordinates(hair_colour[..., c], at.T, order=1, mode="nearest") for c in range(3)], axis=1)
     share = np.maximum(1 - np.exp(-cover / HAIR_OPAQUE), (distance > 1) & (cover > 0.2))[:, None]
-    colour = (1 - share) * _texture(scene, scene.triangle_texture[opaque[found]], uv) + share * strands
+    colour = (1 - share) * _texture(scene, scene.triangle_texture[triangle], uv) + share * strands
     return np.where(bare[:, None], nearest, at), (srgb_from_linear(colour) * 255 + 0.5).astype(np.uint8)
+
+
+def _outermost(at: NDArray, scene: Scene, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """The opaque triangle [V] that each of `at` [V, 3] shows, weights [V, 3] of its nearest point, and the distance [V].
+
+    It is the nearest, but the cloth within COVERING above where that is skin: closely worn, it is thinner than a cell.
+    """
+    opaque = np.flatnonzero(scene.triangle_material != GLASS)
+    found, weights, distance = triangle_tree(points, scene.triangles[opaque]).closest(at)
+    triangle, cloth = opaque[found], np.flatnonzero(scene.triangle_material == CLOTH)
+    on_skin = np.flatnonzero(scene.triangle_material[triangle] == SKIN)
+    if len(cloth) and len(on_skin):
+        over, over_weights, over_distance = triangle_tree(points, scene.triangles[cloth]).closest(at[on_skin], COVERING)
+        corners = points[scene.triangles[cloth[over]]]
+        off = at[on_skin] - (corners * over_weights[..., None]).sum(1)
+        normal = normalised(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+        hidden = (over_distance < COVERING) & (-(off * normal).sum(1) > UNDER * over_distance)
+        rows = on_skin[hidden]
+        triangle[rows], weights[rows], distance[rows] = cloth[over[hidden]], over_weights[hidden], over_distance[hidden]
+    return triangle, weights, distance
 
 
 def _texture(scene: Scene, texture: NDArray, uv: NDArray) -> NDArray:
