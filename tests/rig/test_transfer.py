@@ -108,7 +108,7 @@ def test_weights_come_back_within_their_bounds_and_look_alike(ours: Rig, there: 
     assert (found - weights).abs().mean() < 0.04
     error = (ours(expression=found).vertices - ours(expression=weights).vertices).norm(dim=-1)
     moved = (ours(expression=weights).vertices - ours.template).norm(dim=-1)
-    assert (error.mean() < 0.2 * moved.mean()).all()
+    assert (error.mean() < 0.22 * moved.mean()).all()
 
 
 def test_gaze_goes_to_the_joints_and_comes_back(there: ExpressionMap, back: ExpressionMap) -> None:
