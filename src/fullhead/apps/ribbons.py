@@ -187,7 +187,8 @@ def under_layer(
     if not len(triangles):
         return None
     places = carriers.reshape(-1, 3)
-    near = np.asarray(KDTree(places).query(vertices, range(1, 1 + min(UNDER_NEAR, len(places))))[1])  # [V, UNDER_NEAR]
+    near = np.asarray(KDTree(places).query(vertices, min(UNDER_NEAR, len(places)))[1])
+    near = near.reshape(len(vertices), -1)  # [V, UNDER_NEAR], nearest first
     carrier, own_shade = near[:, 0], UNDER_SHADE * shade.ravel()[near].mean(1)
     return Hung(
         carrier=carrier,
