@@ -61,9 +61,7 @@ class GANHeadTaskConfig:
     feature_radius: float = 0.08  # how far about them, in units of the cube
     vertices: int = 0  # of the rig that D is held to in a step, at random; 0: all
     rig_vertices: int = 0  # of the rig that C is held to in a step, at random, whether or not a scan's point is near
-    rig_points: int = (
-        0  # about what expressions move of the rig, G is held to: lips part
-    )
+    rig_points: int = 0  # about what expressions move of the rig, G is held to: lips part
     rig_occupancy: float = 0.2  # weight of that
     rig_images: int = 0  # showings before those of stage one, in which C learns the rig by these alone
     deshape: float = 10.0  # lambda_d
