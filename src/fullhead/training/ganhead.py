@@ -202,7 +202,7 @@ class GANHeadTask:
     def coarse_loss(self, batch: Tensor, clock: Clock) -> Terms:
         c, model = self.config, self.model
         terms = {"rig": c.skinning * self.rig_term(clock)} if c.rig_vertices else {}
-        if clock.images_seen < c.rig_images:
+        if terms and clock.images_seen < c.rig_images:
             return terms
         drawn = self.scans.occupancy(batch, c.near, c.uniform, clock.generator)
         who = self.on_device(drawn.shape, drawn.expression, drawn.joint_pose)
