@@ -10,12 +10,14 @@ tables, which docs/metrics.md explains:
     animation        GANHead only: codes of a held-out person's neutral scan, posed by the rig's parameters of their other scans
     samples          random heads against held-out scans; beside it as many training scans (the floor)
 
-Writes benchmarks/results/<name>.json. Everything is drawn from fixed seeds.
+Writes benchmarks/results/<name>.json. Everything is drawn from fixed seeds. Minutes a scan: with `--codes FOLDER` the codes
+that were found are kept there, and a stopped run goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,10 +26,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rich.progress import track
+from safetensors.torch import load_file as load_tensors
+from safetensors.torch import save_file
 
 from common import write_result
 from fullhead.apps.study import save_study_pictures
 from fullhead.core.errors import FullheadError
+from fullhead.core.files import written_whole
 from fullhead.data.scan_distances import ScanDistances
 from fullhead.data.scan_set import ScanSet
 from fullhead.heads.surface import PosedMesh
@@ -107,6 +113,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=128)
     parser.add_argument("--fit-steps", type=int, default=800, help="of i3DMM's codes")
     parser.add_argument("--fit-points", type=int, default=16384, help="of i3DMM's codes, in a step")
+    parser.add_argument("--codes", type=Path, help="keep the codes found for each scan there")
     parser.add_argument("--pictures", type=Path, help="also write the samples there, as a method of `fullhead study`")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--name", default="ganhead_quality", help="of the file in benchmarks/results")
@@ -130,12 +137,22 @@ def main() -> None:
         )
 
     distances = ScanDistances(held_out)
+    settings = f"{arguments.fit_steps} {arguments.fit_points}".encode()
+    known_by = hashlib.sha256(model_file(arguments.model).read_bytes() + settings).hexdigest()[:16]
 
     @cache
     def codes_of(scan: int) -> Codes | I3DMMCodes:
+        kept = arguments.codes / f"{known_by}-{held_out.names[scan]}.safetensors" if arguments.codes else None
+        if kept and kept.is_file():
+            return (Codes if isinstance(model, GANHead) else I3DMMCodes)(**load_tensors(kept))
         if isinstance(model, GANHead):
-            return ganhead_codes(model, held_out, scan)
-        return fit_codes(model, distances, scan, fit, torch.Generator().manual_seed(0))[0]
+            codes = ganhead_codes(model, held_out, scan)
+        else:
+            codes = fit_codes(model, distances, scan, fit, torch.Generator().manual_seed(0))[0]
+        if kept:
+            with written_whole(kept) as path:
+                save_file({name: value.contiguous() for name, value in vars(codes).items()}, path)
+        return codes
 
     def surface(codes: Codes | I3DMMCodes, scan: int) -> PosedMesh:
         if isinstance(model, GANHead) and isinstance(codes, Codes):
@@ -143,7 +160,7 @@ def main() -> None:
         return model.decode(codes, resolution=arguments.resolution).posed[0]
 
     others = [int(rng.randint(len(training))) for _ in chosen]
-    rows = [against(surface(codes_of(scan), scan), scan) for scan in chosen]
+    rows = [against(surface(codes_of(scan), scan), scan) for scan in track(chosen, "fits")]
     floor = [
         compared(samples_of_scan(training, other), samples_of_scan(held_out, scan), millimetres)
         for other, scan in zip(others, chosen, strict=True)
@@ -151,13 +168,13 @@ def main() -> None:
     figures: dict[str, object] = {"reconstruction": {"fitted": mean_of(rows), "a training scan instead": mean_of(floor)}}
     if isinstance(model, GANHead):
         pairs = [(scan, still) for scan in chosen if (still := neutral_of(held_out, scan)) is not None]
-        moved = [against(surface(codes_of(still), scan), scan) for scan, still in pairs]
+        moved = [against(surface(codes_of(still), scan), scan) for scan, still in track(pairs, "fits of neutral scans")]
         if moved:
             figures["animation"] = mean_of(moved)
     scans = [looks_of_scan(held_out, scan, np.random.RandomState(scan)) for scan in range(len(held_out))]
     found = [
         looks_of_mesh(sampled(model, training, seed, arguments.resolution), pivot, np.random.RandomState(seed))
-        for seed in range(arguments.samples)
+        for seed in track(range(arguments.samples), "samples")
     ]
     few = rng.permutation(len(training))[: arguments.samples]
     seen = [looks_of_scan(training, int(scan), np.random.RandomState(int(scan))) for scan in few]

@@ -19,6 +19,7 @@ from fullhead.core.errors import FullheadError
 from fullhead.data.landmarks import Detector, detected_landmarks, read_landmarks
 from fullhead.data.meshes import PaintedMesh
 from fullhead.data.rig_fit import FitConfig, fit_rig
+from fullhead.data.scan_samples import head_surface
 from fullhead.data.scans import ScanFile, read_scan
 from fullhead.rig.cube import CubeRig
 from fullhead.rig.rig import Posed
@@ -52,8 +53,12 @@ def place_scan(
     try:
         mesh = read_scan(scan)
         if scan.truth and not scan.place and not fit:
-            return _known(mesh, _truth(scan), cube, template)
-        return _fitted(mesh, scan_landmarks(scan, mesh, detect), cube, config, rng)
+            placed = _known(mesh, _truth(scan), cube, template)
+        else:
+            placed = _fitted(mesh, scan_landmarks(scan, mesh, detect), cube, config, rng)
+        if not head_surface(placed.mesh).any():
+            raise FullheadError("nothing of it lies in the rig's cube: are its axes and its unit right, and the rig's file?")
+        return placed
     except FullheadError as error:
         raise FullheadError(f"scan {scan.name}: {error}") from error
 
