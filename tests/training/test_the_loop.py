@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ import torch.distributed as dist
 import torch.multiprocessing
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.distributed.run import get_args_parser
 
+from fullhead.commands.train import train as train_command
 from fullhead.core.errors import FullheadError
 from fullhead.data.photos import PhotoSet
 from fullhead.models.checkpoint import read_header
@@ -68,14 +72,15 @@ def test_a_new_run_begins_with_the_weights_and_the_count_of_models(photos: Path,
     finished = tmp_path / "finished"
     train_run("panohead-tiny", photos, finished, ["loop.images=8"], device="cpu")
     models = [str(finished / "model.safetensors"), str(finished / "discriminator.safetensors")]
-    train_run("panohead-tiny", photos, tmp_path / "same", ["loop.images=8"], start=models, device="cpu")  # nothing left to do
+    begin = partial(train_run, "panohead-tiny", photos, warm_start=models, device="cpu")
+    begin(tmp_path / "same", ["loop.images=8"])  # nothing left to do
     for file in ("model.safetensors", "discriminator.safetensors"):
         old, new = load_file(finished / file), load_file(tmp_path / "same" / file)
         assert all(torch.equal(old[key], new[key]) for key in old)
-    train_run("panohead-tiny", photos, tmp_path / "on", ["loop.images=16", "loop.log_every=4"], start=models, device="cpu")
+    begin(tmp_path / "on", ["loop.images=16", "loop.log_every=4"])
     seen = [json.loads(line)["images_seen"] for line in (tmp_path / "on" / "log.jsonl").read_text().splitlines()]
     assert seen == [12, 16]
-    train_run("panohead-tiny", photos, tmp_path / "on", ["loop.images=20"], start=models, device="cpu")  # its own state
+    begin(tmp_path / "on", ["loop.images=20"])  # its own state
     assert read_header(tmp_path / "on" / "model.safetensors")["about"]["images_seen"] == 20
 
 
@@ -85,11 +90,21 @@ def test_a_new_run_begins_with_the_weights_and_the_count_of_models(photos: Path,
 )
 def test_a_run_does_not_begin_with_a_model_of_another_kind(model: str, why: str, photos: Path, tmp_path: Path):
     with pytest.raises(FullheadError, match=why):
-        train_run("panohead-tiny", photos, tmp_path / "run", [], start=[model], device="cpu")
+        train_run("panohead-tiny", photos, tmp_path / "run", [], warm_start=[model], device="cpu")
     assert not (tmp_path / "run").exists()
 
 
 # -- processes
+
+
+def test_no_option_is_taken_for_one_of_torchrun_s():
+    """It takes the beginning of an option for the option, also behind the command that it is to start."""
+    places = ["preset", "data", "run"]
+    names = (name.replace("_", "-") for name in signature(train_command).parameters if name not in places)
+    options = ["train", *places, *(f"--{name}" for name in names)]
+    started = get_args_parser().parse_args(["-m", "fullhead.cli", *options])
+    assert started.training_script_args == options
+
 
 SHARED = replace(
     TINY, noise=False, background_swap=0.5, discriminator=replace(TINY.discriminator, group=2), density_noise_fade_images=0

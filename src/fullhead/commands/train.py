@@ -16,7 +16,7 @@ def train(
     data: Annotated[Path, tyro.conf.Positional],
     run: Annotated[Path, tyro.conf.Positional],
     set: tuple[str, ...] = (),
-    start: tuple[str, ...] = (),
+    warm_start: tuple[str, ...] = (),
     export_only: bool = False,
     device: Device = "auto",
 ) -> None:
@@ -31,12 +31,13 @@ def train(
         data: Folder of the set.
         run: Folder of the run. One that exists goes on where it stopped, with its own config.
         set: Changes to the preset, as in task.r1_gamma=2 loop.batch=16.
-        start: Models that a new run begins with, by name, file, folder or hub id: of a GAN the generator and the discriminator,
-            as in panohead-demo panohead-demo-d. Schedules go on from where those were. A run that exists has its own state.
+        warm_start: Models that a new run begins with, by name, file, folder or hub id: of a GAN the generator and the
+            discriminator, as in panohead-demo panohead-demo-d. Schedules go on from where those were. A run that exists has
+            its own state.
         export_only: Write the models of a run's present state and do not train.
         device: Where to compute: auto is cuda if there is one, else cpu.
     """
     from fullhead.training.run import train_run
 
     check_place(run, folder=True)
-    train_run(preset, data, run, list(set), start=start, export_only=export_only, device=device)
+    train_run(preset, data, run, list(set), warm_start=warm_start, export_only=export_only, device=device)

@@ -46,7 +46,7 @@ def train_run(
     run: Path,
     settings: list[str],
     *,
-    start: Sequence[str] = (),
+    warm_start: Sequence[str] = (),
     export_only: bool = False,
     device: str = "auto",
 ) -> None:
@@ -58,7 +58,8 @@ def train_run(
     torch.manual_seed(config.loop.seed)
     task = config.build(data, where)
     first = not dist.is_initialized() or dist.get_rank() == 0
-    begin = 0 if export_only or (run / "state.safetensors").is_file() else max(map(partial(begin_with, task), start), default=0)
+    going_on = export_only or (run / "state.safetensors").is_file()
+    begin = 0 if going_on else max(map(partial(begin_with, task), warm_start), default=0)
     try:
         if not export_only:
             if first:
