@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
@@ -53,7 +55,7 @@ def _soft(random: RandomState, rows: NDArray, columns: NDArray, first: NDArray, 
     """A blurred scene: random cells of three colours, smoothly enlarged."""
     third = _colour(random)
     cells = random.randint(3, 9)
-    a, b = (_noise(random, rows, columns, cells)[..., None] for _ in range(2))
+    a, b = (_noise(random, len(rows), cells)[..., None] for _ in range(2))
     return np.clip(first * (1 - a) + second * a * (1 - b) + third * a * b, 0, 1)
 
 
@@ -83,10 +85,10 @@ def _outdoors(random: RandomState, rows: NDArray, columns: NDArray) -> NDArray:
         scene = _boxes(random, rows, columns, scene, houses, (horizon, horizon + 0.08), 1.5 * blur)
     for layer in range(random.randint(1, 4) if green else random.randint(0, 2)):
         cells, reach = random.randint(4, 12) * (1 + layer), random.uniform(0.1, 0.45)
-        leaves = _noise(random, rows, columns, cells) + 0.5 * _noise(random, rows, columns, 3 * cells)
+        leaves = _noise(random, len(rows), cells) + 0.5 * _noise(random, len(rows), 3 * cells)
         above, below = np.clip(horizon - rows - reach, 0, None) / reach, np.clip(rows - horizon, 0, None)
         colour = light * np.array([0.07, 0.12, 0.03]) * random.uniform(0.4, 1.6)
-        shade = 0.6 + 0.8 * _noise(random, rows, columns, 2 * cells)
+        shade = 0.6 + 0.8 * _noise(random, len(rows), 2 * cells)
         scene = scene + smoothstep(-0.2, 0.2, leaves - 0.75 - 2 * (above + below))[..., None] * (
             colour * shade[..., None] - scene
         )
@@ -114,11 +116,17 @@ def _muted(random: RandomState, brightness: tuple[float, float]) -> NDArray:
     return linear_from_srgb(np.clip(random.uniform(*brightness) + tint, 0.02, 0.98))
 
 
-def _noise(random: RandomState, rows: NDArray, columns: NDArray, cells: int) -> NDArray:
-    """Smooth random values in [0, 1] with `cells` cells along a side."""
-    place = np.stack([rows, columns]) * cells + (cells - 1) / 2
-    smooth = ndimage.map_coordinates(random.uniform(0, 1, (cells, cells)), place, order=3, mode="nearest")
-    return np.clip(np.asarray(smooth), 0, 1)
+def _noise(random: RandomState, size: int, cells: int) -> NDArray:
+    """Smooth random values [size, size] in [0, 1] with `cells` cells along a side."""
+    spline = _spline(size, cells)
+    return np.clip(spline @ random.uniform(0, 1, (cells, cells)) @ spline.T, 0, 1)
+
+
+@cache
+def _spline(size: int, cells: int) -> NDArray:
+    """What each of `cells` values in a row weighs in each of `size` pixels [size, cells], by cubic splines through them."""
+    place = ((np.arange(size) + 0.5) / size - 0.5) * cells + (cells - 1) / 2
+    return np.stack([ndimage.map_coordinates(one, [place], order=3, mode="nearest") for one in np.eye(cells)], axis=1)
 
 
 def _bokeh(random: RandomState, rows: NDArray, columns: NDArray) -> NDArray:

@@ -19,6 +19,8 @@ from fullhead.synth.growth import grow_guides, nearest_gather, over_forehead, pa
 from fullhead.synth.styles import STYLE_OF, HairStyle
 from fullhead.synth.subject import HAIR_COLOURS, Subject
 
+MUCH_DETAIL, FEWER_POINTS = 0.7, 0.65  # of strands: below that detail they have that share of their points
+
 
 @dataclass(frozen=True)
 class Strands:
@@ -31,7 +33,10 @@ class Strands:
 
 
 def grow_hair(place: Ground, subject: Subject, detail: float = 1.0) -> Strands:
-    """The subject's hair; `detail` > 0 grows that share of the strands, thicker or thinner, among the same guides."""
+    """The subject's hair; `detail` > 0 grows that share of the strands, thicker or thinner, among the same guides.
+
+    With little detail strands that do not curl have fewer points.
+    """
     if subject.hair.style == "bald":
         return _strands(np.zeros((0, 2, 3)), np.zeros((0, 3)), np.zeros(0))
     style = STYLE_OF[subject.hair.style](stream(subject.seed, "hair style"))
@@ -42,16 +47,27 @@ def grow_hair(place: Ground, subject: Subject, detail: float = 1.0) -> Strands:
     guide_roots = sample_roots(random, place, density, style.guides)
     side = parting_side(random, guide_roots, style, 0.04)
     guides = grow_guides(random, place, style, guide_roots, side)
+    straight = not (style.wave or style.curl or style.rope or style.braid)
+    points = max(round(FEWER_POINTS * style.points), 4) if straight and detail < MUCH_DETAIL else style.points
+    guides = _with_points(guides, points)
     count = max(int(style.strands * detail), 150)
     roots = sample_roots(stream(subject.seed, "roots"), place, density, count)
-    points, lock, thin = _strands_among_guides(subject.seed, place, style, guide_roots, side, guides, roots)
-    extra = _knots(subject.seed, place, style, detail)
-    points = np.concatenate([points, *extra]) if extra else points
+    strands, lock, thin = _strands_among_guides(subject.seed, place, style, guide_roots, side, guides, roots)
+    extra = [_with_points(knot, points) for knot in _knots(subject.seed, place, style, detail)]
+    strands = np.concatenate([strands, *extra]) if extra else strands
     lock = np.concatenate([lock, *(np.arange(len(e)) // 24 + 10**6 for e in extra)])
-    thin = np.concatenate([thin, np.ones(len(points) - len(thin))])
+    thin = np.concatenate([thin, np.ones(len(strands) - len(thin))])
     colour = hair_colours(stream(subject.seed, "hair colour"), subject, lock)
-    mixed = stream(subject.seed, "shuffle").permutation(len(points)) if extra else np.arange(len(points))
-    return _strands(points[mixed], colour[mixed], 0.5 * style.width * place.size * (1 / detail) ** 0.85 * thin[mixed])
+    mixed = stream(subject.seed, "shuffle").permutation(len(strands)) if extra else np.arange(len(strands))
+    return _strands(strands[mixed], colour[mixed], 0.5 * style.width * place.size * (1 / detail) ** 0.85 * thin[mixed])
+
+
+def _with_points(strands: NDArray, points: int) -> NDArray:
+    """The same strands [S, K, 3], each of `points` points."""
+    last = strands.shape[1] - 1
+    if points == last + 1:
+        return strands
+    return resampled(strands, np.broadcast_to(np.linspace(0, last, points), (len(strands), points)))
 
 
 def _strands(points: NDArray, colour: NDArray, radius: NDArray) -> Strands:

@@ -11,6 +11,7 @@ from fullhead.core.cameras import Cameras
 from fullhead.kernels.raster import rasterize_arrays
 from fullhead.synth.fields import srgb_from_linear
 from fullhead.synth.lights import Lit
+from fullhead.synth.scene import Scene
 from fullhead.synth.shading import GLASS, average, draw_segments, lay_glass, project, shade_strands, shade_surfaces
 
 OVERSAMPLING = 2  # per axis
@@ -28,16 +29,37 @@ class Photo:
     label: NDArray  # [n, n] uint8, regions.LABELS
 
 
-def take_photo(lit: Lit, cameras: Cameras, size: int) -> Photo:
-    """What the first of `cameras` sees, size x size pixels."""
+@dataclass(frozen=True)
+class HairLayer:
+    """What a camera sees of the head's hair alone: the samples [m] that it covers, counted row by row, with the inverse depth
+    and the segment of each. It serves all scenes of that hair in that place, whatever the face does."""
+
+    sample: NDArray
+    inverse_z: NDArray
+    segment: NDArray
+
+
+def hair_layer(scene: Scene, cameras: Cameras, size: int) -> HairLayer:
+    """The hair of a scene as the first of `cameras` sees it in a photo of size x size pixels."""
+    n = size * OVERSAMPLING
+    nearest, winner = np.zeros((n, n), np.float32), np.full((n, n), -1, np.int32)
+    _draw_strands(scene, cameras, 0, scene.hair_segments, nearest, winner, first_code=0)
+    sample = np.flatnonzero(winner >= 0).astype(np.int32)
+    return HairLayer(sample, nearest.ravel()[sample], winner.ravel()[sample])
+
+
+def take_photo(lit: Lit, cameras: Cameras, size: int, hair: HairLayer | None = None) -> Photo:
+    """What the first of `cameras` sees, size x size pixels; `hair`, if it is known already, is its `hair_layer`."""
     scene, n = lit.scene, size * OVERSAMPLING
     x, y, inverse_z = _on_screen(scene.vertices, cameras, n)
     winner, b, c, nearest = rasterize_arrays(x, y, inverse_z, scene.triangles, n, n, scene.triangle_keep)
-    first_code = len(scene.triangles)
-    if len(scene.segments):
-        x, y, inverse_z = _on_screen(scene.strand_points, cameras, n)
-        radius = (scene.strand_radius * inverse_z * np.float32(float(cameras.K[0, 0, 0]) * n)).astype(np.float32)
-        draw_segments(x, y, inverse_z, radius, scene.segments, np.float32(LEAST_RADIUS), first_code, nearest, winner)
+    first_code, begin = len(scene.triangles), 0
+    if hair is not None:
+        before = hair.inverse_z > nearest.ravel()[hair.sample]
+        nearest.ravel()[hair.sample[before]] = hair.inverse_z[before]
+        winner.ravel()[hair.sample[before]] = first_code + hair.segment[before]
+        begin = scene.hair_segments
+    _draw_strands(scene, cameras, begin, len(scene.segments), nearest, winner, first_code)
     colour, normal, label = np.zeros((n, n, 3), np.float32), np.zeros((n, n, 3), np.float32), np.zeros((n, n), np.uint8)
     eye, key, key_colour = (a.astype(np.float32) for a in (cameras.origins[0].numpy(), lit.lights.key, lit.lights.key_colour))
     shadow = (lit.key_shadow.nearest, lit.key_shadow.basis, np.float32(lit.key_shadow.scale))
@@ -82,6 +104,20 @@ def _on_screen(points: NDArray, cameras: Cameras, size: int) -> tuple[NDArray, N
     x, y, inverse_z = np.empty((3, len(points)), np.float32)
     project(points, c2w, K * size, x, y, inverse_z)
     return x, y, inverse_z
+
+
+def _draw_strands(
+    scene: Scene, cameras: Cameras, begin: int, end: int, nearest: NDArray, winner: NDArray, first_code: int
+) -> None:
+    """Draw segments `begin` to `end` of the strands into a z-buffer; `winner` gets first_code + segment."""
+    if begin == end:
+        return
+    first = scene.segments[begin, 0]  # points of a strand follow each other, as strands do
+    x, y, inverse_z = _on_screen(scene.strand_points[first:], cameras, len(winner))
+    radius = (scene.strand_radius[first:] * inverse_z * np.float32(float(cameras.K[0, 0, 0]) * len(winner))).astype(np.float32)
+    draw_segments(
+        x, y, inverse_z, radius, scene.segments, first, begin, end, np.float32(LEAST_RADIUS), first_code, nearest, winner
+    )
 
 
 def _averaged(colour: NDArray, winner: NDArray, inverse_depth: NDArray, normal: NDArray, label: NDArray) -> Photo:

@@ -79,6 +79,7 @@ class Scene:
     strand_colour: NDArray  # [P, 3]
     segments: NDArray  # [S, 2] int32, rows of strand_points
     segment_label: NDArray  # [S] uint8
+    hair_segments: int  # how many of them, the first, are the head's hair
 
 
 @dataclass(frozen=True)
@@ -333,4 +334,5 @@ def _packed(surfaces: list[Surface], strands: list[tuple[Strands, NDArray]]) -> 
         strand_colour=joined(colour or [np.zeros((0, 3))], np.float32),
         segments=joined(segments or [np.zeros((0, 2))], np.int32),
         segment_label=joined(labels or [np.zeros(0)], np.uint8),
+        hair_segments=sum(len(found) for found in labels if found[0] == regions.LABELS["hair"]),
     )

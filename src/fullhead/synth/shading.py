@@ -64,14 +64,15 @@ def average(samples, colour, winner, nearest, normal, label, mean, alpha, depth,
 
 
 @njit(cache=True, nogil=True)
-def draw_segments(x, y, inverse_z, radius, segments, least, first_code, nearest, winner):
-    """Draw strands [S] as lines `radius` pixels to each side into the z-buffer.
+def draw_segments(x, y, inverse_z, radius, segments, first_point, begin, end, least, first_code, nearest, winner):
+    """Draw segments `begin` to `end` of strands as lines `radius` pixels to each side into the z-buffer; x, y, inverse_z and
+    radius [P] are those of the points from number `first_point` on.
 
     Thinner ones than `least` are drawn `least` wide in a share of their pixels, by a fixed pattern.
     """
     height, width = nearest.shape
-    for s in range(segments.shape[0]):
-        a, b = segments[s, 0], segments[s, 1]
+    for s in range(begin, end):
+        a, b = segments[s, 0] - first_point, segments[s, 1] - first_point
         if inverse_z[a] <= 0 or inverse_z[b] <= 0:
             continue
         x0, y0, x1, y1, wa, wb = x[a], y[a], x[b], y[b], inverse_z[a], inverse_z[b]
@@ -89,7 +90,7 @@ def draw_segments(x, y, inverse_z, radius, segments, least, first_code, nearest,
         long_size, short_size = (width, height) if flat else (height, width)
         for i in range(max(0, int(np.ceil(x0 - 0.5))), min(long_size - 1, int(np.floor(x1))) + 1):
             t = min(max(i + 0.5 - x0, 0.0), x1 - x0)
-            middle, w = y0 + slope * t, wa + slope_w * t
+            middle, w = y0 + slope * t, np.float32(wa + slope_w * t)  # as it is kept
             low = max(0, int(np.ceil(middle - reach - 0.5)))
             for j in range(low, min(short_size - 1, int(np.floor(middle + reach - 0.5))) + 1):
                 column, row = (i, j) if flat else (j, i)

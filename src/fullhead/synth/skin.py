@@ -20,6 +20,7 @@ STUBBLE = {"none": 0.2, "stubble": 0.75, "moustache": 0.3, "goatee": 0.5, "short
 BLOOD = np.array([0.10, 0.52, 0.48], np.float32)  # what blood takes from the light
 PIGMENT = np.array([0.30, 0.42, 0.48], np.float32)  # what darker skin takes
 COARSE, MEDIUM, FINE, FINEST = range(4)  # rows of Atlas.noise
+LEAST_SHARE = 0.004  # of another colour, that shows
 
 
 def ita_of_tone(tone: float) -> float:
@@ -78,14 +79,14 @@ def skin_roughness(studio: Studio, subject: Subject) -> NDArray:
 
 def _blend(colour: NDArray, share: NDArray, other: NDArray) -> None:
     """Move colour [M, 3] by its `share` [M] in [0, 1] towards `other` [3] or [M, 3]."""
-    there = np.flatnonzero(share > 0.004)
+    there = np.flatnonzero(share > LEAST_SHARE)
     target = other if other.ndim == 1 else other[there]
     colour[there] += np.minimum(share[there], 1)[:, None].astype(np.float32) * (target.astype(np.float32) - colour[there])
 
 
 def _filter(colour: NDArray, share: NDArray, taken: NDArray) -> None:
     """Darken colour [M, 3] where `share` [M] is, by what is `taken` [3] of the light."""
-    there = np.flatnonzero(share > 0.004)
+    there = np.flatnonzero(share > LEAST_SHARE)
     colour[there] *= 1 - share[there][:, None] * taken.astype(np.float32)
 
 
@@ -113,13 +114,15 @@ def _paint_lips(colour: NDArray, subject: Subject, atlas: Atlas, base: NDArray, 
     tone, depth, makeup = subject.skin.tone, subject.skin.lip_depth, subject.makeup
     bare = base * np.array([0.98 - 0.22 * depth, 0.66 - 0.22 * depth, 0.70 - 0.18 * depth])
     bare = bare + smoothstep(0.45, 1.0, tone) * np.array([0.045, 0.012, 0.014])  # paler inside on dark skin
-    cover = atlas.zones["lips"]
-    creases = 1 + 0.06 * fine
-    upper = 1 - (0.10 + 0.14 * smoothstep(0.3, 0.8, tone)) * atlas.zones["upper_lip"]
-    inner = 1 - 0.35 * smoothstep(2.6, 1.2, atlas.lip_ring)
-    _blend(colour, 0.92 * cover, bare * (creases * upper * inner)[:, None])
+    there = np.flatnonzero(atlas.zones["lips"] > LEAST_SHARE)
+    cover, lips = atlas.zones["lips"][there], colour[there]
+    creases = 1 + 0.06 * fine[there]
+    upper = 1 - (0.10 + 0.14 * smoothstep(0.3, 0.8, tone)) * atlas.zones["upper_lip"][there]
+    inner = 1 - 0.35 * smoothstep(2.6, 1.2, atlas.lip_ring[there])
+    _blend(lips, 0.92 * cover, bare * (creases * upper * inner)[:, None])
     stick = np.array(LIPSTICKS[makeup.lip_colour]) * (0.85 - 0.45 * tone)  # what shines through is darker
-    _blend(colour, 0.8 * makeup.lipstick * cover, stick * (creases * inner)[:, None])
+    _blend(lips, 0.8 * makeup.lipstick * cover, stick * (creases * inner)[:, None])
+    colour[there] = lips
 
 
 def _grow_shadows(colour: NDArray, subject: Subject, atlas: Atlas, base: NDArray, medium: NDArray, finest: NDArray) -> None:
@@ -133,19 +136,23 @@ def _grow_shadows(colour: NDArray, subject: Subject, atlas: Atlas, base: NDArray
     if subject.hair.colour != subject.hair.natural:
         roots = 0.5 * (roots + own)
     _blend(colour, cover * (np.maximum(dots, 0.8) if subject.hair.style in ("buzz", "bald") else 1), roots + 0.012 * base)
-    brow = regions.brow(atlas.position, subject.face_hair) * (atlas.island == HEAD)
-    _blend(colour, brow * (0.15 + 0.45 * subject.face_hair.brow_density), 0.7 * own + 0.06 * base)
+    x, y, z = atlas.position.T
+    there = np.flatnonzero((atlas.island == HEAD) & (np.abs(x) < 0.65) & (np.abs(y - 7.5) < 0.3) & (z > 0.7))
+    brow, forehead = regions.brow(atlas.position[there], subject.face_hair), colour[there]
+    _blend(forehead, brow * (0.15 + 0.45 * subject.face_hair.brow_density), 0.7 * own + 0.06 * base)
+    colour[there] = forehead
 
 
 def _scalp_cover(subject: Subject, atlas: Atlas, medium: NDArray, finest: NDArray) -> NDArray:
     """How much the roots of the hair darken the skin [M]."""
-    hair, points = subject.hair, atlas.position
-    wild = 0.025 * medium + 0.012 * finest
+    hair, wild = subject.hair, 0.025 * medium + 0.012 * finest
     if hair.style == "bald":
-        return 0.07 * regions.scalp(points, 0.6, wild) * subject.male
-    cover = regions.scalp(points, regions.recession(hair), wild) * atlas.zones["grown"]
-    cover = cover * regions.thinning(points, hair)
-    return (0.98 if hair.style == "buzz" else 0.97) * cover
+        return 0.07 * regions.scalp(atlas.position, 0.6, wild) * subject.male
+    there = np.flatnonzero(atlas.zones["grown"] > LEAST_SHARE)
+    points, cover = atlas.position[there], np.zeros(len(wild))
+    cover[there] = regions.scalp(points, regions.recession(hair), wild[there]) * atlas.zones["grown"][there]
+    cover[there] *= (0.98 if hair.style == "buzz" else 0.97) * regions.thinning(points, hair)
+    return cover
 
 
 def _age(colour: NDArray, subject: Subject, atlas: Atlas, coarse: NDArray, medium: NDArray) -> None:

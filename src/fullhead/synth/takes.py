@@ -22,8 +22,8 @@ from fullhead.synth.backgrounds import background
 from fullhead.synth.body import Studio, open_studio
 from fullhead.synth.fields import stream
 from fullhead.synth.lights import Lit, lights_of, lit
-from fullhead.synth.render import Photo, composite, take_photo
-from fullhead.synth.scene import Person, build_person, build_scene
+from fullhead.synth.render import HairLayer, Photo, composite, hair_layer, take_photo
+from fullhead.synth.scene import Person, Scene, build_person, build_scene
 from fullhead.synth.sets import Part, Sample
 from fullhead.synth.subject import Subject
 from fullhead.synth.truth import encoded, rgba, seen_landmarks, truth_files
@@ -76,18 +76,24 @@ class Take:
 
 
 class Workshop:
-    """A studio for pictures of one size, and the subject that was last built there: takes of one subject share it."""
+    """A studio for pictures of one size, and the subject that was last built there: takes of one subject share it.
 
-    def __init__(self, size: int) -> None:
+    same_views: its takes are seen by the same cameras, so that what these see of the hair is kept, too.
+    """
+
+    def __init__(self, size: int, *, same_views: bool = False) -> None:
         self.quality = quality_for(size)
         self.studio: Studio = open_studio(self.quality.texture)
         self.landmark_weights = landmark_weights(self.studio.template)
+        self.same_views = same_views
         self._built: list[tuple[Subject, Person]] = []
+        self._seen: dict[tuple[Any, ...], HairLayer] = {}  # by person, camera and pose
 
     def person(self, subject: Subject, hair: bool = True) -> Person:
         """The subject, built; without hair if so wished, and then without a hat too."""
         wanted = subject if hair else replace(subject.with_hair("bald"), worn=replace(subject.worn, hat="none"))
-        self._built = [built for built in self._built if built[0].seed == subject.seed]
+        if any(built.seed != subject.seed for built, _ in self._built):
+            self._built, self._seen = [], {}
         for known, person in self._built:
             if known == wanted:
                 return person
@@ -100,6 +106,15 @@ class Workshop:
         person, q = self.person(take.subject, take.hair), self.quality
         scene = build_scene(person, take.expression, None if take.joint_pose is None else np.array(take.joint_pose))
         return person, lit(scene, lights_of(take.subject.lighting), q.directions, q.shadow, q.key_shadow)
+
+    def hair(self, person: Person, scene: Scene, take: Take, view: View) -> HairLayer | None:
+        """What a view of a take shows of the hair, if that is to be kept."""
+        if not self.same_views:
+            return None
+        key = (id(person), view.camera or view.label, take.joint_pose, take.size)
+        if key not in self._seen:
+            self._seen[key] = hair_layer(scene, true_camera(view, take.world), take.size)
+        return self._seen[key]
 
 
 def vertices_of(person: Person, take: Take) -> NDArray:
@@ -128,7 +143,7 @@ def shoot(workshop: Workshop, take: Take, truth: Sequence[str]) -> Part:
     samples, views = [], []
     for view in take.views:
         camera = true_camera(view, take.world)
-        photo = take_photo(light, camera, take.size)
+        photo = take_photo(light, camera, take.size, workshop.hair(person, light.scene, take, view))
         files = {"img.png": encoded(_picture(photo, view))} | truth_files(photo, camera, truth, metres)
         pixels, seen = seen_landmarks(landmarks, photo, camera, metres)
         known = _plain(view) | {

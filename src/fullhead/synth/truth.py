@@ -98,12 +98,11 @@ def seen_landmarks(landmarks: NDArray, photo: Photo, camera: Cameras, metres_per
     """
     size = len(photo.alpha)
     pixels, z = projected(landmarks, camera, size)
-    column, row = np.floor(pixels).astype(int).T
-    inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    around = np.pad(np.where(photo.depth > 0, photo.depth, np.inf), 1, constant_values=np.inf)
-    windows = np.lib.stride_tricks.sliding_window_view(around, (3, 3)).reshape(size, size, 9)
-    finite = np.where(np.isfinite(windows), windows, 0).max(-1)  # of the pixel and its neighbours the farthest
-    behind = z - finite[row.clip(0, size - 1), column.clip(0, size - 1)]
+    place = np.floor(pixels).astype(int)[:, ::-1]  # row and column
+    inside = ((place >= 0) & (place < size)).all(axis=1)
+    around = place[:, None] + np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1], indexing="ij"), axis=-1).reshape(9, 2)  # [L, 9, 2]
+    row, column = np.moveaxis(around.clip(0, size - 1), -1, 0)
+    behind = z - photo.depth[row, column].max(axis=1)  # the farthest of the pixel and its neighbours
     return pixels, inside & (behind * metres_per_unit < NEAR)
 
 
