@@ -11,8 +11,8 @@ from fullhead.data.meshes import texture_colours
 from fullhead.data.scan_samples import turned_root
 from fullhead.heads.inverse import located, search
 from fullhead.models.ganhead import GANHead, flat
+from fullhead.rig.neutral import NEAR
 from fullhead.training.ganhead import (
-    NEAR,
     GANHeadTaskConfig,
     bone_points,
     joint_weights,

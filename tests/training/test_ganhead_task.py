@@ -94,7 +94,7 @@ def test_before_stage_one_the_bases_alone_learn_the_rig(prepared: Path):
 def test_the_rig_tells_of_the_gap_between_the_lips(prepared: Path):
     task = tiny_task(prepared)
     cube = template_in_cube(load_template(), SHAPES)
-    lips = cube.landmarks(task.neutral[None])[0, [62, 66]]
+    lips = cube.landmarks(task.neutral.vertices[None])[0, [62, 66]]
     assert task.rig_known is not None
     points, inside = task.rig_known
     middle = (points - lips.mean(0)).norm(dim=1) < 0.3 * (lips[0] - lips[1]).norm()

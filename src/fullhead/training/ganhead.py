@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.spatial import KDTree
 from torch import Tensor, nn
 
 from fullhead.core.cameras import orbit
@@ -28,17 +27,15 @@ from fullhead.heads.deformer import Deformer, Motion, Warp
 from fullhead.heads.inverse import located, search
 from fullhead.heads.surface import clay, coloured, normal_coloured
 from fullhead.kernels.raster import orthographic
-from fullhead.kernels.tree import triangle_tree
 from fullhead.metrics.features import feature_distance, load_features
 from fullhead.models.ganhead import Codes, GANHead, GANHeadConfig, colour_pose, flat, sized_for
+from fullhead.rig.neutral import NeutralRig
 from fullhead.rig.rig import Rig
 from fullhead.training.loop import Clock, Phase, Terms
 
-NEAR = 0.1  # squared distance within which a point takes after the rig [ganhead]
 BONE_POINTS = 5  # on every bone [ganhead supp. 1.3]
 BONE_SPREAD = 0.1  # of a bone's length: how far they are shifted along it [ganhead]
 RIG_POINTS = 20_000  # kept of the rig's own inside and outside
-RIG_SPREAD, RIG_SKIN = 0.03, 0.01  # deviation of these from its vertices; how near to its skin none is taken
 KEPT_BYTES = 2 << 30  # of coarse surfaces kept in memory
 PREVIEW_SCANS, PREVIEW_SIZE, PREVIEW_RESOLUTION = 4, 160, 64
 
@@ -154,12 +151,8 @@ class GANHeadTask:
         self.fine = nn.ModuleList([head.normal, head.texture, model.detail_codes, model.colour_codes])
         self.adam_coarse = self.adam(self.coarse, config.coarse_lr)
         self.adam_fine = self.adam(self.fine, config.fine_lr)
-        still = model.rig(joint_pose=model.canonical_pose())
-        self.neutral, self.joints = still.vertices[0], still.joints[0]
-        self.tree = KDTree(self.neutral.cpu().numpy())
-        self.within = (self.neutral.abs() <= 1).all(dim=1).float().cpu()
-        self.moved = model.rig.expression_basis.square().sum(dim=(0, 2)).cpu() * self.within
-        self.rig_known = self.rig_occupancy() if config.rig_points else None
+        self.neutral = NeutralRig(model.rig, model.canonical_pose())
+        self.rig_known = self.neutral.labelled(RIG_POINTS) if config.rig_points else None
         self.eye = load_features().to(device) if config.perceptual else None
         self._kept: dict[int, CoarseSurface] = {}
         self._room = KEPT_BYTES
@@ -228,26 +221,13 @@ class GANHeadTask:
 
         The published code looks for it among the vertices with the person's shape, which is another space.
         """
-        distance, nearest = self.tree.query(x.detach().cpu().numpy())
-        near = torch.from_numpy(distance**2 < NEAR).to(x.device)
-        return self.as_vertices(x[near], torch.from_numpy(nearest).to(x.device)[near]) if near.any() else x.sum() * 0
+        vertex, near = self.neutral.nearest(x)
+        return self.as_vertices(x[near], vertex[near]) if near.any() else x.sum() * 0
 
     def rig_term(self, clock: Clock) -> Tensor:
-        """C at vertices of the neutral rig: half of them anywhere, half of them drawn by how far expressions move them."""
-        n = self.config.rig_vertices
-        drawn = [torch.multinomial(by, n // 2, True, generator=clock.generator) for by in (self.within, self.moved)]
-        vertex = torch.cat(drawn).to(self.device)
-        return self.as_vertices(self.neutral[vertex], vertex)
-
-    def rig_occupancy(self) -> tuple[Tensor, Tensor]:
-        """Points [n, 3] about what expressions move of the neutral rig, and whether they are inside it [n], 1 or 0."""
-        random = torch.Generator().manual_seed(0)
-        vertex = torch.multinomial(self.moved, RIG_POINTS, True, generator=random)
-        x = self.neutral.cpu()[vertex] + RIG_SPREAD * torch.randn(RIG_POINTS, 3, generator=random)
-        tree = triangle_tree(self.neutral.cpu().numpy(), self.model.rig.faces.cpu().numpy())
-        clear = torch.from_numpy(tree.closest(x.numpy())[2] > RIG_SKIN)
-        inside = torch.from_numpy(tree.winding(x.numpy()) > 0.5).float()
-        return x[clear].to(self.device), inside[clear].to(self.device)
+        """C at vertices of the neutral rig."""
+        vertex = self.neutral.drawn(self.config.rig_vertices, clock.generator)
+        return self.as_vertices(self.neutral.vertices[vertex], vertex)
 
     def rig_occupancy_term(self, volume: Tensor, points: Tensor, inside: Tensor, clock: Clock) -> Tensor:
         """G of every scan at such points, against the rig."""
@@ -259,13 +239,11 @@ class GANHeadTask:
 
     def as_vertices(self, x: Tensor, vertex: Tensor) -> Tensor:
         """C at neutral points [N, 3] against the rig at its vertices [N]."""
-        rig = self.model.rig
-        bases = rig.expression_basis[:, vertex].permute(1, 2, 0), rig.pose_basis[:, vertex].transpose(0, 1)
-        return skinning_loss(self.model.deformer, x, rig.skin_weights[vertex], *bases, self.config)
+        return skinning_loss(self.model.deformer, x, *self.neutral.motion(vertex), self.config)
 
     def deshape_term(self, codes: Codes, warp: Warp, clock: Clock) -> Tensor:
         """D takes every vertex of the canonical rig to that of the mean head: L_deshape."""
-        vertices, neutral = self.model.rig(codes.rig_shape, None, self.model.canonical_pose()).vertices, self.neutral
+        vertices, neutral = self.model.rig(codes.rig_shape, None, self.model.canonical_pose()).vertices, self.neutral.vertices
         if self.config.vertices:
             some = torch.randint(len(neutral), (self.config.vertices,), generator=clock.generator).to(self.device)
             vertices, neutral = vertices[:, some], neutral[some]
@@ -276,7 +254,7 @@ class GANHeadTask:
         """Points on the bones, as far as they lie in the cube, are inside [ganhead supp. Eq.2]."""
         parents = self.model.rig.parents
         noise = torch.randn(len(codes), len(parents) - 1, BONE_POINTS, generator=clock.generator).to(self.device)
-        x, scan = flat(bone_points(self.joints, parents, noise))
+        x, scan = flat(bone_points(self.neutral.joints, parents, noise))
         within = (x.abs() <= 1).all(dim=1)
         at = self.model.at_canonical(volume, codes.rig_shape, x[within], scan[within])
         return F.softplus(-at.logit).mean()
@@ -284,7 +262,7 @@ class GANHeadTask:
     def weight_term(self) -> Tensor:
         """Joints follow themselves and their parents alone [ganhead supp. Eq.2]."""
         asked, followed = joint_weights(self.model.rig.parents)
-        weights = self.model.deformer.weights(self.joints[asked])
+        weights = self.model.deformer.weights(self.neutral.joints[asked])
         return (weights - F.one_hot(torch.tensor(followed), weights.shape[1]).to(weights)).square().mean()
 
     # -- stage two
