@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fullhead.apps.align import FACE_CENTRE, FACE_SIDE, Square, crop, find_face, head_square, parse_box
+from fullhead.apps.align import Square, crop, face_place, find_face, head_square, parse_box
 from fullhead.core.errors import FullheadError
 
 
@@ -48,16 +48,17 @@ def with_disc(height: int, width: int, face: Square) -> np.ndarray:
 @pytest.mark.parametrize(
     "face", [Square(150, 120, 60), Square(30, 40, 50), Square(270, 175, 44)], ids=["inside", "corner", "edge"]
 )
-def test_a_known_face_lands_where_faces_of_the_training_set_are(face):
-    size = 128
-    picture = crop(with_disc(200, 300, face), head_square(face), size)
+@pytest.mark.parametrize("metres_per_unit", [0.68, 0.55])
+def test_a_known_face_lands_where_faces_of_the_training_set_are(face, metres_per_unit):
+    size, place = 128, face_place(metres_per_unit)
+    picture = crop(with_disc(200, 300, face), head_square(face, metres_per_unit), size)
     assert picture.shape == (size, size, 3)
     # Near the photo's edge the mirrored margin may hold a second, faint disc: look around the place alone.
     y, x = np.nonzero(picture[..., 0] > 125)
-    near = np.hypot(x + 0.5 - FACE_CENTRE[0] * size, y + 0.5 - FACE_CENTRE[1] * size) < 0.7 * FACE_SIDE * size
-    assert abs(x[near].mean() + 0.5 - FACE_CENTRE[0] * size) < 2
-    assert abs(y[near].mean() + 0.5 - FACE_CENTRE[1] * size) < 2
-    assert abs(np.sqrt(near.sum() * 4 / np.pi) / size - FACE_SIDE) < 0.03
+    near = np.hypot(x + 0.5 - place.x * size, y + 0.5 - place.y * size) < 0.7 * place.side * size
+    assert abs(x[near].mean() + 0.5 - place.x * size) < 2
+    assert abs(y[near].mean() + 0.5 - place.y * size) < 2
+    assert abs(np.sqrt(near.sum() * 4 / np.pi) / size - place.side) < 0.03
 
 
 def test_a_square_inside_the_photo_is_cut_unchanged():

@@ -9,9 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
+from fullhead.apps.align import face_place, find_face
 from fullhead.core.cameras import FOCAL, RADIUS, cameras_from_labels, yaw_pitch
 from fullhead.synth.photos import Misalignment, Photos, image_key, write_photos
+from fullhead.synth.population import population
 from fullhead.synth.sets import read_records, write_set
+from fullhead.synth.takes import replay
 
 SIZE, VIEWS, IMAGES = 20, 2, 6
 
@@ -77,3 +80,33 @@ def test_a_misaligned_set_keeps_the_true_cameras_beside_its_labels(photos: Path,
         np.testing.assert_allclose(pixels, view["landmarks"], atol=0.02)
         assert np.abs(np.array(view["landmarks"]) - other["landmarks"]).max() > 0.5
     assert math.isclose(np.linalg.det(np.array(record["views"][0]["camera"][:16]).reshape(4, 4)), 1, rel_tol=1e-5)
+
+
+def test_closer_heads_are_larger_and_their_records_say_so(photos: Path, tmp_path: Path) -> None:
+    write_set(tmp_path / "set", Photos(1, SIZE, VIEWS, seed=3, closer=1.3), workers=0, quiet=True)
+    (near,) = read_records(tmp_path / "set")
+    far = next(iter(read_records(photos)))
+    assert near["metres_per_unit"] == pytest.approx(far["metres_per_unit"] / 1.3)
+    np.testing.assert_allclose(near["landmarks"], np.array(far["landmarks"]) * 1.3, atol=2e-5)
+    assert [view["label"] for view in near["views"]] == [view["label"] for view in far["views"]]
+    name = f"seg/{image_key(0)}.png"
+    covered = [(np.asarray(Image.open(folder / name)) > 127).mean() for folder in (photos, tmp_path / "set")]
+    assert covered[1] > 1.15 * covered[0]
+    assert replay(near)[0]["img.png"] == (tmp_path / "set" / f"img/{image_key(0)}.png").read_bytes()
+
+
+def test_faces_are_where_photos_are_cut_for(tmp_path: Path) -> None:
+    closer, size = 1.3, 160
+    recipe = Photos(4, size, 1, seed=11, yaw_limit=5, pitch_spread=0.05, closer=closer)
+    write_set(tmp_path / "set", recipe, workers=0, quiet=True)
+    faces = [find_face(np.asarray(Image.open(tmp_path / "set" / f"img/{image_key(i)}.png"))) for i in range(4)]
+    place = face_place(0.68 / closer)
+    seen = np.mean([(face.x, face.y, face.side) for face in faces], axis=0) / size
+    np.testing.assert_allclose(seen, (place.x, place.y, place.side), atol=0.06)
+
+
+def test_a_backdrop_can_be_chosen(tmp_path: Path) -> None:
+    write_set(tmp_path / "set", Photos(1, SIZE, seed=3, population=population(["backdrop.kind=flat"])), workers=0, quiet=True)
+    (record,) = read_records(tmp_path / "set")
+    image = np.asarray(Image.open(tmp_path / "set" / f"img/{image_key(0)}.png"), int)
+    assert (image[0, 0] == image[0, -1]).all() and record["backdrop"]["flat"]

@@ -16,11 +16,12 @@ from PIL import Image, ImageFilter
 from fullhead.core.errors import FullheadError
 from fullhead.core.images import Bytes
 
-# Where `find_face` sees frontal heads in the model's images, as parts of the image's side: the centre of the square box and its
-# side. Means over 24 heads of `fullhead synth --size 256 --yaw-limit 6 --pitch-spread 0.05` and their mirror images, all found;
-# from head to head the centre varies by 0.011 across and 0.015 down, the side by 0.029.
-FACE_CENTRE = (0.5, 0.542)
-FACE_SIDE = 0.42
+# The square box in which `find_face` sees frontal faces: its side, and how far its centre lies below the middle of pictures of
+# our cameras, in parts of a picture's side where a unit of the world is a metre. Means over 24 heads of `fullhead synth photos
+# --size 256 --yaw-limit 6 --pitch-spread 0.05` (0.68 metres a unit) and their mirror images, all found; from head to head the
+# centre varies by 0.007 across and 0.010 down, the side by 0.020.
+FACE_SIDE = 0.286
+FACE_BELOW = 0.0286
 
 SEARCH_SIZES = (320, 416)  # pixels of the photo's longer side while searching
 SMALLEST_FACE = 0.1  # of the shorter side: what is smaller is rather a button than the sitter
@@ -104,10 +105,16 @@ def parse_box(text: str, photo: Bytes) -> Square:
     return box
 
 
-def head_square(face: Square) -> Square:
+def face_place(metres_per_unit: float) -> Square:
+    """Where frontal faces are in pictures of a world whose unit is so many metres, in parts of the picture's side."""
+    return Square(0.5, 0.5 + FACE_BELOW / metres_per_unit, FACE_SIDE / metres_per_unit)
+
+
+def head_square(face: Square, metres_per_unit: float) -> Square:
     """The square of the photo that becomes the model's image, so that `face` lands where frontal faces do."""
-    side = face.side / FACE_SIDE
-    return Square(face.x + (0.5 - FACE_CENTRE[0]) * side, face.y + (0.5 - FACE_CENTRE[1]) * side, side)
+    place = face_place(metres_per_unit)
+    side = face.side / place.side
+    return Square(face.x + (0.5 - place.x) * side, face.y + (0.5 - place.y) * side, side)
 
 
 def crop(photo: Bytes, square: Square, size: int) -> Bytes:

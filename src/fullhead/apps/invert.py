@@ -83,7 +83,7 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     target = target.to(model.backbone.mapping.w_avg)
     losses: list[float] = []
-    unlike = unlikeness(target)
+    unlike = unlikeness(target, model.metres_per_unit)
 
     def report(stage: str, step: int, steps: int, loss: Tensor) -> None:
         losses.append(float(loss.detach()))
@@ -229,7 +229,7 @@ def invert_photo(
 
     `face` (None: found) is the square from the middle of the forehead to the chin; the rest as in `fit`.
     """
-    aligned = crop(photo, head_square(face or find_face(photo)), model.config.image_size)
+    aligned = crop(photo, head_square(face or find_face(photo), model.metres_per_unit), model.config.image_size)
     return aligned, fit(model, from_uint8(aligned[None]), yaw, pitch, steps, pivot_steps, on_step, seed=seed)
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fullhead.apps.align import FACE_CENTRE, FACE_SIDE
+from fullhead.apps.align import face_place
 from fullhead.metrics.features import feature_distance, load_features
 
 FACE_GAIN = 3.0  # by how much more the pixels of the face count
@@ -22,9 +22,9 @@ Unlikeness = Callable[[Tensor], Tensor]
 """Pictures [B, 3, H, W] to one number, 0 for the target itself."""
 
 
-def unlikeness(target: Tensor) -> Unlikeness:
-    """The distance to an aligned portrait `target` [1, 3, H, W] in [-1, 1]."""
-    weights = 1 + (FACE_GAIN - 1) * face_area(target)
+def unlikeness(target: Tensor, metres_per_unit: float) -> Unlikeness:
+    """The distance to a portrait `target` [1, 3, H, W] in [-1, 1], aligned for a model with so many metres a unit."""
+    weights = 1 + (FACE_GAIN - 1) * face_area(target, metres_per_unit)
     weights = weights / weights.mean()
 
     network = load_features().to(target.device)
@@ -48,12 +48,13 @@ def edge_distance(a: Tensor, b: Tensor) -> Tensor:
     return total / levels
 
 
-def face_area(like: Tensor) -> Tensor:
+def face_area(like: Tensor, metres_per_unit: float) -> Tensor:
     """[1, 1, H, W] for pictures [B, C, H, W]: 1 on the ellipse where aligned faces are, 0 elsewhere."""
     height, width = like.shape[-2:]
-    y = (torch.arange(height, device=like.device) + 0.5)[:, None] / height - FACE_CENTRE[1]
-    x = (torch.arange(width, device=like.device) + 0.5) / width - FACE_CENTRE[0]
-    radius = FACE_SIDE / 2
+    place = face_place(metres_per_unit)
+    y = (torch.arange(height, device=like.device) + 0.5)[:, None] / height - place.y
+    x = (torch.arange(width, device=like.device) + 0.5) / width - place.x
+    radius = place.side / 2
     return ((x / radius) ** 2 + (y / (FACE_HEIGHT * radius)) ** 2 < 1).to(like)[None, None]
 
 

@@ -11,14 +11,14 @@ from PIL import Image
 from scipy import ndimage
 
 from fullhead.synth.fields import linear_from_srgb, smoothstep
+from fullhead.synth.population import Shares
 
 SHARPEST = 160  # pixels per side that show all of it, since all is out of focus; larger ones are enlarged from that
-KINDS = {"flat": 0.12, "gradient": 0.17, "soft": 0.2, "lights": 0.13, "room": 0.22, "outdoors": 0.16}
 
 
-def background(random: RandomState, size: int) -> NDArray:
-    """[size, size, 3] float32, linear; the same picture at any size, up to resampling."""
-    scene = _scene(random, min(size, SHARPEST)).astype(np.float32)
+def background(random: RandomState, size: int, kinds: Shares) -> NDArray:
+    """[size, size, 3] float32, linear, of one of the kinds by their shares; the same picture at any size, up to resampling."""
+    scene = _scene(random, min(size, SHARPEST), kinds).astype(np.float32)
     if size <= SHARPEST:
         return scene
     enlarged = [
@@ -27,9 +27,10 @@ def background(random: RandomState, size: int) -> NDArray:
     return np.stack([np.asarray(channel) for channel in enlarged], axis=-1)
 
 
-def _scene(random: RandomState, size: int) -> NDArray:
+def _scene(random: RandomState, size: int, kinds: Shares) -> NDArray:
     """[size, size, 3], sample by sample."""
-    kind = str(random.choice(list(KINDS), p=list(KINDS.values())))
+    shares = np.array(list(kinds.values()))
+    kind = str(random.choice(list(kinds), p=shares / shares.sum()))
     first, second = _colour(random), _colour(random)
     rows, columns = np.mgrid[0:size, 0:size].astype(float) / size - 0.5 + 0.5 / size
     if kind in ("room", "outdoors"):

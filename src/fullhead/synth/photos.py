@@ -25,7 +25,7 @@ from fullhead.synth.subject import sample_subject
 from fullhead.synth.takes import Take, View, Workshop, dataset_json, head_seed, label_of, shoot
 from fullhead.synth.truth import about_truth
 
-VERSION = 6  # of the pictures: raise it when the same seed gives other ones
+VERSION = 7  # of the pictures: raise it when the same seed gives other ones
 PER_FOLDER = 1000
 
 # Photos in the wild as PanoHead collected them: from how many degrees to how many the camera stands off the front, and how
@@ -56,6 +56,7 @@ class Photos:
     pitch_spread: float = 10.0  # standard deviation of the camera's pitch, degrees
     pitch_limit: float = 30.0  # degrees
     expressive: float = 1.0  # factor of the mild expressions, 0 for none
+    closer: float = 1.0  # how much larger heads are than where all hair fits: units of the set's world per unit of ours
     misaligned: Misalignment = field(default_factory=Misalignment)
     truth: tuple[str, ...] = ("seg",)
     population: Population = field(default_factory=default_population)
@@ -93,7 +94,7 @@ class Photos:
         subject = sample_subject(head_seed(self.seed, head), shape_names, self.population)
         expression = mild_expression(stream(subject.seed, "expression"), self.expressive)
         views = tuple(self.view(head, number) for number in range(self.views_per_head))
-        return Take(subject, self.size, views, expression)
+        return Take(subject, self.size, views, expression, world=self.closer, backdrop=self.population.backdrop.kind)
 
     def view(self, head: int, number: int) -> View:
         """One photo of a head: its camera and what stands behind."""

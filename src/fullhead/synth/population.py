@@ -127,6 +127,14 @@ class LightKnobs:
 
 
 @dataclass(frozen=True)
+class BackdropKnobs:
+    # What stands behind heads in photos and films.
+    kind: Shares = field(default_factory=lambda: {
+        "flat": 12, "gradient": 17, "soft": 20, "lights": 13, "room": 22, "outdoors": 16,
+    })  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Population:
     """All knobs; the defaults are those of docs/heads.md. Raises FullheadError for a value that cannot be."""
 
@@ -139,6 +147,7 @@ class Population:
     worn: WornKnobs = field(default_factory=WornKnobs)
     outfit: OutfitKnobs = field(default_factory=OutfitKnobs)
     light: LightKnobs = field(default_factory=LightKnobs)
+    backdrop: BackdropKnobs = field(default_factory=BackdropKnobs)
 
     def __post_init__(self) -> None:
         for group in dataclasses.fields(self):

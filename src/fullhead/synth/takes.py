@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from fullhead.synth.backgrounds import background
 from fullhead.synth.body import Studio, open_studio
 from fullhead.synth.fields import stream
 from fullhead.synth.lights import Lit, lights_of, lit
+from fullhead.synth.population import Shares
 from fullhead.synth.render import HairLayer, Photo, composite, hair_layer, take_photo
 from fullhead.synth.scene import Person, Scene, build_person, build_scene
 from fullhead.synth.sets import Part, Sample
@@ -73,6 +74,7 @@ class Take:
     joint_pose: tuple[tuple[float, ...], ...] | None = None  # [5, 3] axis-angle, radians
     hair: bool = True
     world: float = 1.0  # units of the set's world per unit of ours
+    backdrop: Shares = field(default_factory=dict)  # kinds of backgrounds, where views have one
 
 
 class Workshop:
@@ -144,7 +146,7 @@ def shoot(workshop: Workshop, take: Take, truth: Sequence[str]) -> Part:
     for view in take.views:
         camera = true_camera(view, take.world)
         photo = take_photo(light, camera, take.size, workshop.hair(person, light.scene, take, view))
-        files = {"img.png": encoded(_picture(photo, view))} | truth_files(photo, camera, truth, metres)
+        files = {"img.png": encoded(_picture(photo, view, take.backdrop))} | truth_files(photo, camera, truth, metres)
         pixels, seen = seen_landmarks(landmarks, photo, camera, metres)
         known = _plain(view) | {
             "landmarks": pixels.round(2).tolist(),
@@ -204,11 +206,11 @@ def _plain(view: View) -> dict[str, Any]:
     return {name: value for name, value in to_dict(view).items() if value is not None}
 
 
-def _picture(photo: Photo, view: View) -> NDArray:
+def _picture(photo: Photo, view: View, backdrop: Shares) -> NDArray:
     if view.background is None:
         return rgba(photo)
     seed, *numbers = view.background
-    return composite(photo, background(stream(seed, "background", *numbers), len(photo.alpha)))
+    return composite(photo, background(stream(seed, "background", *numbers), len(photo.alpha), backdrop))
 
 
 def dataset_json(entries: Iterable[tuple[str, Sequence[float]]]) -> str:

@@ -23,7 +23,7 @@ from fullhead.synth.subject import sample_subject
 from fullhead.synth.takes import Take, View, Workshop, dataset_json, head_seed, label_of, shoot
 from fullhead.synth.truth import about_truth
 
-VERSION = 4  # of the pictures: raise it when the same seed gives other ones
+VERSION = 5  # of the pictures: raise it when the same seed gives other ones
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ class Video:
         label = label_of(orbit(pose.yaw, pose.pitch))
         key = f"{clip_name(number)}/{frame:05d}"
         view = View(key, round(pose.yaw, 6), round(pose.pitch, 6), label, background=(self.seed, number))
-        return Take(subject, self.size, (view,), pose.expression, pose.joint_pose)
+        backdrop = self.population.backdrop.kind
+        return Take(subject, self.size, (view,), pose.expression, pose.joint_pose, backdrop=backdrop)
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         clips: dict[str, dict[str, Any]] = {}

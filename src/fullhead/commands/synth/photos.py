@@ -21,6 +21,7 @@ def photos(
     yaw_limit: float = 180.0,
     pitch_spread: float = 10.0,
     expressive: float = 1.0,
+    closer: float = 1.0,
     scale_error: float = 0.0,
     shift_error: float = 0.0,
     angle_error: float = 0.0,
@@ -41,6 +42,8 @@ def photos(
         yaw_limit: Cameras stand within plus and minus this many degrees of the front.
         pitch_spread: Standard deviation of the cameras' pitch, degrees.
         expressive: Strength of the mild expressions; 0 leaves all faces neutral.
+        closer: How much larger heads are than where all hair fits the picture, 0.5 to 2; 1.24 is as large as the published
+            PanoHead has them.
         scale_error: Misaligned on purpose: standard deviation of the head's size that labels do not tell, as in 0.05.
         shift_error: The same for its place in the picture, in picture sizes.
         angle_error: The same for yaw, pitch and roll of the camera, degrees.
@@ -54,6 +57,8 @@ def photos(
 
     if images < 1 or views_per_head < 1:
         raise FullheadError(f"--images {images} and --views-per-head {views_per_head}: both are at least 1")
+    if not 0.5 <= closer <= 2:
+        raise FullheadError(f"--closer {closer:g}: from 0.5 to 2")
     check_size(size)
     options.check()
     recipe = Photos(
@@ -65,6 +70,7 @@ def photos(
         yaw_limit=yaw_limit,
         pitch_spread=pitch_spread,
         expressive=expressive,
+        closer=closer,
         misaligned=Misalignment(scale_error, shift_error, angle_error),
         truth=truth_fields(truth),
         population=options.population(),
