@@ -21,13 +21,12 @@ BEARD_RADIUS = {"stubble": 0.0020, "moustache": 0.0042, "goatee": 0.003, "short"
 BEARD_STRANDS = {"stubble": 9000, "moustache": 3500, "goatee": 5000, "short": 13000, "full": 12000}
 
 
-def brows(place: Ground, subject: Subject, detail: float = 1.0) -> list[Strands]:
-    """Left and right brow; `detail` as in `hair.grow_hair`."""
+def brows(place: Ground, subject: Subject) -> list[Strands]:
+    """Left and right brow, always with all hairs: they are few, and gaps would show."""
     hair = subject.face_hair
     rest = place.studio.rest
     density = smoothstep(0.22, 0.7, regions.brow(rest, hair)) * place.studio.in_head
-    detail = float(np.clip(detail, 0.3, 1.0))
-    count = int(1150 * hair.brow_density * hair.brow_thickness * detail)
+    count = int(1150 * hair.brow_density * hair.brow_thickness)
     own = brow_colour(subject)
 
     def direction(at: NDArray) -> NDArray:
@@ -44,7 +43,7 @@ def brows(place: Ground, subject: Subject, detail: float = 1.0) -> list[Strands]
         length = length * random.uniform(0.7, 1.1, count)
         points = _short_hairs(random, roots, direction(roots.rest), length, 4, rise=0.12)
         spread = np.exp(0.2 * random.normal(size=(count, 1)))
-        radius = np.full(count, 0.00105 * place.size * detail**-0.85, np.float32)
+        radius = np.full(count, 0.00105 * place.size, np.float32)
         found.append(Strands(points, (own * spread).astype(np.float32), radius, regions.LABELS[name]))
     return found
 

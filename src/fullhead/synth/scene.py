@@ -280,7 +280,7 @@ def _strands(person: Person, vertices: NDArray, face: Ground, transforms: NDArra
     found = [(person.hair, carried(person.hair.points, person.hair_share, transforms))]
     subject = person.subject
     growths = [
-        *brows(face, subject, person.detail),
+        *brows(face, subject),
         beard(face, subject, person.detail),
         lashes(person.studio, subject, vertices),
     ]
