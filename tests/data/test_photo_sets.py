@@ -39,6 +39,14 @@ def test_photos_from_behind_come_more_often(photos: Path):
     assert sum(behind) == 12
 
 
+def test_photos_from_in_front_come_more_often(photos: Path):
+    balanced = np.abs(yaws(everything(PhotoSet(photos, front_repeat=3)).label))
+    plain = np.abs(yaws(everything(PhotoSet(photos)).label))
+    before = np.radians(60)
+    assert (balanced < before).sum() == 3 * (plain < before).sum() > 0
+    assert (balanced >= before).sum() == (plain >= before).sum()
+
+
 def test_only_yaws_in_the_range_are_kept(photos: Path):
     assert yaws(everything(PhotoSet(photos, yaw_range=(0, 45))).label) == pytest.approx([0.0, 0.5], abs=1e-5)
     assert len(PhotoSet(photos, yaw_range=(100, 180))) == 3

@@ -36,13 +36,15 @@ class Batch:
 class PhotoSet:
     """Images, masks and labels by index, decoded when first asked for.
 
-    root: the folder above. yaw_range: keep |yaw| within, degrees. back_repeat: images seen from behind (|yaw| >= 90 degrees)
-    come this often [pano supp. A.2]. mirror: every image also mirrored, with its camera.
+    root: the folder above. yaw_range: keep |yaw| within, degrees. front_repeat, back_repeat: images seen from in front
+    (|yaw| < 60 degrees) and from behind (|yaw| >= 90) [pano supp. A.2] come this often. mirror: every image also mirrored, with
+    its camera.
     """
 
     def __init__(
-        self, root: Path, *, yaw_range: tuple[float, float] = (0, 180), back_repeat: int = 1, mirror: bool = False
-    ) -> None:
+        self, root: Path, *, yaw_range: tuple[float, float] = (0, 180), front_repeat: int = 1, back_repeat: int = 1,
+        mirror: bool = False,
+    ) -> None:  # fmt: skip
         self.images, self.masks = open_store(root, "img"), open_store(root, "seg")
         try:
             entries = [
@@ -63,8 +65,9 @@ class PhotoSet:
         kept = torch.nonzero((yaw >= yaw_range[0]) & (yaw <= yaw_range[1]))[:, 0]
         if not len(kept):
             raise FullheadError(f"no image of {root} has |yaw| in {yaw_range[0]} to {yaw_range[1]} degrees")
-        behind = kept[yaw[kept] >= 90]
-        self.index = torch.cat([kept[yaw[kept] < 90], behind.repeat(back_repeat)])
+        before, behind = kept[yaw[kept] < 60], kept[yaw[kept] >= 90]
+        beside = kept[(yaw[kept] >= 60) & (yaw[kept] < 90)]
+        self.index = torch.cat([before.repeat(front_repeat), beside, behind.repeat(back_repeat)])
         if mirror:  # a negative entry -i - 1 is the mirrored image i
             self.index = torch.cat([self.index, -self.index - 1])
         self._decoded: dict[int, tuple[np.ndarray, np.ndarray]] = {}

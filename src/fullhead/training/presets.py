@@ -45,7 +45,8 @@ class PhotoSetConfig:
 
     min_yaw: float = 0.0  # degrees; photos with |yaw| outside the range are left out
     max_yaw: float = 180.0
-    back_repeat: int = 1  # photos from behind (|yaw| >= 90) are shown this often [pano supp. A.2]
+    front_repeat: int = 1  # photos from in front (|yaw| < 60) are shown this often
+    back_repeat: int = 1  # and photos from behind (|yaw| >= 90) [pano supp. A.2]
     mirror: bool = True
 
 
@@ -59,7 +60,8 @@ class PanoHeadRun:
 
     def build(self, data: Path, device: torch.device) -> PanoHeadTask:
         c = self.photos
-        photos = PhotoSet(data, yaw_range=(c.min_yaw, c.max_yaw), back_repeat=c.back_repeat, mirror=c.mirror)
+        repeats = {"front_repeat": c.front_repeat, "back_repeat": c.back_repeat}
+        photos = PhotoSet(data, yaw_range=(c.min_yaw, c.max_yaw), **repeats, mirror=c.mirror)
         size = self.task.generator.image_size
         if photos.size != size:
             raise FullheadError(
