@@ -86,6 +86,23 @@ def test_only_the_discriminators_phase_moves_the_running_mean_of_styles(task: Pa
     assert mean.abs().max() > 0
 
 
+def test_the_discriminator_can_learn_from_the_generators_last_heads(task: PanoHeadTask, photos: Path):
+    batch, now, rendered = PhotoSet(photos).batch(torch.tensor([0, 1, 2, 3])), clock(), []
+    fake = task.fake
+    task.fake = lambda *args, **named: rendered.append(fake(*args, **named)) or rendered[-1]  # type: ignore[method-assign]
+    task.config = replace(task.config, reuse_fakes=True)
+    before = task.G.backbone.mapping.w_avg.clone()
+    task.generator_loss(batch, now)
+    assert not torch.equal(task.G.backbone.mapping.w_avg, before)
+    terms = task.discriminator_loss(batch, now)
+    assert len(rendered) == 1
+    render, label, _ = rendered[0]
+    logits = task.judge(now, render.image, render.image_raw, render.mask, label)
+    assert float(terms["D/fake"].detach()) == pytest.approx(float(F.softplus(logits).mean()), rel=1e-5)
+    task.discriminator_loss(batch, now)
+    assert len(rendered) == 2  # heads are judged once
+
+
 def test_the_discriminator_hears_the_camera_that_was_asked_for_not_the_corrected_one(task: PanoHeadTask):
     _, label, shift = task.fake(clock())
     known = task.photos.labels

@@ -19,6 +19,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -137,14 +138,14 @@ def subject_name(number: int) -> str:
 
 def views(folder: str) -> tuple[View, ...]:
     """The 72 cameras: rows of 24 yaws from the lowest up; number 30 looks straight at the face."""
-    found = []
-    for row, pitch in enumerate(PITCHES):
-        for column in range(YAWS):
-            yaw = math.radians((column - 6) * 360 / YAWS)
-            label = label_of(orbit(yaw, math.radians(pitch), radius=RADIUS, focal=FOCAL))
-            key = f"{folder}/{row * YAWS + column:04d}"
-            found.append(View(key, round(yaw, 6), round(math.radians(pitch), 6), label))
-    return tuple(found)
+    return tuple(View(f"{folder}/{i:04d}", *camera) for i, camera in enumerate(_cameras()))
+
+
+@cache
+def _cameras() -> tuple[tuple[float, float, tuple[float, ...]], ...]:
+    """Yaw and pitch, radians, and label of each."""
+    angles = [(math.radians((k - YAWS // 4) * 360 / YAWS), math.radians(pitch)) for pitch in PITCHES for k in range(YAWS)]
+    return tuple((round(y, 6), round(p, 6), label_of(orbit(y, p, radius=RADIUS, focal=FOCAL))) for y, p in angles)
 
 
 def template_obj(template: Template) -> str:

@@ -14,6 +14,8 @@ from fullhead.kernels.raster import hash_below
 from fullhead.synth.lights import shadow_gap
 
 SKIN, EYE, PLAIN, CLOTH, GLASS = range(5)  # as in scene
+SKIN_WRAP = (0.22, 0.11, 0.07)  # how far around skin light of each colour travels, as a cosine
+SKIN_SHADOW = (0.72, 1.05, 1.15)  # powers of how open to the key light skin is: below 1, light travels into the shadow
 
 
 @njit(cache=True, nogil=True)
@@ -145,18 +147,16 @@ def _open_to_key(nearest, basis, scale, x, y, z):
 
 
 @njit(cache=True, nogil=True)
-def _highlight(roughness, nx, ny, nz, vx, vy, vz, key):
-    """Microfacet reflection of the key light, and the cosine to it."""
+def _highlight(roughness, nx, ny, nz, vx, vy, vz, n_v, n_l, key):
+    """Microfacet reflection of the key light, to which the cosine is `n_l`."""
     hx, hy, hz = _unit(vx + key[0], vy + key[1], vz + key[2])
     n_h = max(0.0, nx * hx + ny * hy + nz * hz)
     v_h = max(0.0, vx * hx + vy * hy + vz * hz)
-    n_l = nx * key[0] + ny * key[1] + nz * key[2]
-    n_v = nx * vx + ny * vy + nz * vz
     alpha2 = roughness**4
     spread = n_h * n_h * (alpha2 - 1) + 1
     fresnel = 0.04 + 0.96 * (1 - v_h) ** 5
-    value = fresnel * alpha2 / (np.pi * spread * spread) * 0.25 / max(0.15, max(n_l, n_v)) * max(0.0, n_l)
-    return min(value, 6.0), n_l
+    value = fresnel * alpha2 / (np.pi * spread * spread) * 0.25 / max(0.15, max(n_l, n_v)) * n_l
+    return min(value, 6.0)
 
 
 @njit(cache=True, nogil=True)
@@ -200,9 +200,13 @@ def shade_surfaces(
             v = uv[i, 1] * a + uv[j, 1] * b + uv[k, 1] * c
             albedo = _texture(texels, place, texture[t], u, v)
             kind, rough = material[t], roughness[t]
-            shadow = _open_to_key(key_nearest, key_basis, key_scale, px + nx * 0.004, py + ny * 0.004, pz + nz * 0.004)
-            shadow *= openness[i] * a + openness[j] * b + openness[k] * c
-            highlight, n_l = _highlight(max(rough, 0.15), nx, ny, nz, vx, vy, vz, key)
+            n_l = nx * key[0] + ny * key[1] + nz * key[2]
+            shadow = highlight = 0.0
+            if n_l > (-SKIN_WRAP[0] if kind == SKIN else 0):  # else the key light does not reach it
+                shadow = _open_to_key(key_nearest, key_basis, key_scale, px + nx * 0.004, py + ny * 0.004, pz + nz * 0.004)
+                shadow *= openness[i] * a + openness[j] * b + openness[k] * c
+                if n_l > 0:
+                    highlight = _highlight(max(rough, 0.15), nx, ny, nz, vx, vy, vz, n_v, n_l, key)
             reflected = _reflected_surroundings(rough, 2 * n_v * nx - vx, 2 * n_v * ny - vy, 2 * n_v * nz - vz, rim, fill)
             grazing = 0.028 + 0.5 * (1 - n_v) ** 5
             if kind == CLOTH:
@@ -221,11 +225,11 @@ def shade_surfaces(
                 * (1.0 if kind == EYE else 0.6)
             )
             for channel in range(3):
-                wrap, open_share = 0.0, shadow
-                if kind == SKIN:  # light travels in skin, red the farthest: around edges and into shadows
-                    wrap = (0.22, 0.11, 0.07)[channel]
-                    open_share = shadow ** (0.72, 1.05, 1.15)[channel]
-                diffuse = max(0.0, (n_l + wrap) / (1 + wrap)) * open_share
+                # Light travels in skin, red the farthest: around edges and into shadows.
+                wrap = SKIN_WRAP[channel] if kind == SKIN else 0.0
+                diffuse = max(0.0, (n_l + wrap) / (1 + wrap))
+                if diffuse > 0:
+                    diffuse *= shadow ** SKIN_SHADOW[channel] if kind == SKIN else shadow
                 # What hollows keep out comes back from their walls, in their colour.
                 bounced = light / (1 - min(0.9, albedo[channel]) * (1 - seen))
                 incoming = bounced + key_colour[channel] * diffuse

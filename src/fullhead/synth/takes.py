@@ -203,7 +203,7 @@ def head_seed(seed: int, head: int) -> int:
 
 def _plain(view: View) -> dict[str, Any]:
     """A view without what it does not have."""
-    return {name: value for name, value in to_dict(view).items() if value is not None}
+    return {name: value for name, value in vars(view).items() if value is not None}
 
 
 def _picture(photo: Photo, view: View, backdrop: Shares) -> NDArray:

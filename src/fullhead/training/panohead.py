@@ -22,6 +22,9 @@ from fullhead.training.loop import Clock, Phase, Terms, mean_over_processes
 
 PREVIEW_HEADS, PREVIEW_VIEWS = 8, 8
 
+Fakes = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Images, raw images, masks and labels of rendered heads."""
+
 
 @dataclass(frozen=True)
 class PanoHeadTaskConfig:
@@ -51,6 +54,7 @@ class PanoHeadTaskConfig:
     ema_rampup: float = 0.05  # but at most this part of the images seen
     noise: bool = True  # random noise and ray jitter; off to compare runs
     bf16: bool = False  # convolutions of both players in bfloat16
+    reuse_fakes: bool = False  # the discriminator learns from the heads that the generator just learnt from: one render less
 
 
 def blurred(image: Tensor, sigma: float) -> Tensor:
@@ -92,6 +96,7 @@ class PanoHeadTask:
         self.adam_G = torch.optim.Adam(self.G.parameters(), lr=c.generator_lr * lazy, betas=(0.0, 0.99**lazy))
         lazy = c.r1_every / (c.r1_every + 1)
         self.adam_D = torch.optim.Adam(self.D.parameters(), lr=c.discriminator_lr * lazy, betas=(0.0, 0.99**lazy))
+        self._last: Fakes | None = None  # of the generator's phase, to be reused
 
     # -- what the loop asks for
 
@@ -199,17 +204,23 @@ class PanoHeadTask:
 
     def generator_loss(self, batch: Batch, clock: Clock) -> Terms:
         """Non-saturating: the discriminator should call fakes real; and cameras should not wander."""
-        render, label, shift = self.fake(clock)
-        logits = self.judge(clock, render.image, render.image_raw, render.mask, label)
+        render, label, shift = self.fake(clock, track=self.config.reuse_fakes)
+        fakes = (render.image, render.image_raw, render.mask, label)
+        if self.config.reuse_fakes:
+            self._last = (render.image.detach(), render.image_raw.detach(), render.mask.detach(), label)
+        logits = self.judge(clock, *fakes)
         terms = {"G/adversarial": F.softplus(-logits).mean()}
         if self.config.generator.camera_adaptation and self.config.camera_weight:
             terms["G/camera"] = self.config.camera_weight * camera_penalty(shift, self.config.camera_mean_first)
         return terms
 
     def discriminator_loss(self, batch: Batch, clock: Clock) -> Terms:
-        with torch.no_grad():
-            render, label, _ = self.fake(clock, track=True)
-        fake = self.judge(clock, render.image, render.image_raw, render.mask, label)
+        fakes, self._last = self._last, None
+        if fakes is None:
+            with torch.no_grad():
+                render, label, _ = self.fake(clock, track=True)
+            fakes = (render.image, render.image_raw, render.mask, label)
+        fake = self.judge(clock, *fakes)
         real = self.judge(clock, *self.real(clock, batch), batch.label)
         return {"D/fake": F.softplus(fake).mean(), "D/real": F.softplus(-real).mean()}
 
