@@ -31,10 +31,13 @@ from fullhead.metrics.train_features import blurred
 from fullhead.models.checkpoint import load, model_file, read_header
 from fullhead.models.panohead import PanoHead
 from fullhead.models.presets import MODELS
-from fullhead.synth.photos import write_photos
+from fullhead.synth.photos import Photos
+from fullhead.synth.population import population
+from fullhead.synth.sets import write_set
 
 SEED = 900000  # of the held-out photos
 VIEWS = 2  # of each head
+CLOSER, BACKDROP = 1.3, "backdrop.kind=flat:3,gradient:4,soft:3"  # as panohead-demo's photos
 
 
 def noisy(images: Tensor, sigma: float) -> Tensor:
@@ -74,7 +77,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if not (arguments.photos / "img").is_dir():
-        write_photos(arguments.photos, 2 * arguments.n, 64, VIEWS, SEED)
+        recipe = Photos(2 * arguments.n // VIEWS, 64, VIEWS, SEED, closer=CLOSER, population=population([BACKDROP]))
+        write_set(arguments.photos, recipe)
     photos, network = PhotoSet(arguments.photos), load_features(arguments.features)
     reference, other = (half[: arguments.n] for half in halves(photos, arguments.photos))
     if len(reference) < arguments.n or len(other) < arguments.n:

@@ -17,7 +17,7 @@ from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig, blurred
 @pytest.fixture
 def task(photos: Path, tiny: PanoHeadTaskConfig) -> PanoHeadTask:
     torch.manual_seed(0)
-    return PanoHeadTask(replace(tiny, noise=False), PhotoSet(photos))
+    return PanoHeadTask(replace(tiny, noise=False, reuse_fakes=False), PhotoSet(photos))
 
 
 def clock(images_seen: int = 0) -> Clock:

@@ -127,10 +127,10 @@ _SYNTH64 = PanoHeadRun(
     task=PanoHeadTaskConfig(
         generator=PANOHEAD_SYNTH64,
         discriminator=DiscriminatorConfig(image_size=64, channel_base=2048, channel_max=128, clamp=None),
-        generator_lr=0.0012,
-        discriminator_lr=0.0016,
-        r1_gamma=0.05,
-        r1_gamma_mask=0.05,
+        generator_lr=0.0009,
+        discriminator_lr=0.001,
+        r1_gamma=0.02,
+        r1_gamma_mask=0.02,
         swap_fade_images=20_000,
         blur_start=1.25,
         blur_fade_images=10_000,
@@ -138,7 +138,9 @@ _SYNTH64 = PanoHeadRun(
         neural_size_start=32,
         neural_size_fade_images=0,
         ema_images=5_000,
+        reuse_fakes=True,
     ),
+    photos=PhotoSetConfig(front_repeat=3),
     loop=LoopConfig(batch=16, images=2_000_000, preview_every=4_000),
 )
 
