@@ -95,14 +95,15 @@ def test_closer_heads_are_larger_and_their_records_say_so(photos: Path, tmp_path
     assert replay(near)[0]["img.png"] == (tmp_path / "set" / f"img/{image_key(0)}.png").read_bytes()
 
 
-def test_faces_are_where_photos_are_cut_for(tmp_path: Path) -> None:
-    closer, size = 1.3, 160
-    recipe = Photos(4, size, 1, seed=11, yaw_limit=5, pitch_spread=0.05, closer=closer)
-    write_set(tmp_path / "set", recipe, workers=0, quiet=True)
-    faces = [find_face(np.asarray(Image.open(tmp_path / "set" / f"img/{image_key(i)}.png"))) for i in range(4)]
-    place = face_place(0.68 / closer)
-    seen = np.mean([(face.x, face.y, face.side) for face in faces], axis=0) / size
-    np.testing.assert_allclose(seen, (place.x, place.y, place.side), atol=0.06)
+def test_faces_grow_as_photos_are_cut_for(tmp_path: Path) -> None:
+    size, sides = 160, {}
+    for closer in (1.0, 1.3):
+        out = tmp_path / str(closer)
+        write_set(out, Photos(4, size, 1, seed=11, yaw_limit=5, pitch_spread=0.05, closer=closer), workers=0, quiet=True)
+        faces = [find_face(np.asarray(Image.open(out / f"img/{image_key(i)}.png"))) for i in range(4)]
+        sides[closer] = np.mean([face.side for face in faces])
+        assert np.mean([face.y for face in faces]) / size == pytest.approx(face_place(0.68 / closer).y, abs=0.03)
+    assert sides[1.3] / sides[1.0] == pytest.approx(face_place(0.68 / 1.3).side / face_place(0.68).side, rel=0.1)
 
 
 def test_a_backdrop_can_be_chosen(tmp_path: Path) -> None:
