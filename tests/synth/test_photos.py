@@ -95,6 +95,12 @@ def test_closer_heads_are_larger_and_their_records_say_so(photos: Path, tmp_path
     assert replay(near)[0]["img.png"] == (tmp_path / "set" / f"img/{image_key(0)}.png").read_bytes()
 
 
+def test_a_record_from_before_backdrops_could_be_chosen_is_still_replayed(photos: Path) -> None:
+    record = next(iter(read_records(photos)))
+    del record["backdrop"]
+    assert replay(record)[0]["img.png"] == (photos / f"img/{image_key(0)}.png").read_bytes()
+
+
 def test_faces_grow_as_photos_are_cut_for(tmp_path: Path) -> None:
     size, sides = 160, {}
     for closer in (1.0, 1.3):

@@ -22,7 +22,7 @@ from fullhead.synth.backgrounds import background
 from fullhead.synth.body import Studio, open_studio
 from fullhead.synth.fields import stream
 from fullhead.synth.lights import Lit, lights_of, lit
-from fullhead.synth.population import Shares
+from fullhead.synth.population import BackdropKnobs, Shares
 from fullhead.synth.render import HairLayer, Photo, composite, hair_layer, take_photo
 from fullhead.synth.scene import Person, Scene, build_person, build_scene
 from fullhead.synth.sets import Part, Sample
@@ -166,7 +166,8 @@ def shoot(workshop: Workshop, take: Take, truth: Sequence[str]) -> Part:
 def take_of(record: dict[str, Any]) -> Take:
     """The take that a record of a set tells of."""
     views = [{f.name: view[f.name] for f in fields(View) if f.name in view} for view in record["views"]]
-    return from_dict(Take, {f.name: record[f.name] for f in fields(Take)} | {"views": views})
+    known = {"backdrop": BackdropKnobs().kind} | record  # records of older versions do not tell, and mean these
+    return from_dict(Take, {f.name: known[f.name] for f in fields(Take)} | {"views": views})
 
 
 def replay(record: dict[str, Any], truth: Sequence[str] = (), workshop: Workshop | None = None) -> list[dict[str, bytes]]:
