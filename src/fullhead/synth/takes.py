@@ -74,7 +74,7 @@ class Take:
     joint_pose: tuple[tuple[float, ...], ...] | None = None  # [5, 3] axis-angle, radians
     hair: bool = True
     world: float = 1.0  # units of the set's world per unit of ours
-    backdrop: Shares = field(default_factory=dict)  # kinds of backgrounds, where views have one
+    backdrop: Shares = field(default_factory=lambda: BackdropKnobs().kind)  # what backgrounds are of, where views have one
 
 
 class Workshop:
@@ -166,8 +166,7 @@ def shoot(workshop: Workshop, take: Take, truth: Sequence[str]) -> Part:
 def take_of(record: dict[str, Any]) -> Take:
     """The take that a record of a set tells of."""
     views = [{f.name: view[f.name] for f in fields(View) if f.name in view} for view in record["views"]]
-    known = {"backdrop": BackdropKnobs().kind} | record  # records of older versions do not tell, and mean these
-    return from_dict(Take, {f.name: known[f.name] for f in fields(Take)} | {"views": views})
+    return from_dict(Take, {f.name: record[f.name] for f in fields(Take) if f.name in record} | {"views": views})
 
 
 def replay(record: dict[str, Any], truth: Sequence[str] = (), workshop: Workshop | None = None) -> list[dict[str, bytes]]:
