@@ -28,6 +28,8 @@ PAPERS = {
     "stylegan2": "Karras et al., Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020",
     "progressive-gan": "Karras et al., Progressive Growing of GANs for Improved Quality, Stability, and Variation, ICLR 2018",
     "nerf": "Mildenhall et al., NeRF: Representing Scenes as Neural Radiance Fields for View Synthesis, ECCV 2020",
+    "vae": "Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014",
+    "vae-gan": "Larsen et al., Autoencoding beyond Pixels Using a Learned Similarity Metric, ICML 2016",
     "pti": "Roich et al., Pivotal Tuning for Latent-based Editing of Real Images, ACM Transactions on Graphics 2022",
     "heusel17": "Heusel et al., GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium, NIPS 2017",
     "binkowski18": "Binkowski et al., Demystifying MMD GANs, ICLR 2018",

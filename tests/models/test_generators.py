@@ -79,6 +79,20 @@ def test_one_head_seen_by_many_cameras_is_decoded_once(model: PanoHead):
         torch.testing.assert_close(model.render(head, cameras[i]).image_raw[0], views.image_raw[i], atol=2e-4, rtol=1e-3)
 
 
+def test_the_template_is_shared_by_all_heads(tiny: PanoHeadTaskConfig):
+    torch.manual_seed(0)
+    shared = PanoHead(replace(tiny.generator, template=True)).requires_grad_(False)
+    alone = PanoHead(replace(tiny.generator, template=False))
+    missing = alone.load_state_dict(shared.state_dict(), strict=False)
+    assert missing.unexpected_keys == ["template"] and not missing.missing_keys
+    latents = shared.seed_latents([0, 1])
+    torch.testing.assert_close(shared.decode(latents).planes, alone.decode(latents).planes)  # it starts at zero
+    torch.nn.init.normal_(shared.template)
+    added = shared.decode(latents).planes - alone.decode(latents).planes
+    assert added.abs().mean() > 1
+    torch.testing.assert_close(added[0], added[1], atol=1e-4, rtol=0)
+
+
 def test_a_seed_is_drawn_as_the_field_does(panohead: PanoHead):
     z = torch.from_numpy(np.random.RandomState(7).randn(1, 16)).float()
     torch.testing.assert_close(panohead.seed_latents([7], 0.6).w, panohead.latents(z, 0.6).w)

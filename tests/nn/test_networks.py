@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig, batch_deviation
+from fullhead.nn.encoder import Encoder, EncoderConfig
 from fullhead.nn.layers import normalised
 from fullhead.nn.stylegan2 import Mapping, Synthesis
 from fullhead.nn.superres import Superres, SuperresConfig, resized
@@ -165,3 +166,22 @@ def test_the_order_of_a_batch_of_one_group_does_not_matter(generator: torch.Gene
 
 def test_normalised_labels_of_zero_are_harmless():
     assert torch.isfinite(normalised(torch.zeros(1, 8))).all()
+
+
+def test_an_encoder_gives_a_gaussian_and_its_divergence_from_the_unit_one():
+    torch.manual_seed(0)
+    encoder = Encoder(EncoderConfig(z_dim=5, image_size=32, channel_base=256, channel_max=8)).requires_grad_(False)
+    image, mask = torch.rand(3, 3, 32, 32) * 2 - 1, torch.rand(3, 1, 32, 32)
+    mean, log_variance = encoder(image, mask)
+    assert mean.shape == log_variance.shape == (3, 5)
+    likeliest, apart = encoder.sample(image, mask)
+    assert torch.equal(likeliest, mean)
+    gaussian = torch.distributions.Normal(mean, (log_variance / 2).exp())
+    unit = torch.distributions.Normal(torch.zeros(5), torch.ones(5))
+    torch.testing.assert_close(apart, torch.distributions.kl_divergence(gaussian, unit).sum(dim=1).mean())
+    drawn = [encoder.sample(image, mask, torch.Generator().manual_seed(i))[0] for i in range(400)]
+    deviation = torch.stack(drawn).std(dim=0)
+    torch.testing.assert_close(deviation, (log_variance / 2).exp(), rtol=0.2, atol=0)
+    one = encoder(image[1:2], mask[1:2])[0]
+    torch.testing.assert_close(one, mean[1:2], atol=1e-5, rtol=0)  # photos do not see each other
+    assert (encoder(image, 1 - mask)[0] - mean).abs().max() > 1e-3

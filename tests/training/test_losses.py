@@ -103,6 +103,32 @@ def test_the_discriminator_can_learn_from_the_generators_last_heads(task: PanoHe
     assert len(rendered) == 2  # heads are judged once
 
 
+def test_the_generator_learns_to_draw_what_the_encoder_sees(photos: Path, tiny: PanoHeadTaskConfig):
+    config = replace(tiny, noise=False, encoder=True, photo_share=0.5, photo_weight=3.0, divergence=0.1)
+    task = PanoHeadTask(config, PhotoSet(photos))
+    batch = task.photos.batch(torch.tensor([0, 1, 2, 3]))
+    assert task.E
+    z, apart = task.E.sample(batch.image[:2], batch.mask[:2])
+    with torch.no_grad():
+        render, label, _ = task.fake(clock(), photos=(z, batch.label[:2]))
+        plain, others, _ = task.fake(clock())
+    assert torch.equal(label, torch.cat([batch.label[:2], others[2:]]))
+    torch.testing.assert_close(render.image[2:], plain.image[2:], atol=1e-4, rtol=0)  # the rest are random heads as ever
+    size = render.image_raw.shape[-1]
+    pairs = (
+        (render.image, batch.image),
+        (render.image_raw, resized(batch.image, size)),
+        (render.mask, resized(batch.mask, size)),
+    )
+    wanted = 3 * sum(float((a[:2] - b[:2]).abs().mean()) for a, b in pairs)
+    terms = task.generator_loss(batch, clock())
+    assert float(terms["G/photo"].detach()) == pytest.approx(wanted, rel=1e-4)
+    assert float(terms["G/divergence"].detach()) == pytest.approx(3 * 0.1 * float(apart.detach()), rel=1e-4)
+    terms["G/photo"].backward()
+    for name, weight in task.E.named_parameters():
+        assert weight.grad is not None and weight.grad.abs().max() > 0, name
+
+
 def test_the_discriminator_hears_the_camera_that_was_asked_for_not_the_corrected_one(task: PanoHeadTask):
     _, label, shift = task.fake(clock())
     known = task.photos.labels

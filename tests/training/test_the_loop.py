@@ -41,7 +41,7 @@ def task(photos: Path, seed: int, config: PanoHeadTaskConfig = TINY) -> QuickTas
 
 
 def test_a_resumed_run_continues_the_same_curve(photos: Path, tmp_path: Path):
-    config = replace(TINY, r1_every=1, density_weight=0.1, density_every=1)
+    config = replace(TINY, r1_every=1, density_weight=0.1, density_every=1, encoder=True, photo_images=2)
     whole = LoopConfig(batch=2, images=4, log_every=2)
     train(task(photos, 0, config), tmp_path / "whole", whole)
     train(task(photos, 0, config), tmp_path / "halves", replace(whole, images=2))
@@ -54,6 +54,21 @@ def test_a_resumed_run_continues_the_same_curve(photos: Path, tmp_path: Path):
     for x, y in zip(*(map(json.loads, part) for part in lines), strict=True):
         x.pop("images_per_second"), y.pop("images_per_second")
         assert x == y
+
+
+def test_the_discriminator_waits_while_the_generator_learns_from_photos_alone(photos: Path, tmp_path: Path):
+    one = task(photos, 0, replace(TINY, encoder=True, photo_images=8))
+    first = {name: [p.clone() for p in module.parameters()] for name, module in one.modules.items()}
+
+    def moved(name: str) -> bool:
+        return any(not torch.equal(a, b) for a, b in zip(first[name], one.modules[name].parameters(), strict=True))
+
+    train(one, tmp_path / "run", LoopConfig(batch=4, images=8, log_every=8))
+    assert moved("G") and moved("E") and not moved("D")
+    train(one, tmp_path / "run", LoopConfig(batch=4, images=12, log_every=4))
+    assert moved("D")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert ["G/adversarial" in line for line in lines] == [False, True] and all("G/photo" in line for line in lines)
 
 
 def test_the_averaged_generator_follows_the_generator(photos: Path, tmp_path: Path):
@@ -70,13 +85,14 @@ def test_the_averaged_generator_follows_the_generator(photos: Path, tmp_path: Pa
 
 def test_a_new_run_begins_with_the_weights_and_the_count_of_models(photos: Path, tmp_path: Path):
     finished = tmp_path / "finished"
-    train_run("panohead-tiny", photos, finished, ["loop.images=8"], device="cpu")
-    models = [str(finished / "model.safetensors"), str(finished / "discriminator.safetensors")]
+    train_run("panohead-tiny", photos, finished, ["loop.images=8", "task.encoder=true"], device="cpu")
+    models = [str(finished / f"{name}.safetensors") for name in ("model", "discriminator", "encoder")]
     begin = partial(train_run, "panohead-tiny", photos, warm_start=models, device="cpu")
-    begin(tmp_path / "same", ["loop.images=8"])  # nothing left to do
-    for file in ("model.safetensors", "discriminator.safetensors"):
-        old, new = load_file(finished / file), load_file(tmp_path / "same" / file)
+    begin(tmp_path / "same", ["loop.images=8", "task.encoder=true"])  # nothing left to do
+    for model in models:
+        old, new = load_file(model), load_file(tmp_path / "same" / Path(model).name)
         assert all(torch.equal(old[key], new[key]) for key in old)
+    begin = partial(begin, warm_start=models[:2])
     begin(tmp_path / "on", ["loop.images=16", "loop.log_every=4"])
     seen = [json.loads(line)["images_seen"] for line in (tmp_path / "on" / "log.jsonl").read_text().splitlines()]
     assert seen == [12, 16]
@@ -107,7 +123,12 @@ def test_no_option_is_taken_for_one_of_torchrun_s():
 
 
 SHARED = replace(
-    TINY, noise=False, background_swap=0.5, discriminator=replace(TINY.discriminator, group=2), density_noise_fade_images=0
+    TINY,
+    noise=False,
+    encoder=True,
+    background_swap=0.5,
+    discriminator=replace(TINY.discriminator, group=2),
+    density_noise_fade_images=0,
 )
 
 

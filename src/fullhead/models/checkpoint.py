@@ -24,12 +24,14 @@ from fullhead.models.hub import WEIGHTS, HubModel, from_hub
 from fullhead.models.i3dmm import I3DMM, I3DMMConfig
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
+from fullhead.nn.encoder import Encoder, EncoderConfig
 
 KEY = "fullhead"  # of the header entry
 LATENTS = "latents."  # before the names of a fitted head's latents, which stand beside the weights
 FAMILIES: dict[str, tuple[type, type[nn.Module]]] = {
     "panohead": (PanoHeadConfig, PanoHead),
     "panohead-discriminator": (DiscriminatorConfig, Discriminator),
+    "panohead-encoder": (EncoderConfig, Encoder),
     "ganhead": (GANHeadConfig, GANHead),
     "i3dmm": (I3DMMConfig, I3DMM),
 }

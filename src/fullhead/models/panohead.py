@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fullhead.core.cameras import Cameras, labels_from_cameras, orbit
 from fullhead.core.compositing import density_activation
@@ -30,6 +30,7 @@ from fullhead.nn.superres import Superres, SuperresConfig, resized
 
 LABEL = 25  # numbers in a camera label: c2w and K
 FIRST_SHIFT = 0.01  # scale of the camera corrections of an untrained model: training starts near the given cameras
+TEMPLATE_SCALE = 10.0  # of the shared planes: they learn so much faster than other weights, which act through many
 LEAST_OPACITY = 0.05  # rays stopped less than this fade out when a head is rendered alone
 MASK_MARGIN = 0.001  # the opacity is widened by this on both sides, as the published discriminators saw it
 
@@ -53,6 +54,7 @@ class PanoHeadConfig:
     raw_colours: bool = True  # a layer makes the raw colours; without it they are the first three features (EG3D)
     camera_adaptation: bool = True  # a network corrects the camera's position [pano §3.4]
     conditioned: bool = True  # the mapping sees the camera; without it, zeros
+    template: bool = False  # planes of their own that all heads share, to which the backbone adds what each has of its own
     metres_per_unit: float = 0.55  # a head of 0.23 m spans about 0.42 units in the frame of the published models
     parsing_classes: int = 0  # class probabilities rendered beside the image (SphereHead: 20)
 
@@ -74,6 +76,8 @@ class PanoHead(HubModel):
             channel_max=config.channel_max,
         )
         self.backbone = Backbone(Mapping(config.z_dim, LABEL, w_dim, layers=config.mapping_layers), synthesis)
+        if config.template:
+            self.template = nn.Parameter(torch.zeros(self.field.image_channels, config.planes.size, config.planes.size))
         self.superresolution = Superres(config.superres, channels, w_dim)
         self.decoder = Decoder(config.decoder, channels)
         if config.raw_colours:
@@ -136,6 +140,8 @@ class PanoHead(HubModel):
         """Planes of the heads and, with `background`, features of what stands behind them: the expensive part."""
         ws = latents.w
         image = self.backbone.synthesis(ws, generator=generator, dtype=self.precision)
+        if self.config.template:
+            image = image + TEMPLATE_SCALE * self.template
         features = None
         if background and self.config.background:
             needed = self.bcg_synthesis.num_ws

@@ -30,6 +30,7 @@ PANOHEAD_SYNTH64 = PanoHeadConfig(
     planes=PlanesConfig(size=64, depth=3, channels=16),
     decoder=DecoderConfig(hidden=32),
     march=MarchConfig(near=2.2, far=3.2, coarse=14, fine=14, crop=0.05),
+    template=True,
     metres_per_unit=0.52,  # of photos with --closer 1.3: heads span about 0.44 units
     superres=SuperresConfig(input_size=32, channels=(32, 32), upsample_first=False, clamp=None),
 )

@@ -17,6 +17,7 @@ from fullhead.data.photos import Batch, PhotoSet
 from fullhead.models.head import Latents, Render
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
+from fullhead.nn.encoder import Encoder, EncoderConfig
 from fullhead.nn.superres import resized
 from fullhead.training.loop import Clock, Phase, Terms, mean_over_processes
 
@@ -54,6 +55,12 @@ class PanoHeadTaskConfig:
     ema_rampup: float = 0.05  # but at most this part of the images seen
     noise: bool = True  # random noise and ray jitter; off to compare runs
     bf16: bool = False  # convolutions of both players in bfloat16
+    encoder: bool = False  # an encoder finds the z of photos, and the generator learns from drawing them too [vae-gan]
+    photo_images: int = 0  # until then it is all that the generator learns from, and the discriminator waits
+    photo_lr: float = 0.003  # until then
+    photo_share: float = 0.5  # afterwards, the part of the heads that are drawn after photos
+    photo_weight: float = 10.0  # of the difference between photos and drawings
+    divergence: float = 5e-4  # of the encoder's z from random ones, beside that difference
     reuse_fakes: bool = False  # the discriminator learns from the heads that the generator just learnt from: one render less
 
 
@@ -88,12 +95,19 @@ class PanoHeadTask:
         self.G = PanoHead(config.generator).to(device)
         self.D = Discriminator(config.discriminator).to(device)
         self.G_ema = deepcopy(self.G).eval().requires_grad_(False)
+        c = config
+        self.E: Encoder | None = None
+        self.learner: nn.Module = self.G  # what the generator's phase moves
+        if c.encoder:
+            sizes = c.discriminator.channel_base, c.discriminator.channel_max
+            self.E = Encoder(EncoderConfig(c.generator.z_dim, c.generator.image_size, *sizes)).to(device)
+            self.learner = nn.ModuleList([self.G, self.E])
         if config.bf16:
             self.G.precision = self.D.precision = torch.bfloat16
-        c = config
         # A rare phase is one step more: shorter steps and memory keep the pace as if it came every time [stylegan2 §B].
         lazy = c.density_every / (c.density_every + 1) if c.density_weight else 1.0
-        self.adam_G = torch.optim.Adam(self.G.parameters(), lr=c.generator_lr * lazy, betas=(0.0, 0.99**lazy))
+        self.adam_G = torch.optim.Adam(self.learner.parameters(), lr=c.generator_lr * lazy, betas=(0.0, 0.99**lazy))
+        self.adam_photo = torch.optim.Adam(self.learner.parameters(), lr=c.photo_lr, betas=(0.9, 0.99))
         lazy = c.r1_every / (c.r1_every + 1)
         self.adam_D = torch.optim.Adam(self.D.parameters(), lr=c.discriminator_lr * lazy, betas=(0.0, 0.99**lazy))
         self._last: Fakes | None = None  # of the generator's phase, to be reused
@@ -102,22 +116,26 @@ class PanoHeadTask:
 
     @property
     def modules(self) -> dict[str, nn.Module]:
-        return {"G": self.G, "D": self.D, "G_ema": self.G_ema}
+        encoder = {"E": self.E} if self.E else {}
+        return {"G": self.G, "D": self.D, "G_ema": self.G_ema, **encoder}
 
     @property
     def phases(self) -> list[Phase]:
+        c, alone = self.config, self.config.photo_images
         phases = [
-            Phase("G", self.G, self.adam_G, 1, self.generator_loss),
-            Phase("D", self.D, self.adam_D, 1, self.discriminator_loss),
-            Phase("D_r1", self.D, self.adam_D, self.config.r1_every, self.r1_loss),
+            Phase("photo", self.learner, self.adam_photo, 1, self.photo_loss, end=alone),
+            Phase("G", self.learner, self.adam_G, 1, self.generator_loss, begin=alone),
+            Phase("G_density", self.G, self.adam_G, c.density_every, self.density_loss, begin=alone),
+            Phase("D", self.D, self.adam_D, 1, self.discriminator_loss, begin=alone),
+            Phase("D_r1", self.D, self.adam_D, c.r1_every, self.r1_loss, begin=alone),
         ]
-        if self.config.density_weight:
-            phases.insert(1, Phase("G_density", self.G, self.adam_G, self.config.density_every, self.density_loss))
-        return phases
+        unused = {"photo": not c.encoder, "G_density": not c.density_weight}
+        return [phase for phase in phases if not unused.get(phase.name)]
 
     @property
     def results(self) -> dict[str, nn.Module]:
-        return {"model": self.G_ema, "discriminator": self.D}
+        encoder = {"encoder": self.E} if self.E else {}
+        return {"model": self.G_ema, "discriminator": self.D, **encoder}
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -167,9 +185,16 @@ class PanoHeadTask:
         z, label, seen, z_behind, seen_behind = (clock.mine(x).to(self.device) for x in (z, label, seen, z_behind, seen_behind))
         return z, label, seen, z_behind, seen_behind
 
-    def fake(self, clock: Clock, track: bool = False) -> tuple[Render, Tensor, Tensor]:
-        """Rendered heads, the labels that they were asked for, and their camera corrections [B, 3]."""
+    def fake(
+        self, clock: Clock, track: bool = False, photos: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Render, Tensor, Tensor]:
+        """Rendered heads, the labels that they were asked for, and their camera corrections [B, 3]. `photos`: z and labels of
+        photos that the first heads are drawn after; the mapping sees another camera than theirs."""
         z, label, seen, z_behind, seen_behind = self.draw(clock)
+        if photos is not None:
+            n = len(photos[0])
+            z[:n], label[:n] = photos
+            z_behind[:n], seen_behind[:n] = z[:n], seen[:n]
         noise = clock.rank_generator if self.config.noise else None
         w = self.G.style(z, cameras_from_labels(seen))
         if track:
@@ -202,17 +227,41 @@ class PanoHeadTask:
 
     # -- losses: named terms, summed by the loop
 
+    def like_photos(self, batch: Batch, n: int, clock: Clock, track: bool) -> tuple[Render, Tensor, Terms]:
+        """Rendered heads, the first n of them drawn after photos of the batch; the labels that they were asked for; and the
+        terms for which no discriminator is needed: drawings should be like their photos, the z of photos like those of random
+        heads, and cameras should not wander."""
+        c, photos, terms = self.config, None, {}
+        if self.E and n:
+            z, apart = self.E.sample(batch.image[:n], batch.mask[:n], clock.rank_generator if c.noise else None)
+            photos = z, batch.label[:n]
+            terms["G/divergence"] = c.photo_weight * c.divergence * apart
+        render, label, shift = self.fake(clock, track, photos)
+        if photos is not None:
+            size = self.neural_size(clock)
+            pairs = [
+                (render.image, batch.image),
+                (render.image_raw, resized(batch.image, size)),
+                (render.mask, resized(batch.mask, size)),
+            ]
+            off = [(drawn[:n] - photo[:n]).abs().mean() for drawn, photo in pairs]
+            terms["G/photo"] = c.photo_weight * torch.stack(off).sum()
+        if c.generator.camera_adaptation and c.camera_weight:
+            terms["G/camera"] = c.camera_weight * camera_penalty(shift, c.camera_mean_first)
+        return render, label, terms
+
+    def photo_loss(self, batch: Batch, clock: Clock) -> Terms:
+        """All heads drawn after photos."""
+        return self.like_photos(batch, len(batch.image), clock, track=True)[2]
+
     def generator_loss(self, batch: Batch, clock: Clock) -> Terms:
-        """Non-saturating: the discriminator should call fakes real; and cameras should not wander."""
-        render, label, shift = self.fake(clock, track=self.config.reuse_fakes)
+        """Non-saturating: the discriminator should call fakes real. Some may be drawn after photos [vae-gan §3]."""
+        n = round(len(batch.image) * self.config.photo_share)
+        render, label, terms = self.like_photos(batch, n, clock, track=self.config.reuse_fakes)
         fakes = (render.image, render.image_raw, render.mask, label)
         if self.config.reuse_fakes:
             self._last = (render.image.detach(), render.image_raw.detach(), render.mask.detach(), label)
-        logits = self.judge(clock, *fakes)
-        terms = {"G/adversarial": F.softplus(-logits).mean()}
-        if self.config.generator.camera_adaptation and self.config.camera_weight:
-            terms["G/camera"] = self.config.camera_weight * camera_penalty(shift, self.config.camera_mean_first)
-        return terms
+        return {"G/adversarial": F.softplus(-self.judge(clock, *fakes)).mean(), **terms}
 
     def discriminator_loss(self, batch: Batch, clock: Clock) -> Terms:
         fakes, self._last = self._last, None
