@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fullhead.core.errors import FullheadError as FullheadError
     from fullhead.core.images import read_image as read_image
     from fullhead.core.images import save_image as save_image
+    from fullhead.core.images import to_uint8 as to_uint8
     from fullhead.models.checkpoint import load as load
     from fullhead.models.checkpoint import save as save
     from fullhead.models.head import Latents as Latents
@@ -54,6 +55,7 @@ _HOMES = {
     "save_rigged": "apps.rigged_files",
     "save_video": "apps.orbit",
     "sheet": "apps.sheet",
+    "to_uint8": "core.images",
     "turntable_cameras": "apps.orbit",
     "write_photos": "synth.photos",
 }

@@ -76,6 +76,8 @@ def test_a_picture_with_an_unknown_suffix_lists_the_valid_ones(tmp_path, photo):
         save_image(photo, tmp_path / "photo.bmp")
     with pytest.raises(FullheadError, match="cannot be transparent"):
         save_image(np.zeros((2, 2, 4), np.uint8), tmp_path / "photo.jpg")
+    with pytest.raises(FullheadError, match="to_uint8"):
+        save_image(torch.zeros(1, 3, 4, 4), tmp_path / "a.png")  # type: ignore[arg-type]
 
 
 def test_an_animated_webp_keeps_its_frames_and_its_time(tmp_path):

@@ -24,7 +24,7 @@ GANHEAD = "ganhead-demo"
 SIDES = (0.0, -0.8, 3.1416)  # that its heads are seen from
 AH = {"jawOpen": 0.9, "browInnerUp": 0.6}  # what one of them does
 AH_SEED, AH_FRAMES, AH_YAW = 2, 16, -0.35
-CELLS, AH_CELLS = 64, 96  # of the surfaces that the sheet and the film show
+CELLS = 128  # of a surface that the sheet and the film show, along the cube
 
 
 def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Device = "auto") -> None:
@@ -169,7 +169,7 @@ def implicit(model: GANHead, out: Path) -> Section:
         )
     save_image(contact_sheet(rows), out / "ganheads.png")
     model.image_size, poses = 2 * SHOWN, rig_poses(model, there_and_back(posed(AH, {}), AH_FRAMES))
-    head, films = model.decode(latents[AH_SEED], resolution=AH_CELLS), []
+    head, films = model.decode(latents[AH_SEED], resolution=CELLS), []
     for model.look in (coloured, clay):
         films.append(list(tracked(animate(model, head, poses, orbit(AH_YAW)), "ah", AH_FRAMES)))
     film = save_video([np.concatenate(pair, axis=1) for pair in zip(*films, strict=True)], out / "ah.webp", AH_FRAMES)

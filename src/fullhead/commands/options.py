@@ -144,10 +144,10 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def check_seed(seed: int, option: str) -> None:
-    """Refuse a seed that the random numbers of numpy do not take."""
-    if not 0 <= seed < 2**32:
-        raise FullheadError(f"{option} {seed}: a seed is a whole number from 0 to {2**32 - 1}")
+def check_seed(seed: int, option: str = "--seed", bits: int = 32) -> None:
+    """Refuse a seed that random numbers do not take: those of numpy have 32 bits, those of procedural heads 64."""
+    if not 0 <= seed < 2**bits:
+        raise FullheadError(f"{option} {seed}: a seed is a whole number from 0 to {2**bits - 1}")
 
 
 def check_film(frames: int, fps: float) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from fullhead.commands.options import check_seed
 from fullhead.core.errors import FullheadError
 
 
@@ -45,6 +46,7 @@ def study(
         raise FullheadError(f"a study compares two methods, not {len(methods)}: give two folders of pictures")
     if samples < 1:
         raise FullheadError(f"--samples {samples}: at least 1")
+    check_seed(seed)
     with open_page(Study(out, methods, samples, seed), port) as server:
         print(
             f"open http://{server.server_address[0]}:{server.server_address[1]} (this machine only); Ctrl-C ends the study",

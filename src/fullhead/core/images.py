@@ -68,6 +68,8 @@ def save_image(picture: Bytes, path: str | Path) -> Path:
     """Write uint8 [H, W, 3 or 4] to a .png, .jpg or .webp; JPEG has no transparency and refuses it."""
     path = check_still_path(path)
     suffix = path.suffix.lower()
+    if not isinstance(picture, np.ndarray):
+        raise FullheadError("save_image takes uint8 [H, W, 3 or 4]: of a rendered image, write to_uint8(image)[0]")
     if picture.shape[-1] == 4 and suffix in (".jpg", ".jpeg"):
         raise FullheadError(f"{path.name}: a JPEG cannot be transparent; write a .png or .webp")
     with written_whole(path) as temporary:

@@ -60,7 +60,7 @@ class PanoHeadTaskConfig:
     photo_lr: float = 0.003  # until then
     photo_share: float = 0.5  # afterwards, the part of the heads that are drawn after photos
     photo_weight: float = 10.0  # of the difference between photos and drawings
-    divergence: float = 5e-4  # of the encoder's z from random ones, beside that difference
+    divergence: float = 2e-4  # of the encoder's z from random ones, beside that difference
     reuse_fakes: bool = False  # the discriminator learns from the heads that the generator just learnt from: one render less
 
 

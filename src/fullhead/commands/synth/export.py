@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from fullhead.commands.options import check_seed
+
 
 def export(
     out: Annotated[Path, tyro.conf.Positional],
@@ -34,6 +36,7 @@ def export(
     from fullhead.synth.population import population
 
     check_rigged_path(out, clip)
+    check_seed(seed, bits=64)
     if not 0.05 <= hair_detail <= 4:
         raise FullheadError(f"--hair-detail {hair_detail:g}: between 0.05 and 4 times the usual number of ribbons")
     wanted = population(set)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from fullhead.commands.options import check_seed
 from fullhead.commands.synth.options import SetOptions, check_size
 
 
@@ -42,6 +43,7 @@ def heads360(
     if unknown := [name for name in names if name not in EXPRESSIONS]:
         raise FullheadError(f"--expressions: there is no {unknown[0]!r}; names are spelt as in eyeBlinkLeft or jawOpen")
     check_size(size)
+    check_seed(seed, bits=64)
     options.check()
     recipe = Heads360(subjects, size, seed, hair, names, truth_fields(truth), options.population())
     options.write(out, recipe, "pictures")

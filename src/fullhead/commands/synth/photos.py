@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from fullhead.commands.options import check_seed
 from fullhead.commands.synth.options import SetOptions, check_size
 
 
@@ -60,6 +61,7 @@ def photos(
     if not 0.5 <= closer <= 2:
         raise FullheadError(f"--closer {closer:g}: from 0.5 to 2")
     check_size(size)
+    check_seed(seed, bits=64)
     options.check()
     recipe = Photos(
         heads=math.ceil(images / views_per_head),

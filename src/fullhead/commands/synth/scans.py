@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from fullhead.commands.options import check_seed
 from fullhead.commands.synth.options import SetOptions
 
 
@@ -41,5 +42,6 @@ def scans(
         raise FullheadError(f"--subjects {subjects} and --scans-per-subject {scans_per_subject}: both are at least 1")
     if not 32 <= cells <= 512:
         raise FullheadError(f"--cells {cells}: between 32 and 512")
+    check_seed(seed, bits=64)
     options.check()
     options.write(out, Scans(subjects, scans_per_subject, seed, cells, raw, noise, options.population()), "scans")

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from fullhead.commands.options import check_seed
+
 
 def sheet(
     out: Annotated[Path, tyro.conf.Positional],
@@ -34,6 +36,7 @@ def sheet(
     from fullhead.synth.population import population
 
     check_still_path(out)
+    check_seed(seed, bits=64)
     people = population(set)
     if show == "heads":
         picture = sheets.heads_sheet(size, seed, consecutive, people)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from fullhead.commands.options import check_seed
 from fullhead.commands.synth.options import SetOptions, check_size
 
 
@@ -47,6 +48,7 @@ def video(
 
     check_film(frames, fps)
     check_size(size)
+    check_seed(seed, bits=64)
     options.check()
     films = [] if preview == "none" else [out / "preview" / f"{clip_name(number)}.{preview}" for number in range(clips)]
     for film in films[:1]:
