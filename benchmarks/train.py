@@ -1,7 +1,8 @@
 """Images a second of the demo model's training: python benchmarks/train.py [--processes 2] [--images 1600]
 
 Writes benchmarks/results/train.json. Runs `fullhead train panohead-synth64` on photos of noise, a process per core, as
-docs/commands/train.md says; the figure is the log's last line, so that starting and compiling stay out.
+docs/commands/train.md says, once drawing photos only and once with the discriminator; figures are those of the log's last
+line, so that starting and compiling stay out.
 """
 
 from __future__ import annotations
@@ -41,16 +42,20 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--images", type=int, default=1600)
     options = parser.parse_args()
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    rates = {}
     with TemporaryDirectory() as folder:
-        photos, run = Path(folder) / "photos", Path(folder) / "run"
+        photos = Path(folder) / "photos"
         write_noise(photos)
-        command = ["torch.distributed.run", "--nproc-per-node", str(options.processes), "-m", "fullhead.cli", "train"]
-        command += [options.preset, str(photos), str(run)]
-        command += ["--set", f"loop.images={options.images}", f"loop.log_every={options.images // 2}"]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-        subprocess.run([sys.executable, "-m", *command], check=True, env=environment)
-        last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
-    write_result("train", {"images_per_second": last["images_per_second"]}, preset=options.preset, processes=options.processes)
+        for name, alone in (("drawing photos", options.images), ("adversarial", 0)):
+            run = Path(folder) / name
+            command = ["torch.distributed.run", "--nproc-per-node", str(options.processes), "-m", "fullhead.cli", "train"]
+            command += [options.preset, str(photos), str(run), "--set", f"task.photo_images={alone}"]
+            command += [f"loop.images={options.images}", f"loop.log_every={options.images // 2}"]
+            subprocess.run([sys.executable, "-m", *command], check=True, env=environment)
+            last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
+            rates[name] = {"images_per_second": last["images_per_second"]}
+    write_result("train", rates, preset=options.preset, processes=options.processes)
 
 
 if __name__ == "__main__":

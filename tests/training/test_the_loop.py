@@ -71,6 +71,11 @@ def test_the_discriminator_waits_while_the_generator_learns_from_photos_alone(ph
     assert ["G/adversarial" in line for line in lines] == [False, True] and all("G/photo" in line for line in lines)
 
 
+def test_without_an_encoder_no_image_is_spent_on_photos_alone(photos: Path):
+    one = task(photos, 0, replace(TINY, encoder=False, photo_images=8))
+    assert all(phase.begin == 0 for phase in one.phases) and "photo" not in [phase.name for phase in one.phases]
+
+
 def test_the_averaged_generator_follows_the_generator(photos: Path, tmp_path: Path):
     one = task(photos, 0)
     train(one, tmp_path / "run", LoopConfig(batch=4, images=4))

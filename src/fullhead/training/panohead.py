@@ -54,7 +54,7 @@ class PanoHeadTaskConfig:
     ema_images: int = 10_000  # half-life of the averaged weights
     ema_rampup: float = 0.05  # but at most this part of the images seen
     noise: bool = True  # random noise and ray jitter; off to compare runs
-    bf16: bool = False  # convolutions of both players in bfloat16
+    bf16: bool = False  # convolutions in bfloat16
     encoder: bool = False  # an encoder finds the z of photos, and the generator learns from drawing them too [vae-gan]
     photo_images: int = 0  # until then it is all that the generator learns from, and the discriminator waits
     photo_lr: float = 0.003  # until then
@@ -103,7 +103,9 @@ class PanoHeadTask:
             self.E = Encoder(EncoderConfig(c.generator.z_dim, c.generator.image_size, *sizes)).to(device)
             self.learner = nn.ModuleList([self.G, self.E])
         if config.bf16:
-            self.G.precision = self.D.precision = torch.bfloat16
+            for network in (self.G, self.D, self.E):
+                if network:
+                    network.precision = torch.bfloat16
         # A rare phase is one step more: shorter steps and memory keep the pace as if it came every time [stylegan2 §B].
         lazy = c.density_every / (c.density_every + 1) if c.density_weight else 1.0
         self.adam_G = torch.optim.Adam(self.learner.parameters(), lr=c.generator_lr * lazy, betas=(0.0, 0.99**lazy))
@@ -121,7 +123,7 @@ class PanoHeadTask:
 
     @property
     def phases(self) -> list[Phase]:
-        c, alone = self.config, self.config.photo_images
+        c, alone = self.config, self.config.photo_images if self.E else 0
         phases = [
             Phase("photo", self.learner, self.adam_photo, 1, self.photo_loss, end=alone),
             Phase("G", self.learner, self.adam_G, 1, self.generator_loss, begin=alone),
@@ -129,7 +131,7 @@ class PanoHeadTask:
             Phase("D", self.D, self.adam_D, 1, self.discriminator_loss, begin=alone),
             Phase("D_r1", self.D, self.adam_D, c.r1_every, self.r1_loss, begin=alone),
         ]
-        unused = {"photo": not c.encoder, "G_density": not c.density_weight}
+        unused = {"photo": not alone, "G_density": not c.density_weight}
         return [phase for phase in phases if not unused.get(phase.name)]
 
     @property
