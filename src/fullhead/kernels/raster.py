@@ -79,13 +79,14 @@ def _fill_triangles(sx, sy, w, triangles, keep, nearest, winner, weight_b, weigh
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if abs(area) < SMALLEST_AREA:
             continue
-        inverse_area = 1 / area
+        inverse = 1 / area
+        u_x, u_y, v_x, v_y = (cy - ay) * inverse, (cx - ax) * inverse, (by - ay) * inverse, (bx - ax) * inverse
         for y in range(top, bottom + 1):
+            down = y + 0.5 - ay
             for x in range(left, right + 1):
-                px, py = x + 0.5, y + 0.5
-                u = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) * inverse_area
-                v = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) * inverse_area
-                if u < 0 or v < 0 or u + v > 1:
+                across = x + 0.5 - ax
+                u, v = across * u_x - down * u_y, down * v_y - across * v_x
+                if min(u, v, 1 - u - v) < 0:
                     continue
                 inverse_depth = w[i] * (1 - u - v) + w[j] * u + w[k] * v
                 if inverse_depth > nearest[y, x]:

@@ -13,7 +13,7 @@ from scipy import ndimage
 from fullhead.synth.fields import linear_from_srgb, smoothstep
 from fullhead.synth.population import Shares
 
-SHARPEST = 160  # pixels per side that show all of it, since all is out of focus; larger ones are enlarged from that
+SHARPEST = 128  # pixels per side that show all of it, since all is out of focus; larger ones are enlarged from that
 
 
 def background(random: RandomState, size: int, kinds: Shares) -> NDArray:

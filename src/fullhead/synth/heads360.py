@@ -38,7 +38,7 @@ from fullhead.synth.subject import sample_subject
 from fullhead.synth.takes import Take, View, Workshop, dataset_json, head_seed, label_of, shoot, vertices_of
 from fullhead.synth.truth import about_truth
 
-VERSION = 6  # of the pictures: raise it when the same seed gives other ones
+VERSION = 7  # of the pictures: raise it when the same seed gives other ones
 RADIUS, FOCAL = 22.5, 28.0  # of its cameras
 ENLARGED = (RADIUS / FOCAL) / (eg3d.RADIUS / eg3d.FOCAL)
 MESH_SCALE = 4.5  # world units per unit of its meshes

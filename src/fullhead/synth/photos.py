@@ -25,7 +25,7 @@ from fullhead.synth.subject import sample_subject
 from fullhead.synth.takes import Take, View, Workshop, dataset_json, head_seed, label_of, shoot
 from fullhead.synth.truth import about_truth
 
-VERSION = 8  # of the pictures: raise it when the same seed gives other ones
+VERSION = 9  # of the pictures: raise it when the same seed gives other ones
 PER_FOLDER = 1000
 
 # Photos in the wild as PanoHead collected them: from how many degrees to how many the camera stands off the front, and how

@@ -16,6 +16,12 @@ from fullhead.synth.lights import shadow_gap
 SKIN, EYE, PLAIN, CLOTH, GLASS = range(5)  # as in scene
 SKIN_WRAP = (0.22, 0.11, 0.07)  # how far around skin light of each colour travels, as a cosine
 SKIN_SHADOW = (0.72, 1.05, 1.15)  # powers of how open to the key light skin is: below 1, light travels into the shadow
+HALF, SQRT_2 = np.float32(0.5), np.float32(1.4143)
+TILE, LAYERS = 8, 8  # pixels a side of the squares, and slices of depth, by which hidden strands are left out
+_STEPS = [(dx, dy) for dx in range(-2, 3) for dy in range(-2, 3)]
+NEIGHBOURS = np.array(sorted(_STEPS, key=lambda step: step[0] % 2 + step[1] % 2 > 0))  # every second one first
+NINE = 9
+PER_TILE = np.float32(1 / TILE)
 
 
 @njit(cache=True, nogil=True)
@@ -70,34 +76,85 @@ def draw_segments(x, y, inverse_z, radius, segments, first_point, begin, end, le
     """Draw segments `begin` to `end` of strands as lines `radius` pixels to each side into the z-buffer; x, y, inverse_z and
     radius [P] are those of the points from number `first_point` on.
 
-    Thinner ones than `least` are drawn `least` wide in a share of their pixels, by a fixed pattern.
+    Thinner ones than `least` are drawn `least` wide in a share of their pixels, by a fixed pattern. Those in front are drawn
+    first, so that most of the others are known to be hidden from the farthest that shows in each square of TILE x TILE pixels.
     """
     height, width = nearest.shape
+    order, starts = _front_to_back(inverse_z, segments, first_point, begin, end)
+    farthest = np.zeros(((height + TILE - 1) // TILE, (width + TILE - 1) // TILE), np.float32)
+    for layer in range(len(starts) - 1):
+        _farthest_in_tiles(nearest, farthest)
+        for s in order[starts[layer] : starts[layer + 1]]:
+            a, b = segments[s, 0] - first_point, segments[s, 1] - first_point
+            x0, y0, x1, y1, wa, wb = x[a], y[a], x[b], y[b], inverse_z[a], inverse_z[b]
+            half = max(HALF * (radius[a] + radius[b]), least)
+            if _hidden(farthest, x0, y0, x1, y1, SQRT_2 * half, max(wa, wb)):
+                continue
+            share = HALF * (radius[a] + radius[b]) / half
+            flat = abs(x1 - x0) >= abs(y1 - y0)
+            if not flat:
+                x0, y0, x1, y1 = y0, x0, y1, x1
+            if abs(x1 - x0) < 1e-5:
+                continue
+            if x1 < x0:
+                x0, y0, x1, y1, wa, wb = x1, y1, x0, y0, wb, wa
+            slope, slope_w = (y1 - y0) / (x1 - x0), (wb - wa) / (x1 - x0)
+            reach = half * np.sqrt(1 + slope * slope)
+            long_size, short_size = (width, height) if flat else (height, width)
+            for i in range(max(0, int(np.ceil(x0 - 0.5))), min(long_size - 1, int(np.floor(x1))) + 1):
+                t = min(max(i + 0.5 - x0, 0.0), x1 - x0)
+                middle, w = y0 + slope * t, np.float32(wa + slope_w * t)  # as it is kept
+                low = max(0, int(np.ceil(middle - reach - 0.5)))
+                for j in range(low, min(short_size - 1, int(np.floor(middle + reach - 0.5))) + 1):
+                    column, row = (i, j) if flat else (j, i)
+                    if w > nearest[row, column] and (share >= 1 or hash_below(column, row, s, share)):
+                        nearest[row, column], winner[row, column] = w, first_code + s
+
+
+@njit(cache=True, nogil=True)
+def _front_to_back(inverse_z, segments, first_point, begin, end):
+    """The segments that lie before the camera in LAYERS slices of depth, those in front first, and where each slice starts."""
+    high, low = np.float32(0), np.float32(np.inf)
     for s in range(begin, end):
-        a, b = segments[s, 0] - first_point, segments[s, 1] - first_point
-        if inverse_z[a] <= 0 or inverse_z[b] <= 0:
-            continue
-        x0, y0, x1, y1, wa, wb = x[a], y[a], x[b], y[b], inverse_z[a], inverse_z[b]
-        half = max(0.5 * (radius[a] + radius[b]), least)
-        share = 0.5 * (radius[a] + radius[b]) / half
-        flat = abs(x1 - x0) >= abs(y1 - y0)
-        if not flat:
-            x0, y0, x1, y1 = y0, x0, y1, x1
-        if abs(x1 - x0) < 1e-5:
-            continue
-        if x1 < x0:
-            x0, y0, x1, y1, wa, wb = x1, y1, x0, y0, wb, wa
-        slope, slope_w = (y1 - y0) / (x1 - x0), (wb - wa) / (x1 - x0)
-        reach = half * np.sqrt(1 + slope * slope)
-        long_size, short_size = (width, height) if flat else (height, width)
-        for i in range(max(0, int(np.ceil(x0 - 0.5))), min(long_size - 1, int(np.floor(x1))) + 1):
-            t = min(max(i + 0.5 - x0, 0.0), x1 - x0)
-            middle, w = y0 + slope * t, np.float32(wa + slope_w * t)  # as it is kept
-            low = max(0, int(np.ceil(middle - reach - 0.5)))
-            for j in range(low, min(short_size - 1, int(np.floor(middle + reach - 0.5))) + 1):
-                column, row = (i, j) if flat else (j, i)
-                if w > nearest[row, column] and (share >= 1 or hash_below(column, row, s, share)):
-                    nearest[row, column], winner[row, column] = w, first_code + s
+        w = inverse_z[segments[s, 0] - first_point]
+        high, low = max(high, w), min(low, max(w, np.float32(0)))
+    per_layer = LAYERS / max(high - low, np.float32(1e-9))
+    starts, layer_of = np.zeros(LAYERS + 1, np.int64), np.empty(end - begin, np.int8)
+    for s in range(begin, end):
+        a, b = inverse_z[segments[s, 0] - first_point], inverse_z[segments[s, 1] - first_point]
+        layer = -1 if a <= 0 or b <= 0 else min(LAYERS - 1, int((high - a) * per_layer))
+        layer_of[s - begin] = layer
+        if layer >= 0:
+            starts[layer + 1] += 1
+    starts = np.cumsum(starts)
+    order, free = np.empty(starts[-1], np.int32), starts.copy()
+    for s in range(begin, end):
+        layer = layer_of[s - begin]
+        if layer >= 0:
+            order[free[layer]] = s
+            free[layer] += 1
+    return order, starts
+
+
+@njit(cache=True, nogil=True)
+def _farthest_in_tiles(nearest, farthest):
+    """The least inverse depth of each square of TILE x TILE pixels; 0 where nothing is in one of them."""
+    farthest[:] = np.inf
+    for row in range(nearest.shape[0]):
+        for column in range(nearest.shape[1]):
+            farthest[row // TILE, column // TILE] = min(farthest[row // TILE, column // TILE], nearest[row, column])
+
+
+@njit(cache=True, inline="always")
+def _hidden(farthest, x0, y0, x1, y1, reach, w):
+    """Whether a line `reach` pixels to each side, of inverse depth `w` or less, lies outside or behind what shows already."""
+    top, bottom = max(0, int((min(y0, y1) - reach) * PER_TILE)), min(len(farthest) - 1, int((max(y0, y1) + reach) * PER_TILE))
+    left, right = int((min(x0, x1) - reach) * PER_TILE), int((max(x0, x1) + reach) * PER_TILE)
+    for row in range(top, bottom + 1):
+        for column in range(max(0, left), min(farthest.shape[1] - 1, right) + 1):
+            if w > farthest[row, column]:
+                return False
+    return True
 
 
 @njit(cache=True, nogil=True)
@@ -132,18 +189,20 @@ def _texture(texels, place, texture, u, v):
 
 @njit(cache=True, nogil=True)
 def _open_to_key(nearest, basis, scale, x, y, z):
-    """Share of a 5x5 neighbourhood of the shadow map that leaves the point in the key light."""
+    """Share of a 5x5 neighbourhood of the shadow map that leaves the point in the key light; where nine of them agree, they
+    stand for all."""
     size = nearest.shape[0]
     column = (basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + size * 0.5
     row = (basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + size * 0.5
     depth = basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z
     seen = 0
-    for dy in range(-2, 3):
-        for dx in range(-2, 3):
-            c, r = int(column + 1.3 * dx), int(row + 1.3 * dy)
-            if not (0 <= c < size and 0 <= r < size) or nearest[r, c] <= 0 or depth - (4.0 - nearest[r, c]) < 0.006:
-                seen += 1
-    return seen / 25
+    for k, (dx, dy) in enumerate(NEIGHBOURS):
+        if k == NINE and (seen == 0 or seen == NINE):
+            return seen / NINE
+        c, r = int(column + 1.3 * dx), int(row + 1.3 * dy)
+        if not (0 <= c < size and 0 <= r < size) or nearest[r, c] <= 0 or depth - (4.0 - nearest[r, c]) < 0.006:
+            seen += 1
+    return seen / len(NEIGHBOURS)
 
 
 @njit(cache=True, nogil=True)
@@ -229,7 +288,7 @@ def shade_surfaces(
                 wrap = SKIN_WRAP[channel] if kind == SKIN else 0.0
                 diffuse = max(0.0, (n_l + wrap) / (1 + wrap))
                 if diffuse > 0:
-                    diffuse *= shadow ** SKIN_SHADOW[channel] if kind == SKIN else shadow
+                    diffuse *= shadow ** SKIN_SHADOW[channel] if kind == SKIN and 0 < shadow < 0.999 else shadow
                 # What hollows keep out comes back from their walls, in their colour.
                 bounced = light / (1 - min(0.9, albedo[channel]) * (1 - seen))
                 incoming = bounced + key_colour[channel] * diffuse

@@ -48,7 +48,7 @@ def quality_for(size: int) -> Quality:
     small = size <= 96
     return Quality(
         detail=float(np.clip((size / 512) ** 0.75, 0.2, 1.0)),
-        texture=256 if small else 512 if size <= 192 else 1024,
+        texture=int(np.clip(3 * size, 192, 1024)),
         directions=18 if small else 32,
         shadow=80 if small else 128,
         key_shadow=384 if small else 768,
