@@ -168,6 +168,16 @@ def _middle(values, i, j):
     return 0.5 * (values[i, 0] + values[j, 0]), 0.5 * (values[i, 1] + values[j, 1]), 0.5 * (values[i, 2] + values[j, 2])
 
 
+@njit(cache=True, inline="always")
+def _mixed(values, i, j, k, a, b, c):
+    """Of a triangle's corners i, j, k with weights a, b, c."""
+    return (
+        values[i, 0] * a + values[j, 0] * b + values[k, 0] * c,
+        values[i, 1] * a + values[j, 1] * b + values[k, 1] * c,
+        values[i, 2] * a + values[j, 2] * b + values[k, 2] * c,
+    )
+
+
 @njit(cache=True, nogil=True)
 def _texture(texels, place, texture, u, v):
     """Bilinear colour of one of the textures, clamped at its border."""
@@ -243,14 +253,8 @@ def shade_surfaces(
             i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
             b, c = weight_b[y, x], weight_c[y, x]
             a = 1 - b - c
-            px = vertices[i, 0] * a + vertices[j, 0] * b + vertices[k, 0] * c
-            py = vertices[i, 1] * a + vertices[j, 1] * b + vertices[k, 1] * c
-            pz = vertices[i, 2] * a + vertices[j, 2] * b + vertices[k, 2] * c
-            nx, ny, nz = _unit(
-                normals[i, 0] * a + normals[j, 0] * b + normals[k, 0] * c,
-                normals[i, 1] * a + normals[j, 1] * b + normals[k, 1] * c,
-                normals[i, 2] * a + normals[j, 2] * b + normals[k, 2] * c,
-            )
+            px, py, pz = _mixed(vertices, i, j, k, a, b, c)
+            nx, ny, nz = _unit(*_mixed(normals, i, j, k, a, b, c))
             vx, vy, vz = _unit(eye[0] - px, eye[1] - py, eye[2] - pz)
             n_v = nx * vx + ny * vy + nz * vz
             if n_v < 0:
@@ -314,7 +318,7 @@ def shade_strands(
             tx, ty, tz = _unit(*_middle(tangents, i, j))
             vx, vy, vz = _unit(eye[0] - px, eye[1] - py, eye[2] - pz)
             gap = shadow_gap(key_nearest, key_basis, key_scale, px, py, pz) - 0.002
-            shadow = np.exp(-30 * max(0.0, gap))
+            shadow = np.exp(-30 * gap) if gap > 0 else 1.0
             t_l, t_v = tx * key[0] + ty * key[1] + tz * key[2], tx * vx + ty * vy + tz * vz
             s_l, s_v = np.sqrt(max(0.0, 1 - t_l * t_l)), np.sqrt(max(0.0, 1 - t_v * t_v))
             white = 0.02 * min(1.0, max(0.0, s_l * s_v - (t_l + 0.10) * t_v)) ** 40
@@ -343,14 +347,8 @@ def lay_glass(
             i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
             b, c = weight_b[y, x], weight_c[y, x]
             a = 1 - b - c
-            px = vertices[i, 0] * a + vertices[j, 0] * b + vertices[k, 0] * c
-            py = vertices[i, 1] * a + vertices[j, 1] * b + vertices[k, 1] * c
-            pz = vertices[i, 2] * a + vertices[j, 2] * b + vertices[k, 2] * c
-            nx, ny, nz = _unit(
-                normals[i, 0] * a + normals[j, 0] * b + normals[k, 0] * c,
-                normals[i, 1] * a + normals[j, 1] * b + normals[k, 1] * c,
-                normals[i, 2] * a + normals[j, 2] * b + normals[k, 2] * c,
-            )
+            px, py, pz = _mixed(vertices, i, j, k, a, b, c)
+            nx, ny, nz = _unit(*_mixed(normals, i, j, k, a, b, c))
             vx, vy, vz = _unit(eye[0] - px, eye[1] - py, eye[2] - pz)
             n_v = nx * vx + ny * vy + nz * vz
             if n_v < 0:
