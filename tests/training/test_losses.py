@@ -104,7 +104,7 @@ def test_the_discriminator_can_learn_from_the_generators_last_heads(task: PanoHe
 
 
 def test_the_generator_learns_to_draw_what_the_encoder_sees(photos: Path, tiny: PanoHeadTaskConfig):
-    config = replace(tiny, noise=False, encoder=True, photo_share=0.5, photo_weight=3.0, divergence=0.1)
+    config = replace(tiny, noise=False, encoder=True, photo_share=0.5, photo_weight=3.0, photo_features=2.0, divergence=0.1)
     task = PanoHeadTask(config, PhotoSet(photos))
     batch = task.photos.batch(torch.tensor([0, 1, 2, 3]))
     assert task.E
@@ -124,7 +124,13 @@ def test_the_generator_learns_to_draw_what_the_encoder_sees(photos: Path, tiny: 
     terms = task.generator_loss(batch, clock())
     assert float(terms["G/photo"].detach()) == pytest.approx(wanted, rel=1e-4)
     assert float(terms["G/divergence"].detach()) == pytest.approx(3 * 0.1 * float(apart.detach()), rel=1e-4)
-    terms["G/photo"].backward()
+    true = task.real(clock(), batch)
+    drawn, wanted = task.seen(clock(), render.image, render.image_raw, render.mask), task.seen(clock(), *true)
+    assert [x.shape[-1] for x in wanted] == [32, 16, 8, 4]
+    off = [float((a[:2] - b[:2]).abs().mean() / b[:2].abs().mean()) for a, b in zip(drawn, wanted, strict=True)]
+    assert float(terms["G/features"].detach()) == pytest.approx(2 * sum(off) / 4, rel=1e-4)
+    torch.testing.assert_close(task.D.verdict(wanted[-1], batch.label), task.judge(clock(), *true, batch.label))
+    (terms["G/photo"] + terms["G/features"]).backward()
     for name, weight in task.E.named_parameters():
         assert weight.grad is not None and weight.grad.abs().max() > 0, name
 

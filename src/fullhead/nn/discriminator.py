@@ -101,12 +101,22 @@ class Discriminator(nn.Module):
         image [B, 3, H, H] and image_raw [B, 3, R, R] about [-1, 1], label [B, 25], mask [B, 1, R, R] and parsing
         [B, classes, R, R] in [0, 1].
         """
+        return self.verdict(self.features(image, image_raw, mask, parsing)[-1], label)
+
+    def features(
+        self, image: Tensor, image_raw: Tensor, mask: Tensor | None = None, parsing: Tensor | None = None
+    ) -> list[Tensor]:
+        """What each block sees, [B, C, r, r] at r = H / 2, H / 4, ..., 4."""
         size = self.config.image_size
         parts = [image, resized(image_raw, size)]
         parts += [2 * resized(x, size) - 1 for x in (mask, parsing) if x is not None]
-        x = torch.cat(parts, dim=1).to(self.precision, memory_format=torch.channels_last)
+        found = [torch.cat(parts, dim=1).to(self.precision, memory_format=torch.channels_last)]
         for block_size in self.sizes:
-            x = getattr(self, f"b{block_size}")(x)
-        x = self.b4(x.float())
+            found.append(getattr(self, f"b{block_size}")(found[-1]))
+        return found[1:]
+
+    def verdict(self, last: Tensor, label: Tensor) -> Tensor:
+        """Logits [B, 1] of the last features."""
+        x = self.b4(last.float())
         condition = self.mapping(None, label)
         return (x * condition).sum(dim=1, keepdim=True) / math.sqrt(condition.shape[1])

@@ -60,6 +60,7 @@ class PanoHeadTaskConfig:
     photo_lr: float = 0.003  # until then
     photo_share: float = 0.5  # afterwards, the part of the heads that are drawn after photos
     photo_weight: float = 10.0  # of the difference between photos and drawings
+    photo_features: float = 0.0  # of the difference between what the discriminator sees in them
     divergence: float = 2e-4  # of the encoder's z from random ones, beside that difference
     reuse_fakes: bool = False  # the discriminator learns from the heads that the generator just learnt from: one render less
 
@@ -80,6 +81,12 @@ def blurred(image: Tensor, sigma: float) -> Tensor:
 def camera_penalty(shift: Tensor, mean_first: bool = False) -> Tensor:
     """Squared camera correction [pano supp. A.3]: shift [B, 3] -> scalar. The published code squares the batch's mean."""
     return (shift.mean(dim=0) if mean_first else shift).square().sum(dim=-1).mean()
+
+
+def unlike(drawn: list[Tensor], true: list[Tensor]) -> Tensor:
+    """The mean difference of features, relative to the true ones, mean over the blocks that see them [vae-gan §3]."""
+    off = [(a - b).abs().mean() / b.abs().mean().clamp(min=1e-8) for a, b in zip(drawn, true, strict=True)]
+    return torch.stack(off).mean()
 
 
 def faded(images_seen: int, over: int) -> float:
@@ -218,9 +225,13 @@ class PanoHeadTask:
         )
         return render, label, shift
 
-    def judge(self, clock: Clock, image: Tensor, raw: Tensor, mask: Tensor, label: Tensor) -> Tensor:
+    def seen(self, clock: Clock, image: Tensor, raw: Tensor, mask: Tensor) -> list[Tensor]:
+        """What each block of the discriminator sees."""
         mask_or_none = mask if self.config.discriminator.mask else None
-        return self.D(blurred(image, self.blur_sigma(clock)), raw, label, mask_or_none)
+        return self.D.features(blurred(image, self.blur_sigma(clock)), raw, mask_or_none)
+
+    def judge(self, clock: Clock, image: Tensor, raw: Tensor, mask: Tensor, label: Tensor) -> Tensor:
+        return self.D.verdict(self.seen(clock, image, raw, mask)[-1], label)
 
     def real(self, clock: Clock, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """The real image, its raw version (blurred like the image) and its mask at the neural size."""
@@ -260,10 +271,15 @@ class PanoHeadTask:
         """Non-saturating: the discriminator should call fakes real. Some may be drawn after photos [vae-gan §3]."""
         n = round(len(batch.image) * self.config.photo_share)
         render, label, terms = self.like_photos(batch, n, clock, track=self.config.reuse_fakes)
-        fakes = (render.image, render.image_raw, render.mask, label)
+        fakes = (render.image, render.image_raw, render.mask)
         if self.config.reuse_fakes:
-            self._last = (render.image.detach(), render.image_raw.detach(), render.mask.detach(), label)
-        return {"G/adversarial": F.softplus(-self.judge(clock, *fakes)).mean(), **terms}
+            self._last = (*(x.detach() for x in fakes), label)
+        seen = self.seen(clock, *fakes)
+        if self.E and n and self.config.photo_features:
+            with torch.no_grad():
+                true = self.seen(clock, *(x[:n] for x in self.real(clock, batch)))
+            terms["G/features"] = self.config.photo_features * unlike([x[:n] for x in seen], true)
+        return {"G/adversarial": F.softplus(-self.D.verdict(seen[-1], label)).mean(), **terms}
 
     def discriminator_loss(self, batch: Batch, clock: Clock) -> Terms:
         fakes, self._last = self._last, None
