@@ -271,10 +271,9 @@ class PanoHeadTask:
         """Non-saturating: the discriminator should call fakes real. Some may be drawn after photos [vae-gan §3]."""
         n = round(len(batch.image) * self.config.photo_share)
         render, label, terms = self.like_photos(batch, n, clock, track=self.config.reuse_fakes)
-        fakes = (render.image, render.image_raw, render.mask)
         if self.config.reuse_fakes:
-            self._last = (*(x.detach() for x in fakes), label)
-        seen = self.seen(clock, *fakes)
+            self._last = (render.image.detach(), render.image_raw.detach(), render.mask.detach(), label)
+        seen = self.seen(clock, render.image, render.image_raw, render.mask)
         if self.E and n and self.config.photo_features:
             with torch.no_grad():
                 true = self.seen(clock, *(x[:n] for x in self.real(clock, batch)))
