@@ -47,6 +47,26 @@ class Block(nn.Module):
         return self.conv1(self.conv0(x), gain=SQRT_HALF) + self.skip(x, gain=SQRT_HALF)
 
 
+class Pyramid(nn.Module):
+    """Residual blocks from an image down to 4 x 4: b512, b256, ..., b8, named by what they take."""
+
+    def __init__(self, image_channels: int, image_size: int, channel_base: int, channel_max: int, clamp: float | None) -> None:
+        super().__init__()
+        self.precision = torch.float32  # of the convolutions
+        self.sizes = [image_size >> i for i in range(int(math.log2(image_size)) - 2)]
+        widths = [channels_at(size, channel_base, channel_max) for size in (*self.sizes, 4)]
+        self.width = widths[-1]  # channels of the last features
+        for i, size in enumerate(self.sizes):
+            setattr(self, f"b{size}", Block(0 if i else image_channels, widths[i], widths[i + 1], clamp))
+
+    def levels(self, x: Tensor) -> list[Tensor]:
+        """What each block makes of an image [B, C, H, H]: [B, C', r, r] at r = H / 2, H / 4, ..., 4."""
+        found = [x.to(self.precision, memory_format=torch.channels_last)]
+        for size in self.sizes:
+            found.append(getattr(self, f"b{size}")(found[-1]))
+        return found[1:]
+
+
 def batch_deviation(x: Tensor, group: int) -> Tensor:
     """x [B, C, H, W] with one more channel: how much the images of a group differ [progressive-gan §3].
 
@@ -73,24 +93,15 @@ class Epilogue(nn.Module):
         return self.out(self.fc(self.conv(batch_deviation(x, self.group)).flatten(1)))
 
 
-class Discriminator(nn.Module):
+class Discriminator(Pyramid):
     """Realness of an image together with its raw version, mask and camera."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.precision = torch.float32  # of the convolutions
-        self.sizes = [config.image_size >> i for i in range(int(math.log2(config.image_size)) - 2)]
         image_channels = 6 + int(config.mask) + config.parsing_classes
-
-        def width(size: int) -> int:
-            return channels_at(size, config.channel_base, config.channel_max)
-
-        for size in self.sizes:
-            setattr(self, f"b{size}", Block(image_channels, width(size), width(size // 2), config.clamp))
-            image_channels = 0
-        self.b4 = Epilogue(width(4), width(4), config.group, config.clamp)
-        self.mapping = Mapping(0, 25, width(4), layers=8)
+        super().__init__(image_channels, config.image_size, config.channel_base, config.channel_max, config.clamp)
+        self.config = config
+        self.b4 = Epilogue(self.width, self.width, config.group, config.clamp)
+        self.mapping = Mapping(0, 25, self.width, layers=8)
         del self.mapping.w_avg  # a discriminator does not truncate
 
     def forward(
@@ -106,14 +117,11 @@ class Discriminator(nn.Module):
     def features(
         self, image: Tensor, image_raw: Tensor, mask: Tensor | None = None, parsing: Tensor | None = None
     ) -> list[Tensor]:
-        """What each block sees, [B, C, r, r] at r = H / 2, H / 4, ..., 4."""
+        """What each block makes of these."""
         size = self.config.image_size
         parts = [image, resized(image_raw, size)]
         parts += [2 * resized(x, size) - 1 for x in (mask, parsing) if x is not None]
-        found = [torch.cat(parts, dim=1).to(self.precision, memory_format=torch.channels_last)]
-        for block_size in self.sizes:
-            found.append(getattr(self, f"b{block_size}")(found[-1]))
-        return found[1:]
+        return self.levels(torch.cat(parts, dim=1))
 
     def verdict(self, last: Tensor, label: Tensor) -> Tensor:
         """Logits [B, 1] of the last features."""
