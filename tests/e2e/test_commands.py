@@ -247,6 +247,15 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
+        ([], "expected one of {demo, sample,"),
+        (["sampel"], "unknown command sampel; did you mean sample? see fullhead --help"),
+        (["synth", "phtos", "set"], "unknown command phtos; did you mean photos? see fullhead synth --help"),
+        (["sample", "--sede", "3"], "unknown option --sede; did you mean --seeds? see fullhead sample --help"),
+        (["synth", "photos", "--sise=64", "set"], "unknown option --sise; did you mean --size? see fullhead synth photos"),
+        (["sample", "heads.png"], "unrecognized options: heads.png; see fullhead sample --help"),
+        (["sample", "--yaw", "0,30"], "--yaw 0,30 is not understood: [FLOAT [FLOAT ...]] Sides in degrees, with spaces between"),
+        (["synth", "export", "a.glb", "--clip", "tlk"], "--clip tlk: there is talk, blink, all52; see fullhead synth export"),
+        (["invert"], "missing from fullhead invert: PATH"),
         (["sample", "--model", "no-such-model"], "panohead-demo"),
         (["sample", "--model", "missing.safetensors"], "no model file"),
         (["sample", "--model", "PICTURE"], "not a model file"),
