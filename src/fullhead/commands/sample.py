@@ -12,7 +12,7 @@ from fullhead.core.files import check_place
 def sample(
     head: HeadOptions = HeadOptions(),  # noqa: B008
     out: Path = Path("out/sample.png"),
-    yaw: tuple[float, ...] = (0, -45, -90, -135, 180),
+    yaw: tuple[float, ...] = (0, 45, 90, 135, 180),
     pitch: float = 0.0,
     labels: bool = True,
 ) -> None:
