@@ -152,9 +152,11 @@ def test_animate_writes_stills_sheets_and_films(ganhead_file: Path, tmp_path: Pa
     assert Image.open(tmp_path / "c.webp").n_frames == 3
 
 
-def test_invert_writes_a_head_that_other_commands_take(tmp_path: Path) -> None:
+def test_invert_writes_a_head_that_other_commands_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(astronaut()).save(tmp_path / "photo.jpg")
     run("invert", tmp_path / "photo.jpg", "--out", tmp_path / "me", "--steps", "3", "--pivot-steps", "2")
+    x, y, width, height = map(int, capsys.readouterr().out.partition("--box ")[2].partition(";")[0].split(","))
+    assert 150 < x + width / 2 < 300 and 50 < y + height / 2 < 200, "the face of the photo"
     assert {p.name for p in (tmp_path / "me").iterdir()} == {"head.safetensors", "photo.png", "fit.png"}
     run("orbit", "--model", tmp_path / "me/head.safetensors", "--frames", "2", "--out", tmp_path / "me.webp")
     with safe_open(tmp_path / "me/head.safetensors", framework="pt") as handle:
