@@ -34,7 +34,7 @@ class HeadOptions:
     truncation: float = 0.7
     """1: as varied as the training set; towards 0: closer to the average head."""
     size: int | None = None
-    """Pixels of each picture; by default the model's own."""
+    """Pixels of each picture; by default the model's own. A PanoHead draws its own size, and more pixels only enlarge that."""
     background: str | None = None
     """What stands behind the head: a colour (white, #20304a), transparent, or an image file. By default the model's."""
     background_seed: int | None = None
