@@ -152,9 +152,11 @@ def test_animate_writes_stills_sheets_and_films(ganhead_file: Path, tmp_path: Pa
     assert Image.open(tmp_path / "c.webp").n_frames == 3
 
 
-def test_invert_writes_a_head_that_other_commands_take(tmp_path: Path) -> None:
+def test_invert_writes_a_head_that_other_commands_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(astronaut()).save(tmp_path / "photo.jpg")
     run("invert", tmp_path / "photo.jpg", "--out", tmp_path / "me", "--steps", "3", "--pivot-steps", "2")
+    x, y, width, height = map(int, capsys.readouterr().out.partition("--box ")[2].partition(";")[0].split(","))
+    assert 150 < x + width / 2 < 300 and 50 < y + height / 2 < 200, "the face of the photo"
     assert {p.name for p in (tmp_path / "me").iterdir()} == {"head.safetensors", "photo.png", "fit.png"}
     run("orbit", "--model", tmp_path / "me/head.safetensors", "--frames", "2", "--out", tmp_path / "me.webp")
     with safe_open(tmp_path / "me/head.safetensors", framework="pt") as handle:
@@ -247,6 +249,18 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
+        ([], "expected one of {demo, sample,"),
+        (["sampel"], "unknown command sampel; did you mean sample? see fullhead --help"),
+        (["synth", "phtos", "set"], "unknown command phtos; did you mean photos? see fullhead synth --help"),
+        (["sample", "--sede", "3"], "unknown option --sede; did you mean --seeds? see fullhead sample --help"),
+        (["synth", "photos", "--sise=64", "set"], "unknown option --sise; did you mean --size? see fullhead synth photos"),
+        (["sample", "heads.png"], "unrecognized options: heads.png; see fullhead sample --help"),
+        (
+            ["sample", "--yaw", "0,30"],
+            "--yaw 0,30 is not understood: [FLOAT [FLOAT ...]] Sides in degrees, with spaces between",
+        ),
+        (["synth", "export", "a.glb", "--clip", "tlk"], "--clip tlk: there is talk, blink, all52; see fullhead synth export"),
+        (["invert"], "missing from fullhead invert: PATH"),
         (["sample", "--model", "no-such-model"], "panohead-demo"),
         (["sample", "--model", "missing.safetensors"], "no model file"),
         (["sample", "--model", "PICTURE"], "not a model file"),
@@ -257,7 +271,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["sample", "--flame", "missing.pkl"], "PanoHead"),
         (["sample", "--look", "clay"], "--look"),
         (["sample", "--vary", "shape"], "--vary"),
-        (["mesh", "--model", "GANHEAD", "--level", "3"], "no density"),
+        (["mesh", "--model", "GANHEAD", "--level", "3"], "no floaters: leave --level and --keep-floaters out"),
         (["invert", "NOISE", "--model", "GANHEAD"], "where a PanoHead is due"),
         (["animate", "--model", "panohead-demo", "--joint", "neck=0,30,0"], "give a GANHead"),
         (["animate", "--model", "GANHEAD"], "nothing moves"),
@@ -309,14 +323,15 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["study", "--tally"], "no scores yet"),
         (["synth", "photos", "s", "--share", "5"], "0/4"),
         (["synth", "photos", "s", "--truth", "depht"], "depth"),
-        (["synth", "check", "s"], "no set"),
+        (["synth", "check", "s"], "s holds no set (No such file or directory)"),
+        (["synth", "photos", "NOISE"], "is a file: give a folder"),
         (["study", "a", "b", "--seed", "-1"], "--seed -1"),
         (["synth", "photos", "s", "--seed", "-1"], "--seed -1"),
         (["synth", "export", "head.glb", "--seed", "18446744073709551616"], "18446744073709551615"),
         (["synth", "export", "head.fbx"], ".glb"),
         (["synth", "export", "head.ply", "--clip", "talk"], "a clip needs a .glb"),
         (["synth", "export", "head.glb", "--hair-detail", "0"], "0.05"),
-        (["synth", "export", "head.glb", "--set", "hair.style=mullet"], "hair.style"),
+        (["synth", "export", "head.glb", "--set", "hair.style=mullet"], "hair.style has no 'mullet'; there is bald"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_do_and_leaves_nothing(

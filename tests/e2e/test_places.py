@@ -20,6 +20,9 @@ COMMANDS = {
     "invert": ["invert", "PHOTO", "--out", "PLACE/me"],
     "demo": ["demo", "--out", "PLACE/demo"],
     "convert": ["convert", "PHOTO", "PLACE/model.safetensors"],
+    "synth photos": ["synth", "photos", "PLACE/set"],
+    "synth export": ["synth", "export", "PLACE/head.glb"],
+    "synth sheet": ["synth", "sheet", "PLACE/heads.png"],
     "train": ["train", "panohead-tiny", "PHOTOS", "PLACE/run"],
 }
 
@@ -38,6 +41,7 @@ def test_a_command_refuses_a_file_where_a_folder_is_due_before_it_loads_a_model(
     said = capsys.readouterr().err
     assert stop.value.code == 2
     assert "cannot write" in said
+    assert "file is a file, not a folder" in said
     assert said.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from fullhead.apps.orbit import picture
 from fullhead.core.cameras import Cameras, orbit
 from fullhead.core.devices import CPU
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.core.files import existing_file
 from fullhead.core.images import Bytes, contact_sheet
 from fullhead.heads.surface import coloured
@@ -62,7 +62,7 @@ def read_clip(path: str | Path) -> Clip:
         return Clip(Poses(expression, joint_pose), orbit(yaw, pitch), float(clip["fps"]))
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise FullheadError(
-            f"{path} is no clip of `fullhead synth video` ({error!r}): give clips/c0000.json of its set"
+            f"{path} is no clip of `fullhead synth video` ({in_words(error)}): give clips/c0000.json of its set"
         ) from None
 
 

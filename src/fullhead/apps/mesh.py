@@ -77,7 +77,9 @@ def extract_mesh(
         raise FullheadError(f"a mesh is made of one head, not {len(head)}: take head[0]")
     if isinstance(model, GANHead | I3DMM):
         if level is not None or keep_floaters:
-            raise FullheadError(f"a {type(model).__name__} has no density and no floaters: leave level and keep_floaters out")
+            raise FullheadError(
+                f"a {type(model).__name__} has no density and no floaters: leave --level and --keep-floaters out"
+            )
         return own_surface(model, head, resolution)
     level = density_level(model.box_size) if level is None else level
     if not level > 0:

@@ -12,7 +12,7 @@ from fullhead.core import cameras as cams
 from fullhead.core.images import Bytes, contact_sheet
 from fullhead.models.head import H, HeadModel, L, Render
 
-YAWS = tuple(math.radians(degrees) for degrees in (0, -45, -90, -135, 180))
+YAWS = tuple(math.radians(degrees) for degrees in (0, 45, 90, 135, 180))
 
 
 def sheet_rows(

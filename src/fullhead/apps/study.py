@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 from scipy import stats
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.core.files import check_place, written_whole
 from fullhead.metrics.samples import Looks
 
@@ -225,7 +225,7 @@ def open_page(study: Study, port: int = 0) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer((HOST, port), type("Handler", (Page,), {"study": study}))
     except (OSError, OverflowError) as error:
-        raise FullheadError(f"cannot listen on port {port}: {error}; choose another --port, or 0 for any") from None
+        raise FullheadError(f"cannot listen on port {port}: {in_words(error)}; choose another --port, or 0 for any") from None
 
 
 @dataclass(frozen=True)

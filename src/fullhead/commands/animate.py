@@ -30,7 +30,8 @@ def animate(
 
     Args:
         head: Which heads, and how they are shown.
-        out: A .webp or (with the extra `video`) .mp4 for a film; a .png or .jpg for a still.
+        out: A .webp or (with the extra `video`) .mp4 for a film; a .png or .jpg for a still; with several seeds,
+            animate_seed0003.webp and so on.
         expression: ARKit weights, as in jawOpen=0.7,eyeBlinkLeft=1; all: a sheet of the 52, a still.
         joint: Turns in degrees about x (nods), y (to the head's left) and z, as in neck=0,30,0 jaw=10,0,0; joints are root,
             neck, jaw, left_eye and right_eye.

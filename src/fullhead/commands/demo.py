@@ -42,8 +42,17 @@ def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Dev
 
     check_place(out, folder=True)
     generator = PanoHead.from_pretrained(model).to(device_named(device))
-    sections = [heads(generator, out), turntable(generator, out), mesh(generator, out), photo(generator, out)]
-    sections.append(implicit(GANHead.from_pretrained(GANHEAD).to(device_named(device)), out))
+    stages = {
+        "heads": lambda: heads(generator, out),
+        "a turntable, and heads that flow into each other": lambda: turntable(generator, out),
+        "a mesh": lambda: mesh(generator, out),
+        "a fit to a photo": lambda: photo(generator, out),
+        "heads that move": lambda: implicit(GANHead.from_pretrained(GANHEAD).to(device_named(device)), out),
+    }
+    sections = []
+    for name, made in stages.items():
+        print(f"{name} ...", flush=True)
+        sections.append(made())
     page = write_page(
         out,
         "fullhead",

@@ -53,7 +53,7 @@ def invert(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from fullhead.apps.align import parse_box
+    from fullhead.apps.align import find_face, parse_box
     from fullhead.apps.invert import fit_sheet, invert_photo
     from fullhead.core.devices import device_named
     from fullhead.core.images import read_image, save_image
@@ -63,6 +63,10 @@ def invert(
     pixels = read_image(photo)
     face = parse_box(box, pixels) if box else None
     generator = PanoHead.from_pretrained(model).to(device_named(device))
+    if face is None:
+        face = find_face(pixels)
+        corner = f"{face.x - face.side / 2:.0f},{face.y - face.side / 2:.0f}"
+        print(f"found a face: --box {corner},{face.side:.0f},{face.side:.0f}; if another is meant, say its box", flush=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not Console().is_terminal) as progress:
         bars = {

@@ -20,7 +20,7 @@ def mesh(
 
     Args:
         head: Which heads; --background and --size do not matter here.
-        out: A .glb, .ply or .obj; with several seeds, the seed is added to its name.
+        out: A .glb, .ply or .obj; with several seeds, mesh_seed0003.glb and so on.
         resolution: Cells along the box that holds the head; 512 shows all the model knows.
         level: Density of the surface of a PanoHead; lower keeps more of thin hair.
         keep_floaters: Keep pieces of a PanoHead that hang free.

@@ -6,8 +6,9 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from fullhead.core.errors import FullheadError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from fullhead.models.ganhead import GANHead
     from fullhead.models.head import HeadModel, Render
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Device = Literal["auto", "cpu", "cuda", "mps"]
 MOST_SEEDS = 100_000  # in one range
@@ -32,7 +34,7 @@ class HeadOptions:
     truncation: float = 0.7
     """1: as varied as the training set; towards 0: closer to the average head."""
     size: int | None = None
-    """Pixels of each picture; by default the model's own."""
+    """Pixels of each picture; by default the model's own. A PanoHead draws its own size, and more pixels only enlarge that."""
     background: str | None = None
     """What stands behind the head: a colour (white, #20304a), transparent, or an image file. By default the model's."""
     background_seed: int | None = None
@@ -44,8 +46,8 @@ class HeadOptions:
     look: Literal["colour", "normal", "clay"] | None = None
     """Of a GANHead or an i3DMM: its colours, its normals, or its bare geometry."""
     vary: tuple[Literal["shape", "detail", "colour", "rig"], ...] = ()
-    """Of a GANHead: which codes the seeds draw, while the others stay at their means; rig is the shape of its rig. By default
-    all."""
+    """Of a GANHead: which codes the seeds draw, with spaces between, while the others stay at their means; rig is the shape of
+    its rig. By default all."""
     flame: Path | None = None
     """FLAME's file, for a GANHead that FLAME moves."""
 
@@ -125,6 +127,16 @@ class HeadOptions:
             return to_uint8(composite(image, render.mask, background_image(self.background, *image.shape[-2:])))
 
         return show
+
+
+def later(command: Callable[P, None]) -> Callable[P, Callable[[], None]]:
+    """The command with its options and help, which gives back what it would do: words are understood before work begins."""
+
+    @wraps(command)
+    def given(*values: P.args, **options: P.kwargs) -> Callable[[], None]:
+        return partial(command, *values, **options)
+
+    return given
 
 
 def parse_seeds(text: str) -> list[int]:

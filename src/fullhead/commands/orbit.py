@@ -19,7 +19,7 @@ def orbit(
 
     Args:
         head: Which heads, and how they are shown.
-        out: A .webp or (with the extra `video`) .mp4; with several seeds, the seed is added to its name.
+        out: A .webp or (with the extra `video`) .mp4; with several seeds, orbit_seed0003.webp and so on.
         frames: Of a full turn.
         fps: Frames a second.
         pitch: Height of the camera, degrees; positive looks down on the head.

@@ -12,7 +12,7 @@ from fullhead.core.files import check_place
 def sample(
     head: HeadOptions = HeadOptions(),  # noqa: B008
     out: Path = Path("out/sample.png"),
-    yaw: tuple[float, ...] = (0, -45, -90, -135, 180),
+    yaw: tuple[float, ...] = (0, 45, 90, 135, 180),
     pitch: float = 0.0,
     labels: bool = True,
 ) -> None:
@@ -21,7 +21,7 @@ def sample(
     Args:
         head: Which heads, and how they are shown.
         out: An image file for a sheet; a folder (a name without suffix) for single pictures seed0000_yaw+000.png.
-        yaw: Sides, degrees: 0 is the front, positive moves the camera to the head's left.
+        yaw: Sides in degrees, with spaces between: 0 is the front, positive moves the camera to the head's left.
         pitch: Height of the camera, degrees; positive looks down on the head.
         labels: Write seeds and yaws beside the sheet.
     """

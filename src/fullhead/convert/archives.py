@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from fullhead.convert.tensors import STORAGES, Storage, count, exactly, rebuilt_parameter, rebuilt_tensor
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.core.files import existing_file
 from fullhead.core.pickles import Global, Refused, Source, Vocabulary, expect, read_pickle, show
 
@@ -39,7 +39,7 @@ def read_archive(path: str | Path) -> dict[str, Any]:
     except Refused as error:
         raise FullheadError(f"{path} {error}; it was not executed") from None
     except (zipfile.BadZipFile, ValueError, IndexError, EOFError, struct.error, OSError) as error:
-        raise FullheadError(f"{path} is damaged or cut short ({error}): get it again; it was not executed") from None
+        raise FullheadError(f"{path} is damaged or cut short ({in_words(error)}): get it again; it was not executed") from None
 
 
 def _read(archive: zipfile.ZipFile, size_of_file: int) -> dict[str, Any]:

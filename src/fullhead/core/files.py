@@ -25,6 +25,8 @@ def check_place(path: str | Path, *, folder: bool = False) -> Path:
     place = path if folder else path.parent
     try:
         nearest = next(p for p in (place, *place.parents) if p.exists())  # the folders below it will be made
+        if nearest.is_file():
+            raise FullheadError(f"cannot write {path}: {nearest} is a file, not a folder; choose another place")
         with tempfile.TemporaryFile(dir=nearest) as file:
             file.write(bytes(PROBE))
     except OSError as error:

@@ -15,7 +15,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
 from scipy import ndimage
 from torch import Tensor
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.core.files import existing_file, written_whole
 
 Bytes = NDArray[np.uint8]
@@ -53,7 +53,7 @@ def read_image(path: str | Path) -> Bytes:
     except Image.UnidentifiedImageError as error:
         raise FullheadError(f"{path} is not an image that pillow can read: give a PNG, JPEG or WebP") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise FullheadError(f"cannot read the image {path} ({error}): is the file whole?") from error
+        raise FullheadError(f"cannot read the image {path} ({in_words(error)}): is the file whole?") from error
 
 
 def check_still_path(path: str | Path) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.core.meshes import area_vectors
 from fullhead.data.meshes import PaintedMesh
 from fullhead.kernels.raster import orthographic
@@ -34,7 +34,7 @@ def read_landmarks(path: Path) -> NDArray:
         rows = json.loads(text) if path.suffix == ".json" else [line.replace(",", " ").split() for line in text.splitlines()]
         points = np.array([row for row in rows if len(row)], np.float64)
     except (OSError, ValueError) as error:
-        raise FullheadError(f"cannot read landmarks from {path}: {error}") from None
+        raise FullheadError(f"cannot read landmarks from {path}: {in_words(error)}") from None
     if points.shape != (COUNT, 3):
         raise FullheadError(f"{path} holds {' x '.join(map(str, points.shape))} numbers, not 68 x 3: one line x y z each")
     return points
@@ -46,7 +46,9 @@ def load_detector(name: str) -> Detector:
     try:
         return getattr(import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
-        raise FullheadError(f"--detector {name}: {error}; give module:function of a module that Python finds") from error
+        raise FullheadError(
+            f"--detector {name}: {in_words(error)}; give module:function of a module that Python finds"
+        ) from error
 
 
 def detected_landmarks(mesh: PaintedMesh, detect: Detector) -> NDArray:

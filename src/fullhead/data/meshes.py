@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.core.files import existing_file
 from fullhead.data.glb import read_glb
 from fullhead.data.ply import read_ply
@@ -80,7 +80,7 @@ def read_mesh(path: str | Path, texture: str | Path | None = None) -> PaintedMes
     try:
         mesh = readers[path.suffix.lower()](path)
     except (ValueError, IndexError, KeyError, TypeError, UnicodeDecodeError, struct.error) as error:
-        raise FullheadError(f"{path} is not a sound {path.suffix.lower()} file: {error}") from error
+        raise FullheadError(f"{path} is not a sound {path.suffix.lower()} file: {in_words(error)}") from error
     if not len(mesh.triangles):
         raise FullheadError(f"{path} has no triangles: scans are surfaces, not clouds of points")
     if not (mesh.triangles.min() >= 0 and mesh.triangles.max() < len(mesh.vertices)):
@@ -99,7 +99,7 @@ def read_texture(path: Path) -> NDArray:
     try:
         return np.asarray(Image.open(existing_file(path, "a texture")).convert("RGB"))
     except OSError as error:
-        raise FullheadError(f"cannot read the texture {path}: {error}") from None
+        raise FullheadError(f"cannot read the texture {path}: {in_words(error)}") from None
 
 
 def _grey(count: int) -> NDArray:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from fullhead.core.cameras import cameras_from_labels, labels_from_cameras, mirrored, yaw_pitch
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.data.stores import open_store
 
 CACHE_BYTES = 4 << 30  # decoded images are kept up to this size
@@ -53,7 +53,7 @@ class PhotoSet:
             if any(len(label) != 25 for _, label in entries):
                 raise ValueError("a label has 25 numbers")
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise FullheadError(f"{root}/img has no readable dataset.json with labels: {error}") from None
+            raise FullheadError(f"{root}/img has no readable dataset.json with labels: {in_words(error)}") from None
         masks = {str(Path(n).with_suffix("")): n for n in self.masks.names()}
         entries = [(n, label) for n, label in entries if str(Path(n).with_suffix("")) in masks]
         if not entries:

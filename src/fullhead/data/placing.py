@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from torch import Tensor
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.data.landmarks import Detector, detected_landmarks, read_landmarks
 from fullhead.data.meshes import PaintedMesh
 from fullhead.data.rig_fit import FitConfig, fit_rig
@@ -85,7 +85,7 @@ def _truth(scan: ScanFile) -> dict[str, NDArray]:
     try:
         found = load_file(scan.truth)
     except (OSError, SafetensorError) as error:
-        raise FullheadError(f"cannot read {scan.truth}: {error}") from None
+        raise FullheadError(f"cannot read {scan.truth}: {in_words(error)}") from None
     if "landmarks" not in found:
         raise FullheadError(f"{scan.truth} holds no landmarks: give a file below rigs/ of `fullhead synth scans`")
     return found

@@ -18,7 +18,7 @@ from safetensors.numpy import load
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.data.prepare import HELD_OUT, TRAIN
 from fullhead.data.scan_samples import NOTHING, turned_root
 from fullhead.data.stores import open_store
@@ -74,7 +74,7 @@ class ScanSet:
         try:
             rows = json.loads((root / "scans.json").read_text())
         except (OSError, ValueError) as error:
-            raise FullheadError(f"{root} has no sound scans.json ({error}): run `fullhead prepare` again") from None
+            raise FullheadError(f"{root} has no sound scans.json ({in_words(error)}): run `fullhead prepare` again") from None
         self.rows = [row for row in rows if split == "all" or row["split"] == split]
         if not self.rows:
             raise FullheadError(f"{root} has no scans in the split {split!r}; there are {len(rows)} of {TRAIN} and {HELD_OUT}")
@@ -107,7 +107,7 @@ class ScanSet:
         try:
             found = load(self.store.read(name))
         except (OSError, KeyError, SafetensorError) as error:
-            raise FullheadError(f"cannot read {name} of the set ({error}): run `fullhead prepare` again") from None
+            raise FullheadError(f"cannot read {name} of the set ({in_words(error)}): run `fullhead prepare` again") from None
         if (size := sum(array.nbytes for array in found.values())) <= self._room:
             self._kept[scan], self._room = found, self._room - size
         return found

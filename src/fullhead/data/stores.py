@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 
 
 class Files(Protocol):
@@ -46,7 +46,7 @@ class Store:
         try:
             return np.asarray(Image.open(io.BytesIO(self.read(name))).convert(mode))
         except (OSError, KeyError) as error:
-            raise FullheadError(f"cannot read {name} of {self.folder}: {error}") from None
+            raise FullheadError(f"cannot read {name} of {self.folder}: {in_words(error)}") from None
 
 
 def open_store(root: Path, folder: str) -> Store:

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.metrics.features import SIZE, HeadFeatures, resized, save_features
 
 VERSION = "1"  # of the feature space: raise it with any change of network, data or training
@@ -66,7 +66,9 @@ def read_examples(photos: Path, vocabulary: dict[str, list[str]] | None = None) 
     try:
         entries: list[dict[str, Any]] = json.loads((photos / "heads.json").read_text())
     except (OSError, ValueError) as error:
-        raise FullheadError(f"{photos} has no readable heads.json ({error}): make a set with `fullhead synth photos`") from None
+        raise FullheadError(
+            f"{photos} has no readable heads.json ({in_words(error)}): make a set with `fullhead synth photos`"
+        ) from None
     vocabulary = vocabulary or {name: sorted({e[name] for e in entries}) for name in CLASSES}
     images = torch.empty(len(entries), 3, SIZE, SIZE, dtype=torch.uint8)
     for i, entry in enumerate(entries):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fullhead.core.config import from_dict, to_dict
 from fullhead.core.devices import device_named
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.core.files import existing_file, written_whole
 from fullhead.models import i3dmm
 from fullhead.models.ganhead import Codes, GANHead, GANHeadConfig
@@ -72,7 +72,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
             metadata = handle.metadata() or {}
     except (SafetensorError, OSError) as error:
         hint = f"; turn an original into one by: fullhead convert {path} model.safetensors" if path.suffix == ".pkl" else ""
-        raise FullheadError(f"{path} is not a model file, which is a .safetensors ({error}){hint}") from None
+        raise FullheadError(f"{path} is not a model file, which is a .safetensors ({in_words(error)}){hint}") from None
     if KEY not in metadata:
         raise FullheadError(f"{path} is a safetensors file, but not a fullhead model (its header has no '{KEY}' entry)")
     return json.loads(metadata[KEY])
@@ -93,7 +93,7 @@ def load_file(path: str | Path, family: str | None = "panohead") -> nn.Module:
     try:
         module.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
-        raise FullheadError(f"{path} does not fit its own config: {error}") from None
+        raise FullheadError(f"{path} does not fit its own config: {in_words(error)}") from None
     if isinstance(module, HubModel):
         module.about = header.get("about", {})
     return module.eval().requires_grad_(False)

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from torch import nn
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.core.files import check_place, written_whole
 
 WEIGHTS, CARD = "model.safetensors", "README.md"
@@ -66,7 +66,7 @@ class HubModel(nn.Module):
                 HfApi().upload_folder(repo_id=page.repo_id, folder_path=folder, commit_message="A fullhead model")
             except Exception as error:  # its network library, and so what it raises, differs from version to version
                 raise FullheadError(
-                    f"cannot upload to {repo_id}: {one_line(error)}; check the name, the connection, and `hf auth whoami`"
+                    f"cannot upload to {repo_id}: {in_words(error)}; check the name, the connection, and `hf auth whoami`"
                 ) from None
         return str(page)
 
@@ -78,16 +78,10 @@ def from_hub(repo_id: str) -> Path:
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # its retries; we say in one line what came of them
     try:
         return Path(hf_hub_download(repo_id, WEIGHTS))
-    except Exception as error:  # as above
+    except Exception:  # as above
         raise FullheadError(
-            f"no file or folder {repo_id}, and no {repo_id}/{WEIGHTS} from the hub: check the name and the connection "
-            f"({type(error).__name__})"
+            f"no file or folder {repo_id}, and no {repo_id}/{WEIGHTS} from the hub: check the name and the connection"
         ) from None
-
-
-def one_line(error: Exception) -> str:
-    """The first line of what an error says."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def model_card(model: HubModel, name: str, license: str | None) -> str:

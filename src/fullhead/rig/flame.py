@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from torch import Tensor
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.core.files import existing_file
 from fullhead.core.pickles import Global, Refused, Source, Vocabulary, expect, read_pickle, show
 from fullhead.rig.rig import Rig
@@ -118,14 +118,14 @@ def _npz(path: Path) -> Arrays:
         with np.load(path) as file:
             return {name: file[name] for name in file.files}
     except (ValueError, OSError) as error:
-        raise Refused(f"cannot be read: {error}; save FLAME's arrays as plain numbers") from None
+        raise Refused(f"cannot be read: {in_words(error)}; save FLAME's arrays as plain numbers") from None
 
 
 def _safetensors(path: Path) -> Arrays:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise Refused(f"cannot be read: {error}") from None
+        raise Refused(f"cannot be read: {in_words(error)}") from None
 
 
 class _Bytes(Source):

@@ -172,7 +172,8 @@ def _check(name: str, value: Any, knob: dataclasses.Field[Any], hint: Any) -> No
         known = list(knob.default_factory())  # type: ignore[misc]
         for choice in value:
             if choice not in known:
-                raise FullheadError(f"{name} has no {choice!r}; there is {', '.join(known)}")
+                both = name.removesuffix("_women").removesuffix("_men")  # have the same choices
+                raise FullheadError(f"{both} has no {choice!r}; there is {', '.join(known)}")
         if min(value.values(), default=0) < 0 or sum(value.values()) <= 0:
             raise FullheadError(f"{name} needs shares that are not negative, one of them positive, not {value}")
     elif value is not None:

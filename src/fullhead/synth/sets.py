@@ -29,7 +29,7 @@ from typing import Any, Literal, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.core.files import sha256, written_whole
 from fullhead.synth.workers import Stopped, run
 
@@ -153,7 +153,7 @@ def read_set(out: Path, kind: str | None = None) -> dict[str, Any]:
     try:
         about = json.loads((out / "set.json").read_text())
     except (OSError, ValueError) as error:
-        raise FullheadError(f"{out} holds no set ({error}): make one with `fullhead synth`") from None
+        raise FullheadError(f"{out} holds no set ({in_words(error)}): make one with `fullhead synth`") from None
     if kind is not None and about["kind"] != kind:
         raise FullheadError(f"{out} holds a set of {about['kind']}, not of {kind}")
     return about

@@ -15,10 +15,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fullhead.core.config import from_dict, overridden, to_dict
 from fullhead.core.devices import device_named
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.core.files import written_whole
 from fullhead.models.checkpoint import load_file, model_file, read_header, save
-from fullhead.models.hub import one_line
 from fullhead.training.loop import Clock, Task, load_state, train
 from fullhead.training.presets import RUNS, RunConfig
 
@@ -86,7 +85,7 @@ def begin_with(task: Task, model: str) -> int:
         try:
             module.load_state_dict(source.state_dict())
         except RuntimeError as error:
-            raise FullheadError(f"cannot start from {model}, whose config is another one: {one_line(error)}") from None
+            raise FullheadError(f"cannot start from {model}, whose config is another one: {in_words(error)}") from None
     return read_header(path)["about"].get("images_seen", 0)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from tyro.conf import subcommand
 
+from fullhead.commands.options import later
 from fullhead.commands.synth.check import check
 from fullhead.commands.synth.export import export
 from fullhead.commands.synth.heads360 import heads360
@@ -16,12 +17,13 @@ from fullhead.commands.synth.video import video
 
 
 def synth(
-    command: Annotated[Any, subcommand(name="photos", constructor=photos)]
-    | Annotated[Any, subcommand(name="heads360", constructor=heads360)]
-    | Annotated[Any, subcommand(name="scans", constructor=scans)]
-    | Annotated[Any, subcommand(name="video", constructor=video)]
-    | Annotated[Any, subcommand(name="export", constructor=export)]
-    | Annotated[Any, subcommand(name="sheet", constructor=sheet)]
-    | Annotated[Any, subcommand(name="check", constructor=check)],
+    command: Annotated[Any, subcommand(name="photos", constructor=later(photos))]
+    | Annotated[Any, subcommand(name="heads360", constructor=later(heads360))]
+    | Annotated[Any, subcommand(name="scans", constructor=later(scans))]
+    | Annotated[Any, subcommand(name="video", constructor=later(video))]
+    | Annotated[Any, subcommand(name="export", constructor=later(export))]
+    | Annotated[Any, subcommand(name="sheet", constructor=later(sheet))]
+    | Annotated[Any, subcommand(name="check", constructor=later(check))],
 ) -> None:
     """Procedural heads that need no permission: sets with the truth known, models to pose, and sheets to look at."""
+    command()

@@ -33,9 +33,10 @@ def export(
     from fullhead.apps.rigged import rigged_head
     from fullhead.apps.rigged_files import check_rigged_path, save_rigged
     from fullhead.core.errors import FullheadError
+    from fullhead.core.files import check_place
     from fullhead.synth.population import population
 
-    check_rigged_path(out, clip)
+    check_rigged_path(check_place(out), clip)
     check_seed(seed, bits=64)
     if not 0.05 <= hair_detail <= 4:
         raise FullheadError(f"--hair-detail {hair_detail:g}: between 0.05 and 4 times the usual number of ribbons")

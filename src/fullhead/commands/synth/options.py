@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fullhead.core.errors import FullheadError
+from fullhead.core.files import check_place
 
 if TYPE_CHECKING:
     from fullhead.synth.population import Population
@@ -38,6 +39,7 @@ class WriteOptions:
         """Write the set, or what is missing of it, and say so; Ctrl-C exits with 130. Returns how many are new."""
         from fullhead.synth.sets import write_set
 
+        check_place(out, folder=True)
         try:
             new = write_set(out, recipe, form=self.form, share=self._share(), workers=self.workers)
         except KeyboardInterrupt:

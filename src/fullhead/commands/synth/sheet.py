@@ -31,11 +31,12 @@ def sheet(
         consecutive: With heads and faces: show this many seeds as they come, of whatever style; 0 shows 48 faces.
         set: Who they are, as in hair.style=afro person.men=0.2; not with expressions and truth.
     """
+    from fullhead.core.files import check_place
     from fullhead.core.images import check_still_path, save_image
     from fullhead.synth import sheet as sheets
     from fullhead.synth.population import population
 
-    check_still_path(out)
+    check_still_path(check_place(out))
     check_seed(seed, bits=64)
     people = population(set)
     if show == "heads":
