@@ -42,7 +42,7 @@ from fullhead.synth.solid import Solid, solid
 from fullhead.synth.subject import Subject, sample_subject
 from fullhead.synth.takes import METRES_PER_DM, Workshop, attributes, head_seed
 
-VERSION = 6  # of the scans: raise it when the same seed gives other ones
+VERSION = 7  # of the scans: raise it when the same seed gives other ones
 PICTURE = 256  # heads are built as for pictures of this size
 NECK_SPREAD = 0.12  # radians, standard deviation of each turn of the neck
 SCANNERS = ((0, 10), (50, -5), (-50, -5), (110, 15), (-110, 15), (180, 10))  # yaw and pitch of where they stand, degrees
