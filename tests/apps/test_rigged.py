@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from scipy.interpolate import interp1d
 from scipy.spatial import KDTree
 
 from fullhead.apps.clips import CLIPS, quaternions
-from fullhead.apps.ribbons import SOLID, TONES, growth_texture, resampling, ribbons
+from fullhead.apps.ribbons import SOLID, TONES, away_from_axis, away_from_middle, growth_texture, resampling, ribbons
 from fullhead.apps.rigged import Layer, RiggedHead, rig_person
 from fullhead.apps.rigged_files import check_rigged_path, save_rigged
+from fullhead.apps.rigged_layers import OPEN, cut_strands
 from fullhead.core.errors import FullheadError
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.rig.arkit import ARKIT
@@ -135,6 +137,24 @@ def test_what_lies_under_the_hair_is_a_shade_of_it_and_not_black(head: RiggedHea
     assert 0.4 * ribbons < np.median(hair.uv[under, 1]) < 0.8 * ribbons  # black streaks were 0.2
 
 
+@pytest.mark.parametrize("style", ["braids", "bun", "ponytail"])
+def test_what_is_knotted_keeps_its_windings(style: str) -> None:
+    """Half of the ribbons of a braid stay near their strands; it was 8 mm while the straight hair chose how many points."""
+    studio = open_studio(256)
+    subject = sample_subject(7, shape_parameters(studio.template)).with_worn(hat="none").with_hair(style)
+    person = build_person(studio, subject, detail=0.2)
+    strands = posed_parts(person)[1]
+    bright = np.full(sum(points.size // 3 for _, points in strands), OPEN)
+    cuts = [cut for cut in cut_strands(strands, bright, 0.1 / person.scale, 1.0, hat=False) if cut.growth == 0]
+    assert [cut.knotted for cut in cuts] == [False, True]
+    for cut in cuts:
+        kept, whole = cut.apply(strands), strands[0][1][cut.rows]
+        t, wanted = np.linspace(0, 1, kept.shape[1]), np.linspace(0, 1, whole.shape[1])
+        apart = np.linalg.norm(interp1d(t, kept, axis=1)(wanted) - whole, axis=-1).max(1) * 0.1 / person.scale
+        assert np.median(apart) < 2.1e-3
+        np.testing.assert_allclose(cut.light, 1)
+
+
 @pytest.mark.parametrize("expression", ["jawOpen", "cheekPuff", "browInnerUp"])
 def test_hairs_of_the_face_keep_their_roots(person: Person, expression: str) -> None:
     """A hair that took another root would leap; as it is, roots move no farther than the skin does."""
@@ -157,7 +177,7 @@ def test_ribbons_lie_on_their_strands_and_narrow_to_a_tip() -> None:
     rng = np.random.default_rng(0)
     points = np.cumsum(rng.normal(size=(5, 7, 3)) * 0.003 + [0, 0.02, 0.01], axis=1)
     half = np.full((5, 7), 1e-3)
-    hung = ribbons(points, half, np.zeros(5), np.ones((5, 7)), np.array([0, 0, -0.1]))
+    hung = ribbons(points, half, np.zeros(5), np.ones((5, 7)), away_from_axis(points, np.array([0, 0, -0.1])))
     assert len(hung.carrier) == 5 * 13
     assert len(hung.triangles) == 5 * 11
     assert np.linalg.norm(hung.offset, axis=1).max() == pytest.approx(1e-3, rel=1e-5)
@@ -192,6 +212,15 @@ def test_a_growth_s_texture_holds_the_colour_of_every_strand() -> None:
     assert texture[..., 3].mean() > 0.5 * 255
 
 
+def test_ribbons_of_two_tails_face_away_from_the_middle_of_each() -> None:
+    angle, height = np.linspace(0, 2 * np.pi, 40, endpoint=False), np.linspace(0, -0.15, 12)
+    ring = 0.012 * np.stack([np.cos(angle), np.zeros(40), np.sin(angle)], axis=-1)[:, None]
+    tail, aside = ring + height[:, None] * np.array([0, 1, 0]), np.array([0.06, 0, 0])
+    out = away_from_middle(np.concatenate([tail - aside, tail + aside]))
+    due = np.tile(ring / 0.012, (2, 1, 1))
+    assert ((out * due).sum(-1)[:, 3:-3] > 0.98).all()
+
+
 def document_of(path: Path) -> dict:
     data = path.read_bytes()
     return json.loads(data[20 : 20 + struct.unpack_from("<I", data, 12)[0]])
@@ -214,6 +243,8 @@ def test_a_glb_names_its_targets_joints_and_layers(head: RiggedHead, tmp_path: P
     materials = {material["name"]: material for material in document["materials"]}
     assert "KHR_materials_clearcoat" in materials["eyes"]["extensions"]
     assert materials["lenses"]["alphaMode"] == "BLEND"
+    assert materials["hair"]["extensions"]["KHR_materials_specular"]["specularFactor"] == 0.3
+    assert document["extensionsUsed"] == ["KHR_materials_clearcoat", "KHR_materials_specular"]
     assert materials["hair"]["alphaMode"] == "MASK"
     paths = [channel["target"]["path"] for channel in document["animations"][0]["channels"]]
     assert {"weights", "rotation"} == set(paths)

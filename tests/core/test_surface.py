@@ -8,7 +8,7 @@ from skimage.measure import marching_cubes
 from torch import Tensor
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.surface import Surface, central_piece, extract_surface, largest_piece, vertex_normals
+from fullhead.core.surface import Surface, central_piece, extract_surface, largest_piece, refined, vertex_normals
 
 
 def sphere(xyz: Tensor) -> Tensor:
@@ -131,6 +131,21 @@ def test_the_field_is_asked_for_few_points_in_chunks_and_never_twice():
     assert max(map(len, asked)) <= 5000
     assert len(points) == surface.queries == len(torch.unique(points, dim=0))
     assert surface.queries < 0.08 * 129**3
+
+
+@pytest.mark.parametrize("above", [0.25, 0.0, -1.0])
+def test_edges_at_chosen_vertices_are_halved_and_the_surface_stays_closed_where_it_was(above: float):
+    whole = extract_surface(torus, 1.0, 0.5, 32)
+    chosen = whole.vertices[:, 0] > above
+    fine = refined(whole, chosen)
+    before, after = as_trimesh(whole), as_trimesh(fine)
+    assert after.is_watertight and after.euler_number == before.euler_number
+    assert after.area == pytest.approx(before.area, rel=1e-5) and after.volume == pytest.approx(before.volume, rel=1e-5)
+    np.testing.assert_array_equal(fine.vertices[: len(chosen)], whole.vertices)
+    halved = chosen[before.edges_unique].any(1)
+    assert len(fine.vertices) == len(chosen) + halved.sum()
+    ends = np.sort(after.edges_unique, axis=1)
+    assert not (ends[:, 1] < len(chosen))[chosen[ends.clip(max=len(chosen) - 1)].any(1)].any()  # none of the old edges there
 
 
 def test_largest_piece_drops_floaters():

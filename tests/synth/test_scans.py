@@ -19,7 +19,7 @@ from fullhead.rig.template import load_template
 from fullhead.synth.body import open_studio
 from fullhead.synth.population import population
 from fullhead.synth.regions import LABELS
-from fullhead.synth.scans import Scans, expression_and_pose
+from fullhead.synth.scans import Scans, expression_and_pose, scan_of
 from fullhead.synth.scene import CLOTH, SKIN, build_scene
 from fullhead.synth.scene import EYES as SCENE_EYES
 from fullhead.synth.sets import read_records, write_set
@@ -92,6 +92,28 @@ def test_no_skin_shows_through_cloth() -> None:
     under = (off * normals).sum(1) < -0.95 * distance * np.linalg.norm(normals, axis=1)
     near, red = under & (distance < 2 * 2 / CELLS), mesh.colours[:, 0] > mesh.colours[:, 2]
     assert near.sum() > 1000 and red.sum() > 1000 and (near & red).sum() < 10  # it was 427
+
+
+def test_cloth_over_skin_has_no_pits_and_eyes_have_their_colours() -> None:
+    """At 128 cells a shirt lies about a cell off the skin, and an eye is three cells high."""
+    workshop = Workshop(64)
+    who = population(["hair.style=bald", "outfit.collar=crew", "worn.hat=none", "worn.glasses=none", "eyes.iris=blue"])
+    person = workshop.person(sample_subject(4, workshop.studio.parameters.names, who))
+    scene, scale = build_scene(person), UNITS_PER_METRE * METRES_PER_DM / person.scale
+    mesh = scan_of(person, {}, np.zeros((5, 3)), 128)
+    points = scene.vertices * scale + np.array(EYES) - scale * SCENE_EYES
+    cloth = triangle_tree(points, scene.triangles[scene.triangle_material == CLOTH])
+    found, weights, distance = cloth.closest(mesh.vertices.astype(float))
+    corners = points[scene.triangles[scene.triangle_material == CLOTH][found]]
+    inner = (weights > 0.01).all(1) & (distance < 1.5 * 2 / 128)  # above or below it, not beside its border
+    inner &= (np.abs(mesh.vertices).max(1) < 0.97) & (np.abs(mesh.vertices[:, 0]) > 0.42)  # nor at the cut nor at the collar
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    facing = (mesh.normals * normals).sum(1) / np.linalg.norm(normals, axis=1)
+    assert inner.sum() > 3000 and (inner & (facing < 0.5)).sum() < 5  # it was 374
+    near = np.linalg.norm(mesh.vertices[:, :2] - np.array([0.16, EYES[1]]), axis=1) < 0.06
+    front = mesh.colours[near & (mesh.vertices[:, 2] > 0.3)].astype(int)
+    pupil, white, blue = front.max(1) < 40, front.min(1) > 150, front[:, 2] > front[:, 0] + 15
+    assert min(pupil.sum(), white.sum(), blue.sum()) > 60  # they were 6, 11 and 8
 
 
 def test_a_raw_scan_leads_back_to_the_aligned_one_and_misses_some_of_it(scans: Path) -> None:

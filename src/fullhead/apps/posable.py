@@ -22,6 +22,7 @@ class Material:
     roughness: float = 1.0
     surface: NDArray | None = None  # occlusion, factor of the roughness, and 0
     relief: NDArray | None = None  # normals in the frames of the layer's tangents, (n + 1) / 2
+    gloss: float = 1.0  # factor of what the surface mirrors, 4 % at right angles
     coat: float = 0.0  # share of a clear, smooth coat: the cornea's
     alpha: float = 1.0  # below 1: glass
     both_sides: bool = False

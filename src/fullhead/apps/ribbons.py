@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import KDTree
+from scipy.spatial.distance import cdist
 
 from fullhead.core.surface import vertex_normals
 from fullhead.synth.fields import normalised, srgb_from_linear, stream
@@ -19,6 +20,7 @@ from fullhead.synth.fields import normalised, srgb_from_linear, stream
 TONES, SHADES = 128, 32  # columns (of ACROSS pixels) and rows of a growth's texture
 ACROSS = 8  # pixels across a hair
 SPAN = 4  # columns across a ribbon
+MIDDLE = 0.02  # metres, standard deviation: how near points count for the middle of a tail
 UNDER_CELL, UNDER_INSET = 0.004, 0.008  # metres: the grid in which the layer under the hair is made, its depth below the hull
 UNDER_SHARE = 0.35  # of the hair's usual density: where its hull lies
 UNDER_SHADE = 0.6  # of the shade of the ribbons about it: hair in the shadow of hair, whose colour still scatters through
@@ -72,13 +74,12 @@ def _between(count: int, wanted: int) -> NDArray:
     return np.maximum(1 - np.abs(place[:, None] - np.arange(count)), 0)
 
 
-def ribbons(points: NDArray, half_width: NDArray, tone: NDArray, shade: NDArray, centre: NDArray) -> Hung:
-    """A ribbon along each strand [S, K, 3], narrowing to its tip, its flat side away from the axis below `centre`.
+def ribbons(points: NDArray, half_width: NDArray, tone: NDArray, shade: NDArray, out: NDArray) -> Hung:
+    """A ribbon along each strand [S, K, 3], narrowing to its tip, its flat side towards `out`, unit directions [S, K, 3].
 
     half_width [S, K]; tone [S] and shade [S, K] in [0, 1] are places in the growth's texture.
     """
     strands, k = points.shape[:2]
-    out = _outward(points, centre)
     tangent = normalised(np.gradient(points, axis=1))
     normal = normalised(out - (out * tangent).sum(-1, keepdims=True) * tangent)
     side = np.cross(tangent, normal)
@@ -112,11 +113,19 @@ def ribbons(points: NDArray, half_width: NDArray, tone: NDArray, shade: NDArray,
     )
 
 
-def _outward(points: NDArray, centre: NDArray) -> NDArray:
-    """Unit directions away from `centre` above it, from the vertical line under it below."""
+def away_from_axis(points: NDArray, centre: NDArray) -> NDArray:
+    """Unit directions [..., 3] away from `centre` above it, from the vertical line under it below."""
     from_centre = points - centre
     from_centre[..., 1] = np.maximum(from_centre[..., 1], 0)
     return normalised(from_centre)
+
+
+def away_from_middle(points: NDArray) -> NDArray:
+    """Unit directions [..., 3] away from the mean of the points about each: out of a bun, of a tail, of each of two braids."""
+    flat = points.reshape(-1, 3)
+    sample = flat[:: -(-len(flat) // 1000)]
+    weight = np.exp(-0.5 * (cdist(flat, sample) / MIDDLE) ** 2)
+    return normalised(points - (weight @ sample / weight.sum(1, keepdims=True)).reshape(points.shape))
 
 
 def growth_texture(colour: NDArray) -> tuple[NDArray, NDArray]:

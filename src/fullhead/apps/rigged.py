@@ -52,7 +52,7 @@ def rig_person(person: Person, hair_detail: float = 1.0) -> RiggedHead:
     def built(expression: dict[str, float], pose: NDArray | None = None) -> tuple[NDArray, NDArray]:
         """Places [P, 3] in metres and normals [P, 3] of all vertices, then of the strands' points, which have none."""
         surfaces, strands = posed_parts(person, expression, pose)
-        points = [cut.apply(points).reshape(-1, 3) for cut, (_, points) in zip(cuts, strands, strict=True)]
+        points = [cut.apply(strands).reshape(-1, 3) for cut in cuts]
         places = np.concatenate([*(s.vertices for s in surfaces), *points]) * metres
         return places, np.concatenate([*(s.normals for s in surfaces), *(np.zeros_like(p) for p in points)])
 

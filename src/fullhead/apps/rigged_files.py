@@ -158,9 +158,14 @@ def _material(gltf: Gltf, name: str, material: Material) -> int:
         found["alphaMode"], surface["baseColorFactor"] = "BLEND", [1.0, 1.0, 1.0, material.alpha]
     if material.both_sides:
         found["doubleSided"] = True
+    extensions: dict[str, Any] = {}
     if material.coat:
-        found["extensions"] = {"KHR_materials_clearcoat": {"clearcoatFactor": material.coat, "clearcoatRoughnessFactor": 0.03}}
-        gltf.parts["extensionsUsed"] = ["KHR_materials_clearcoat"]
+        extensions["KHR_materials_clearcoat"] = {"clearcoatFactor": material.coat, "clearcoatRoughnessFactor": 0.03}
+    if material.gloss != 1:
+        extensions["KHR_materials_specular"] = {"specularFactor": material.gloss}
+    if extensions:
+        found["extensions"] = extensions
+        gltf.parts["extensionsUsed"] = sorted({*gltf.parts.get("extensionsUsed", []), *extensions})
     return gltf.append("materials", found)
 
 

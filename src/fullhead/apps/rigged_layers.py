@@ -11,9 +11,19 @@ from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from fullhead.apps.posable import Material
-from fullhead.apps.ribbons import BRIGHTEST, Hung, growth_texture, resampling, ribbons, under_layer
+from fullhead.apps.ribbons import (
+    BRIGHTEST,
+    Hung,
+    away_from_axis,
+    away_from_middle,
+    growth_texture,
+    resampling,
+    ribbons,
+    under_layer,
+)
 from fullhead.core.images import filled
 from fullhead.kernels.raster import rasterize_arrays
 from fullhead.rig.template import LEFT_EYE, NECK
@@ -27,17 +37,21 @@ LAYER_OF = {
     "earring": "earrings",
 }  # fmt: skip
 VERTICES = {"hair": 75_000, "beard": 8_000, "brows": 1_500, "lashes": 3_000}  # of each growth's ribbons, at most
-MOST_POINTS = 16  # of a ribbon
+MOST_POINTS, MOST_KNOTTED = 16, 40  # of a ribbon; of one in a bun, tail or braid, which winds
 UNDER_HAT = 0.2  # of the usual straightness where a hat presses hair, or ribbons would cut through it
 STRAIGHTNESS = {"hair": 2e-3, "beard": 1e-3}  # metres that half of the ribbons may leave their strands; 3e-4 of others
 WIDEST = {"hair": 1.9}  # times that straight ribbons get wider because they are fewer; 1.4 of other growths
 SHORTEST = 2.5e-3  # metres: shorter hairs (stubble) are left to the skin's colour
-SEEN = 0.45  # share of the usual light that a strand must get somewhere to be drawn
+OPEN = 0.3  # light of an even sky on the outermost hair: 1 in what follows
+SEEN = 0.3  # light that a strand must get somewhere to be drawn
+ABOUT, BRIGHT = 32, 0.9  # points of strands about a ribbon's, and the quantile of their light that it shows
 BUST_CENTRE, BUST_RADII = 0.05, np.array([0.225, 0.135])  # metres below the neck's joint; half axes: see _bust
 BOTTOM_LIGHT = 0.7  # factor of the clothes' colour on the bottom of the bust
 SURFACE_SIZE = 512  # pixels of the skin's map of occlusion and roughness
 DARKEST = 0.3  # occlusion under thick hair, whose colour the scalp has
 LENS_ALPHA = 0.12
+KNOT_AXIS = 0.5  # how far ribbons of a bun, tail or braid also face away from the head, or its rim shows their backs
+HAIR_GLOSS = 0.3  # 0.012 at right angles, as shading.shade_strands has it; with more, dark hair is grey against the light
 
 
 Drawn = tuple[str, Hung, Material]
@@ -177,14 +191,16 @@ def _bottom(hung: Hung, places: NDArray, neck: NDArray) -> Hung:
 class Cut:
     """Which strands of a growth become ribbons, out of those that are seen, and how few points they keep."""
 
+    growth: int  # its number
+    knotted: bool  # are they a bun, tails or braids
     rows: NDArray  # [S]
     points: NDArray  # [k, K], see ribbons.resampling
-    light: NDArray  # [S, k], 1 is usual
+    light: NDArray  # [S, k], that of the outermost strands about: fewer ribbons show what those hide
     wider: float
 
-    def apply(self, points: NDArray) -> NDArray:
-        """[S, k, 3] of all strands' [all, K, 3]."""
-        return self.points @ points[self.rows]
+    def apply(self, strands: list[tuple[Strands, NDArray]]) -> NDArray:
+        """[S, k, 3] of all growths' strands."""
+        return self.points @ strands[self.growth][1][self.rows]
 
 
 def cut_strands(
@@ -192,22 +208,30 @@ def cut_strands(
 ) -> list[Cut]:
     """What of each growth becomes ribbons: the strands that light reaches, as many as VERTICES allows.
 
+    What is knotted is cut on its own, or the others, which are more and straighter, would leave it too few points to wind.
     ambient [P]: even light on all their points.  metres: of a unit of the strands' points.  hat: is one worn.
     """
     found, first = [], 0
-    for growth, points in strands:
+    for number, (growth, points) in enumerate(strands):
         count, k = points.shape[:2]
-        light = ambient[first : first + count * k].reshape(count, k)
-        light = light / np.quantile(light, 0.9)
+        light = ambient[first : first + count * k].reshape(count, k) / OPEN
         first += count * k
+        tree = KDTree(points.reshape(-1, 3))
         name = _layer_of(growth.label)
-        matrix = resampling(points * metres, STRAIGHTNESS.get(name, 3e-4) * (UNDER_HAT if hat else 1), MOST_POINTS)
-        length = np.linalg.norm(np.diff(points, axis=1), axis=-1).sum(1).mean() * metres
-        curled = length / (np.linalg.norm(points[:, -1] - points[:, 0], axis=-1).mean() * metres)
-        seen = np.flatnonzero(light.max(1) > SEEN) if length > SHORTEST else np.zeros(0, int)
-        rows = seen[: int(VERTICES[name] * hair_detail / (2 * len(matrix) - 1))]
-        wider = min((len(seen) / max(len(rows), 1)) ** 0.85, max(WIDEST.get(name, 1.4) / curled, 1))
-        found.append(Cut(rows, matrix, light[rows] @ matrix.T, wider))
+        in_knot = np.zeros(count, bool) if growth.knotted is None else growth.knotted
+        tolerance = STRAIGHTNESS.get(name, 3e-4) * (UNDER_HAT if hat else 1)
+        for knotted in np.unique(in_knot):
+            part = np.flatnonzero(in_knot == knotted)
+            own = points[part] * metres
+            matrix = resampling(own, tolerance, MOST_KNOTTED if knotted else MOST_POINTS)
+            length = np.linalg.norm(np.diff(own, axis=1), axis=-1).sum(1).mean()
+            curled = 1.0 if knotted else length / np.linalg.norm(own[:, -1] - own[:, 0], axis=-1).mean()
+            seen = part[light[part].max(1) > SEEN] if length > SHORTEST else part[:0]
+            rows = seen[: int(VERTICES[name] * hair_detail * len(part) / count / (2 * len(matrix) - 1))]
+            wider = min((len(seen) / max(len(rows), 1)) ** 0.85, max(WIDEST.get(name, 1.4) / curled, 1))
+            about = np.asarray(tree.query(matrix @ points[rows], min(ABOUT, count * k))[1])
+            shown = np.quantile(light.ravel()[about], BRIGHT, axis=-1)
+            found.append(Cut(number, bool(knotted), rows, matrix, shown, wider))
     return found
 
 
@@ -223,23 +247,29 @@ def strand_layers(
     first = len(places) - sum(cut.light.size for cut in cuts)
     starts = first + np.cumsum([0, *(cut.light.size for cut in cuts)])
     for name in dict.fromkeys(names):
-        own = [i for i, other in enumerate(names) if other == name and len(cuts[i].rows)]
+        own = [i for i, cut in enumerate(cuts) if names[cut.growth] == name and len(cut.rows)]
         if not own:
             continue
-        colours = [strands[i][0].colour[cuts[i].rows] for i in own]
+        colours = [strands[cuts[i].growth][0].colour[cuts[i].rows] for i in own]
         texture, tones = growth_texture(np.concatenate(colours))
-        pieces = []
+        pieces, shades = [], []
         for i, tone in zip(own, np.split(tones, np.cumsum([len(c) for c in colours])[:-1]), strict=True):
-            (growth, all_points), cut = strands[i], cuts[i]
+            cut = cuts[i]
             n, k = cut.light.shape
             points, t = places[starts[i] : starts[i + 1]].reshape(n, k, 3), np.linspace(0, 1, k)
-            half = growth.radius[cut.rows, None] * metres * cut.wider * (1 - 0.5 * t**2)
-            shade = np.clip(0.25 + 0.75 * cut.light, 0, 1) * (0.78 + 0.35 * t) / BRIGHTEST
-            pieces.append(ribbons(points, half, tone, shade, centre).shifted(starts[i]))
-            if name == "hair":
-                under = under_layer(
-                    all_points * metres, growth.radius * metres, skin.vertices * metres, skin.normals, points, shade
-                )
-                pieces += [] if under is None else [under.shifted(starts[i])]
-        found.append((name, reduce(Hung.joined, pieces), Material(texture, 0.65, both_sides=True)))
+            half = strands[cut.growth][0].radius[cut.rows, None] * metres * cut.wider * (1 - 0.5 * t**2)
+            shade = np.clip(cut.light * (0.78 + 0.35 * t) / BRIGHTEST, 0, 1)
+            out = away_from_axis(points, centre)
+            out = normalised(away_from_middle(points) + KNOT_AXIS * out) if cut.knotted else out
+            pieces.append(ribbons(points, half, tone, shade, out).shifted(starts[i]))
+            shades.append(shade.ravel())
+        if name == "hair":
+            growth, points = strands[cuts[own[0]].growth]
+            carriers = slice(starts[own[0]], starts[own[-1] + 1])
+            under = under_layer(
+                points * metres, growth.radius * metres, skin.vertices * metres, skin.normals, places[carriers],
+                np.concatenate(shades),
+            )  # fmt: skip
+            pieces += [] if under is None else [under.shifted(starts[own[0]])]
+        found.append((name, reduce(Hung.joined, pieces), Material(texture, 0.65, both_sides=True, gloss=HAIR_GLOSS)))
     return found

@@ -229,6 +229,32 @@ def _part(surface: Surface, chosen: NDArray[np.bool_]) -> Surface:
     return Surface(surface.vertices[kept], renumbered.reshape(-1, 3).astype(np.int32), surface.queries)
 
 
+def refined(surface: Surface, chosen: NDArray[np.bool_]) -> Surface:
+    """The same surface with every edge halved that ends at a chosen vertex [V]; no gaps where fine faces meet coarse ones.
+
+    New vertices come after the old ones, at the middles of edges.
+    """
+    ends = chosen[surface.faces]
+    turned = np.take_along_axis(surface.faces, (ends.argmax(1)[:, None] + np.arange(3)) % 3, axis=1)  # a chosen one first
+    count, n = ends.sum(1), len(surface.vertices)
+    halved = turned[count > 0].astype(np.int64)
+    edges = np.sort(halved[:, [[0, 1], [1, 2], [2, 0]]], axis=-1)  # [F, 3, 2]
+    keys, middle = np.unique(edges[(chosen[edges]).any(-1)] @ [n, 1], return_inverse=True)
+    number = np.full(edges.shape[:2], -1)
+    number[chosen[edges].any(-1)] = n + middle
+    (a, b, c), (ab, bc, ca) = halved.T, number.T
+    single = (count[count > 0] == 1)[:, None]  # its far edge stays whole
+    pieces = [
+        np.stack([a, ab, ca], axis=1),
+        np.where(single, np.stack([ab, b, c], axis=1), np.stack([ab, b, bc], axis=1)),
+        np.where(single, np.stack([ab, c, ca], axis=1), np.stack([ca, bc, c], axis=1)),
+        np.stack([ab, bc, ca], axis=1)[~single[:, 0]],
+    ]
+    vertices = np.concatenate([surface.vertices, 0.5 * (surface.vertices[keys // n] + surface.vertices[keys % n])])
+    faces = np.concatenate([surface.faces[count == 0], *pieces]).astype(np.int32)
+    return Surface(vertices.astype(np.float32), faces, surface.queries)
+
+
 def vertex_normals(vertices: Floats, faces: NDArray[np.int32]) -> Floats:
     """Unit normals [V, 3]: the mean of the normals of the faces around each vertex, weighted by area."""
     a, b, c = (vertices[faces[:, i]].astype(np.float64) for i in range(3))

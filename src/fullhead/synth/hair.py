@@ -5,7 +5,7 @@ Everything here is in the frame of the subject's neutral head, dm. S strands of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import RandomState
@@ -30,6 +30,7 @@ class Strands:
     colour: NDArray
     radius: NDArray
     label: int
+    knotted: NDArray | None = None  # [S] bool: which make a bun, tails or braids; None for none
 
 
 def grow_hair(place: Ground, subject: Subject, detail: float = 1.0) -> Strands:
@@ -59,7 +60,8 @@ def grow_hair(place: Ground, subject: Subject, detail: float = 1.0) -> Strands:
     thin = np.concatenate([thin, np.ones(len(strands) - len(thin))])
     colour = hair_colours(stream(subject.seed, "hair colour"), subject, lock)
     mixed = stream(subject.seed, "shuffle").permutation(len(strands)) if extra else np.arange(len(strands))
-    return _strands(strands[mixed], colour[mixed], 0.5 * style.width * place.size * (1 / detail) ** 0.85 * thin[mixed])
+    hair = _strands(strands[mixed], colour[mixed], 0.5 * style.width * place.size * (1 / detail) ** 0.85 * thin[mixed])
+    return replace(hair, knotted=mixed >= len(roots.points))
 
 
 def _with_points(strands: NDArray, points: int) -> NDArray:

@@ -15,11 +15,11 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from fullhead.core.surface import extract_surface, largest_piece, vertex_normals
+from fullhead.core.surface import Surface, extract_surface, largest_piece, refined, vertex_normals
 from fullhead.kernels.tree import triangle_tree
 from fullhead.synth.fields import normalised, srgb_from_linear
 from fullhead.synth.regions import LABELS
-from fullhead.synth.scene import CLOTH, GLASS, SKIN, Scene
+from fullhead.synth.scene import CLOTH, EYE, GLASS, SKIN, Scene
 
 SPACING = 0.4  # cells between the points that stand for a surface or a strand
 HAIR_SPREAD = 0.0125  # of the cube's half side: how far strands are smeared to a shell
@@ -28,8 +28,9 @@ BAND = 2.0  # cells about the surface where depths are right
 SMOOTHED = 0.6  # cells by which depths are smeared, against beads along edges
 THINNEST = 0.8  # cells, radius that tubes are inflated to
 REACH = 0.35  # cells over which a vertex is moved onto the surface
-COVERING = 2.5  # cells under cloth within which skin does not show
-UNDER = 0.7  # cosine to the cloth's normal, at least, of the way to what lies under it; beside its border the way is flat
+COVERING = 2.5  # cells under cloth within which skin does not show, nor an eye under its lid
+UNDER = 0.7  # cosine to a surface's normal, at least, of the way to what lies under it; beside its border the way is flat
+EYE_EDGE = 0.005  # of the cube's half side, 1 mm: about the longest edge about the eyes, which are small and full of colours
 HAIR_OPAQUE = 0.7  # of what makes hair solid: hides two thirds of the skin's colour
 
 
@@ -54,9 +55,18 @@ def solid(scene: Scene, scale: float, translation: NDArray, cells: int) -> Solid
         return torch.from_numpy(inside[i, j, k])
 
     surface = largest_piece(extract_surface(field, 2.0, 0.0, cells, outside=-BAND))
+    surface = _finer_eyes(surface, scene, points, cells)
     at, colours = _drawn_to(to_grid(surface.vertices, cells), scene, points, hair, hair_colour)
     vertices = np.clip(at * (2 / cells) - 1, -1, 1).astype(np.float32)
     return Solid(vertices, surface.faces, vertex_normals(vertices, surface.faces), colours)
+
+
+def _finer_eyes(surface: Surface, scene: Scene, points: NDArray, cells: int) -> Surface:
+    """The surface with edges halved within a cell of the eyeballs until they are about EYE_EDGE long."""
+    eyes = triangle_tree(points, scene.triangles[scene.triangle_material == EYE])
+    for _ in range(int(np.ceil(np.log2(2 / cells / EYE_EDGE)))):
+        surface = refined(surface, eyes.closest(to_grid(surface.vertices, cells), 1.0)[2] < 1)
+    return surface
 
 
 def to_grid(points: NDArray, cells: int) -> NDArray:
@@ -105,8 +115,9 @@ def _inside(points: NDArray, pieces: list[NDArray], hair: NDArray) -> NDArray:
         here = np.flatnonzero(((at >= low) & (at <= high)).all(1) & (air | on_surface))
         if len(here):
             thickening = _thickening(points[triangles])
-            height, distance = _height(at[here], points, triangles, BAND + thickening)
-            behind = (height < 0) & on_surface[here] & (distance < 1)  # where a surface ends, its far side says nothing
+            height, _, _, distance = _height(at[here], points, triangles, BAND + thickening)
+            behind = (height < 0) & on_surface[here]
+            behind &= (distance < 1) | (-height > UNDER * distance)  # where a surface ends, its far side says nothing
             above = np.where(behind, -distance, distance) - thickening
             depth[here] = np.maximum(depth[here], -above)
     soft = 0.5 * hair[band] - 0.5
@@ -127,13 +138,14 @@ def _widened(chosen: NDArray) -> NDArray:
     return chosen
 
 
-def _height(at: NDArray, points: NDArray, triangles: NDArray, reach: float) -> tuple[NDArray, NDArray]:
-    """Height [P] of `at` [P, 3] above the plane of the nearest triangle, and distance from it, infinite beyond `reach`."""
+def _height(at: NDArray, points: NDArray, triangles: NDArray, reach: float) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Height [P] of `at` [P, 3] above the plane of the nearest triangle; which that is [P], weights [P, 3] of the nearest point
+    in it, and its distance [P], infinite beyond `reach`."""
     found, weights, distance = triangle_tree(points, triangles).closest(at.astype(float), reach)
     corners = points[triangles[found]]
     off = at - (corners * weights[..., None]).sum(1)
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    return (off * normal).sum(1), distance
+    normal = normalised(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+    return (off * normal).sum(1), found, weights, distance
 
 
 def _thickening(corners: NDArray) -> float:
@@ -153,7 +165,7 @@ def _drawn_to(at: NDArray, scene: Scene, points: NDArray, hair: NDArray, hair_co
     cover = ndimage.map_coordinates(hair, at.T, order=1, mode="nearest")
     bare = (distance < REACH) & (cover < 0.8)
     strands = np.stack([ndimage.map_coordinates(hair_colour[..., c], at.T, order=1, mode="nearest") for c in range(3)], axis=1)
-    share = np.maximum(1 - np.exp(-cover / HAIR_OPAQUE), (distance > 1) & (cover > 0.2))[:, None]
+    share = np.maximum(1 - np.exp(-cover / HAIR_OPAQUE), np.clip(distance - 0.5, 0, 1) * (cover > 0.2))[:, None]
     colour = (1 - share) * _texture(scene, scene.triangle_texture[triangle], uv) + share * strands
     return np.where(bare[:, None], nearest, at), (srgb_from_linear(colour) * 255 + 0.5).astype(np.uint8)
 
@@ -161,20 +173,21 @@ def _drawn_to(at: NDArray, scene: Scene, points: NDArray, hair: NDArray, hair_co
 def _outermost(at: NDArray, scene: Scene, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     """The opaque triangle [V] that each of `at` [V, 3] shows, weights [V, 3] of its nearest point, and the distance [V].
 
-    It is the nearest, but the cloth within COVERING above where that is skin: closely worn, it is thinner than a cell.
+    It is the nearest, but the lid within COVERING above where that is an eye, and the cloth above where it is skin: both are
+    thinner than a cell.
     """
     opaque = np.flatnonzero(scene.triangle_material != GLASS)
     found, weights, distance = triangle_tree(points, scene.triangles[opaque]).closest(at)
-    triangle, cloth = opaque[found], np.flatnonzero(scene.triangle_material == CLOTH)
-    on_skin = np.flatnonzero(scene.triangle_material[triangle] == SKIN)
-    if len(cloth) and len(on_skin):
-        over, over_weights, over_distance = triangle_tree(points, scene.triangles[cloth]).closest(at[on_skin], COVERING)
-        corners = points[scene.triangles[cloth[over]]]
-        off = at[on_skin] - (corners * over_weights[..., None]).sum(1)
-        normal = normalised(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
-        hidden = (over_distance < COVERING) & (-(off * normal).sum(1) > UNDER * over_distance)
-        rows = on_skin[hidden]
-        triangle[rows], weights[rows], distance[rows] = cloth[over[hidden]], over_weights[hidden], over_distance[hidden]
+    triangle = opaque[found]
+    for under, over in ((EYE, SKIN), (SKIN, CLOTH)):
+        covers = np.flatnonzero(scene.triangle_material == over)
+        rows = np.flatnonzero(scene.triangle_material[triangle] == under)
+        if not len(covers) or not len(rows):
+            continue
+        height, cover, cover_weights, away = _height(at[rows], points, scene.triangles[covers], COVERING)
+        hidden = (away < COVERING) & (-height > UNDER * away)
+        rows = rows[hidden]
+        triangle[rows], weights[rows], distance[rows] = covers[cover[hidden]], cover_weights[hidden], away[hidden]
     return triangle, weights, distance
 
 
