@@ -127,7 +127,7 @@ _SYNTH64 = PanoHeadRun(
     task=PanoHeadTaskConfig(
         generator=PANOHEAD_SYNTH64,
         discriminator=DiscriminatorConfig(image_size=64, channel_base=2048, channel_max=128, clamp=None),
-        generator_lr=0.0009,
+        generator_lr=0.001,
         discriminator_lr=0.001,
         r1_gamma=0.02,
         r1_gamma_mask=0.02,
@@ -140,6 +140,9 @@ _SYNTH64 = PanoHeadRun(
         ema_images=5_000,
         encoder=True,
         photo_images=40_000,
+        photo_weight=4.0,
+        photo_features=6.0,
+        divergence=5e-4,
         reuse_fakes=True,
     ),
     photos=PhotoSetConfig(front_repeat=3),
