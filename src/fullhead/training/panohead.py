@@ -84,8 +84,10 @@ def camera_penalty(shift: Tensor, mean_first: bool = False) -> Tensor:
 
 
 def unlike(drawn: list[Tensor], true: list[Tensor]) -> Tensor:
-    """The mean difference of features, relative to the true ones, mean over the blocks that see them [vae-gan §3]."""
-    off = [(a - b).abs().mean() / b.abs().mean().clamp(min=1e-8) for a, b in zip(drawn, true, strict=True)]
+    """How far features of images lie apart, relative to each image's true ones, mean over images and blocks [vae-gan §3]."""
+    off = [
+        (a - b).abs().flatten(1).mean(1) / b.abs().flatten(1).mean(1).clamp(min=1e-8) for a, b in zip(drawn, true, strict=True)
+    ]
     return torch.stack(off).mean()
 
 
