@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fullhead.core.grids import sample_planes
 from fullhead.nn import implicit
 from fullhead.nn.implicit import ImplicitNetwork, NormedLinear, positional_encoding
 from fullhead.nn.volume import VOLUME, FeatureGenerator, styled
@@ -104,3 +105,24 @@ def test_every_code_has_its_own_volume_whatever_the_batch():
     assert volumes.shape == (2, 8, *VOLUME)
     torch.testing.assert_close(volumes[1:], generator(codes[1:]), rtol=1e-4, atol=1e-5)
     assert (volumes[0] - volumes[1]).abs().max() > 1e-3
+
+
+def test_points_ask_for_the_same_features_as_the_whole_volume_has():
+    torch.manual_seed(5)
+    generator = FeatureGenerator(5, width=32, features=8)
+    codes = torch.randn(2, 5, requires_grad=True)
+    x = 2.2 * torch.rand(60, 3) - 1.1  # some of them outside
+    x[:3] = torch.tensor([[1.0, 1, 1], [-1, -1, -1], [1, -1, 0]])
+    x.requires_grad_()
+    scan, wanted = torch.arange(60) // 35, torch.randn(60, 8)
+    sizes = torch.tensor(VOLUME[::-1])
+    whole = generator(codes)
+    parts = [whole[b : b + 1, None] for b in range(2)]
+    read = [sample_planes(part, (x[scan == b] * ((sizes - 1) / sizes))[None, None])[0, 0] for b, part in enumerate(parts)]
+    asked = generator.where_asked(codes).at(x, scan)
+    torch.testing.assert_close(asked, torch.cat(read), rtol=1e-4, atol=1e-5)
+    inputs = [codes, x, generator.enc2.weight, generator.enc2.bias, generator.enc1.weight]
+    for of_asked, of_read in zip(
+        *(torch.autograd.grad((y * wanted).sum(), inputs) for y in (asked, torch.cat(read))), strict=True
+    ):
+        torch.testing.assert_close(of_asked, of_read, rtol=1e-3, atol=1e-3 * float(of_read.abs().max()))

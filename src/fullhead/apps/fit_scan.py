@@ -32,7 +32,7 @@ from fullhead.data.placing import PlacedScan, place_scan
 from fullhead.data.rig_fit import FitConfig
 from fullhead.data.scan_samples import SampleConfig, head_surface, occupancy, surface
 from fullhead.data.scans import ScanFile
-from fullhead.heads.canonical import Located
+from fullhead.heads.canonical import Located, Volume
 from fullhead.heads.deformer import Motion
 from fullhead.heads.inverse import search
 from fullhead.heads.surface import PosedMesh, clay, coloured
@@ -145,7 +145,7 @@ def fitted_shape(
             rows = some(len(x), count, generator).to(x.device)
             drawn.append((x[rows], distinct[rows], inside[rows]))
         x, distinct, inside = (torch.cat(parts) for parts in zip(*drawn, strict=True))
-        volume = model.canonical.volume(code)
+        volume = model.canonical.volume_where_asked(code)
         at = model.at_neutral(volume, deepest(model, volume, x, distinct), of_one(x))
         return occupancy_loss(at, inside) + config.regular * regularity(code)
 
@@ -164,7 +164,7 @@ def neutral_candidates(model: GANHead, motion: Motion, points: NDArray) -> tuple
 
 
 @torch.no_grad()
-def deepest(model: GANHead, volume: Tensor, x: Tensor, distinct: Tensor) -> Tensor:
+def deepest(model: GANHead, volume: Volume, x: Tensor, distinct: Tensor) -> Tensor:
     """Of candidates x [N, I, 3], those of each point that count [N, I], the one deepest inside [N, 3]."""
     logits = torch.full_like(x[..., 0], -torch.inf)
     logits[distinct] = model.canonical.occupancy(volume, x[distinct], of_one(x[distinct]))

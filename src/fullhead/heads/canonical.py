@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from fullhead.kernels.gather import laid_for_points, mean_features
 from fullhead.nn.implicit import ImplicitNetwork, by_chunks
-from fullhead.nn.volume import FeatureGenerator
+from fullhead.nn.volume import FeatureGenerator, VolumeWhereAsked
 
+Volume = Tensor | VolumeWhereAsked  # features of the geometry of B heads
 INVALID = -1000.0  # logit and features of a point that was not found [ganhead]
 PAD = 1.0  # its normal and colour [ganhead]
 
@@ -69,12 +70,16 @@ class CanonicalHead(nn.Module):
         """Features [B, C, 16, 64, 64] of codes [B, .], laid in memory as points read them."""
         return laid_for_points(self.generator(shape_code)[:, None])[:, 0]
 
-    def occupancy(self, volume: Tensor, x: Tensor, scan: Tensor) -> Tensor:
+    def volume_where_asked(self, shape_code: Tensor) -> VolumeWhereAsked:
+        """The same volume for a few thousand points, as training asks for."""
+        return self.generator.where_asked(shape_code)
+
+    def occupancy(self, volume: Volume, x: Tensor, scan: Tensor) -> Tensor:
         """Logits [N] alone, positive inside."""
         layers = self.geometry.prepared()
         return by_chunks(lambda x, scan: layers(x, scan, sample_volume(volume, x, scan))[:1], x, scan)[0][:, 0]
 
-    def at(self, volume: Tensor, x: Tensor, scan: Tensor) -> Located:
+    def at(self, volume: Volume, x: Tensor, scan: Tensor) -> Located:
         """What G says of shape-neutral points."""
         layers = self.geometry.prepared()
         logit, feature = by_chunks(lambda x, scan: layers(x, scan, sample_volume(volume, x, scan)), x, scan)
@@ -107,11 +112,13 @@ def spread(values: Tensor, rows: Tensor, n: int, fill: float) -> Tensor:
     return values.new_full((n, *values.shape[1:]), fill).index_copy(0, rows, values)
 
 
-def sample_volume(volume: Tensor, x: Tensor, scan: Tensor) -> Tensor:
+def sample_volume(volume: Volume, x: Tensor, scan: Tensor) -> Tensor:
     """Trilinear features [N, C] of points x [N, 3] in [-1, 1]^3 from volumes [B, C, D, H, W]; zero outside.
 
     The outermost cells' centres lie on the faces of the cube; `scan` [N] is ascending.
     """
+    if isinstance(volume, VolumeWhereAsked):
+        return volume.at(x, scan)
     sizes = x.new_tensor(volume.shape[:1:-1])  # W, H, D
     return sample_own(volume, x * ((sizes - 1) / sizes), scan)
 
@@ -119,5 +126,6 @@ def sample_volume(volume: Tensor, x: Tensor, scan: Tensor) -> Tensor:
 def sample_own(volume: Tensor, x: Tensor, scan: Tensor) -> Tensor:
     """As `sample_volume`, but the outermost cells end at the faces of the cube."""
     counts = torch.bincount(scan, minlength=len(volume)).tolist() if len(volume) > 1 else [len(x)]
-    parts = [mean_features(volume[b : b + 1, None], part[None, None])[0] for b, part in enumerate(x.split(counts))]
+    heads = volume[:, None].split(1)
+    parts = [mean_features(head, part[None, None])[0] for head, part in zip(heads, x.split(counts), strict=True)]
     return torch.cat(parts) if len(parts) > 1 else parts[0]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fullhead.core.roots import TOLERANCE, broyden, inverse_3x3
 from fullhead.core.skinning import transformed
-from fullhead.heads.canonical import INVALID, CanonicalHead, Located, sample_own, spread
+from fullhead.heads.canonical import INVALID, CanonicalHead, Located, Volume, sample_own, spread
 from fullhead.heads.deformer import Skeleton, Warp, blended, times
 from fullhead.kernels.gather import laid_for_points
 
@@ -115,7 +115,7 @@ def attached(warp: Warp, x: Tensor, scan: Tensor) -> Tensor:
     return x - times(inverse_3x3(warp.jacobian(x, scan)), at_x - at_x.detach())
 
 
-def located(head: CanonicalHead, volume: Tensor, warp: Warp, candidates: Candidates, scan: Tensor) -> Located:
+def located(head: CanonicalHead, volume: Volume, warp: Warp, candidates: Candidates, scan: Tensor) -> Located:
     """Where posed points are: of several canonical ones that land on a point, the one that lies deepest inside.
 
     Gradients go to that one alone, as they do when the greatest logit is taken.
@@ -134,7 +134,7 @@ def located(head: CanonicalHead, volume: Tensor, warp: Warp, candidates: Candida
 
 
 @torch.no_grad()
-def _deepest(head: CanonicalHead, volume: Tensor, warp: Warp, candidates: Candidates, scan: Tensor) -> Tensor:
+def _deepest(head: CanonicalHead, volume: Volume, warp: Warp, candidates: Candidates, scan: Tensor) -> Tensor:
     """The candidate of the greatest logit, [N]; networks are asked only where several were found."""
     distinct = candidates.distinct  # [N, I]
     logits = torch.zeros_like(candidates.x[..., 0]).masked_fill(~distinct, -torch.inf)

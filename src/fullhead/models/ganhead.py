@@ -23,7 +23,7 @@ from fullhead.core.cameras import Cameras
 from fullhead.core.devices import device_of, normal
 from fullhead.core.errors import FullheadError
 from fullhead.core.surface import Surface, central_piece, extract_surface
-from fullhead.heads.canonical import CanonicalConfig, CanonicalHead, Located
+from fullhead.heads.canonical import CanonicalConfig, CanonicalHead, Located, Volume
 from fullhead.heads.deformer import Deformer, DeformerConfig, Motion, Skeleton, rig_motion
 from fullhead.heads.inverse import located, search
 from fullhead.heads.surface import BOX, CanonicalMesh, Look, PosedMesh, coloured, pictures
@@ -212,15 +212,15 @@ class GANHead(HubModel):
         """Features of the geometry [B, C, 16, 64, 64]: once per head."""
         return self.canonical.volume(codes.shape)
 
-    def at_neutral(self, volume: Tensor, x: Tensor, scan: Tensor) -> Located:
+    def at_neutral(self, volume: Volume, x: Tensor, scan: Tensor) -> Located:
         """Shape-neutral points (the published code's "canonical_shape")."""
         return self.canonical.at(volume, x, scan)
 
-    def at_canonical(self, volume: Tensor, rig_shape: Tensor, x: Tensor, scan: Tensor) -> Located:
+    def at_canonical(self, volume: Volume, rig_shape: Tensor, x: Tensor, scan: Tensor) -> Located:
         """Canonical points of heads with the rig's shape ("canonical")."""
         return self.canonical.at(volume, self.deformer.neutral(x, scan, rig_shape), scan)
 
-    def at_posed(self, volume: Tensor, motion: Motion, x: Tensor, scan: Tensor, steps: int = 50) -> Located:
+    def at_posed(self, volume: Volume, motion: Motion, x: Tensor, scan: Tensor, steps: int = 50) -> Located:
         """Posed points ("deformed"). Parts to compose otherwise: `heads.inverse`."""
         warp = self.deformer.warp(motion)
         return located(self.canonical, volume, warp, search(warp, x, scan, steps=steps), scan)

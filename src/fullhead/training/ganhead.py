@@ -22,7 +22,7 @@ from fullhead.core.images import contact_sheet, to_uint8
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.core.surface import NoSurfaceError
 from fullhead.data.scan_set import ScanSet, ViewBatch
-from fullhead.heads.canonical import Located
+from fullhead.heads.canonical import Located, Volume
 from fullhead.heads.deformer import Deformer, Motion, Warp
 from fullhead.heads.inverse import located, search
 from fullhead.heads.surface import clay, coloured, normal_coloured
@@ -200,7 +200,7 @@ class GANHeadTask:
         drawn = self.scans.occupancy(batch, c.near, c.uniform, clock.generator)
         who = self.on_device(drawn.shape, drawn.expression, drawn.joint_pose)
         codes = model.codes(batch.to(self.device), who[0])
-        volume, warp = model.volume(codes), model.deformer.warp(model.motion(*who))
+        volume, warp = model.canonical.volume_where_asked(codes.shape), model.deformer.warp(model.motion(*who))
         x, scan = (value.to(self.device) for value in flat(drawn.points))
         at = located(model.canonical, volume, warp, search(warp, x, scan, steps=c.coarse_steps), scan)
         terms |= {
@@ -229,7 +229,7 @@ class GANHeadTask:
         vertex = self.neutral.drawn(self.config.rig_vertices, clock.generator)
         return self.as_vertices(self.neutral.vertices[vertex], vertex)
 
-    def rig_occupancy_term(self, volume: Tensor, points: Tensor, inside: Tensor, clock: Clock) -> Tensor:
+    def rig_occupancy_term(self, volume: Volume, points: Tensor, inside: Tensor, clock: Clock) -> Tensor:
         """G of every scan at such points, against the rig."""
         B, n = len(volume), self.config.rig_points
         rows = torch.randint(len(points), (B * n,), generator=clock.generator).to(self.device)
@@ -250,7 +250,7 @@ class GANHeadTask:
         x, scan = flat(vertices)
         return (warp.neutral(x, scan).view_as(vertices) - neutral).square().mean()
 
-    def bone_term(self, codes: Codes, volume: Tensor, clock: Clock) -> Tensor:
+    def bone_term(self, codes: Codes, volume: Volume, clock: Clock) -> Tensor:
         """Points on the bones, as far as they lie in the cube, are inside [ganhead supp. Eq.2]."""
         parents = self.model.rig.parents
         noise = torch.randn(len(codes), len(parents) - 1, BONE_POINTS, generator=clock.generator).to(self.device)
@@ -271,14 +271,14 @@ class GANHeadTask:
         c = self.config
         codes = self.model.codes(batch.to(self.device), self.scans.shape[batch].to(self.device))
         with torch.no_grad():
-            volume = self.model.volume(codes)
+            volume = self.model.canonical.volume_where_asked(codes.shape)
         of_normals, of_colours = self.surface_terms(batch, codes, volume, clock)
         terms = {"normal": c.normal * of_normals, "colour": c.colour * of_colours}
         terms |= self.view_terms(batch, codes, volume, clock)
         terms["regular"] = c.regular * (regularity(codes.detail) + regularity(codes.colour))
         return terms
 
-    def surface_terms(self, batch: Tensor, codes: Codes, volume: Tensor, clock: Clock) -> tuple[Tensor, Tensor]:
+    def surface_terms(self, batch: Tensor, codes: Codes, volume: Volume, clock: Clock) -> tuple[Tensor, Tensor]:
         """Normals and colours at points of the scans' surfaces."""
         drawn = self.scans.surface(batch, self.config.surface, clock.generator)
         drawn = replace(drawn, normals=drawn.normals.to(self.device), colours=drawn.colours.to(self.device))
@@ -292,7 +292,7 @@ class GANHeadTask:
         true = (value.flatten(0, 1)[found] for value in (drawn.normals, drawn.colours))
         return shading_losses(*self.shaded(codes, motion, at, colour_pose(*who[1:])), *true)
 
-    def view_terms(self, batch: Tensor, codes: Codes, volume: Tensor, clock: Clock) -> Terms:
+    def view_terms(self, batch: Tensor, codes: Codes, volume: Volume, clock: Clock) -> Terms:
         """One view of each scan: squared errors of the pixels that both the scan and the coarse surface fill."""
         views = torch.randint(self.scans.views, (len(batch),), generator=clock.generator)
         first = torch.randint(self.config.view_stride, (2,), generator=clock.generator).tolist()
