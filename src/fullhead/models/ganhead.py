@@ -67,6 +67,13 @@ def sized_for(config: GANHeadConfig, rig: Rig) -> GANHeadConfig:
     return replace(config, deformer=deformer, canonical=replace(config.canonical, pose=3 * joints + expressions))
 
 
+def covariance_root(table: Tensor) -> Tensor:
+    """The symmetric root [C, C] of the covariance of rows [N, C]: white noise becomes what is spread as they are."""
+    centred = (table - table.mean(dim=0)) / max(1, len(table) - 1) ** 0.5
+    _, lengths, axes = torch.linalg.svd(centred, full_matrices=False)
+    return axes.T * lengths @ axes
+
+
 @dataclass(frozen=True)
 class Codes(Batch):
     """Who B heads are: codes `shape`, `detail`, `colour` [B, .], and `rig_shape` [B, S], coefficients of the rig."""
@@ -179,13 +186,14 @@ class GANHead(HubModel):
         return self._codes(shape, detail, colour, rig_shape)
 
     def random_codes(self, noise: Sequence[Tensor | None]) -> Codes:
-        """Codes of as many standard deviations [B, .] from the tables' means as `noise` says, of shape, detail and colour each;
-        None: the mean."""
+        """Codes of Gaussians as wide as the tables, for standard normal `noise` [B, .] of shape, detail and colour each; None:
+        the mean. Numbers of a table that go together are drawn together; the published code draws each alone."""
         batch = next(len(part) for part in noise if part is not None)
-        codes = []
-        for table, part in zip(self.tables, noise, strict=True):
-            deviation, mean = torch.std_mean(table.weight, dim=0, correction=min(1, len(table.weight) - 1))
-            codes.append(mean.expand(batch, -1) if part is None else mean + deviation * part)
+        means = [table.weight.mean(dim=0) for table in self.tables]
+        codes = [
+            mean.expand(batch, -1) if part is None else mean + part @ covariance_root(table.weight)
+            for table, mean, part in zip(self.tables, means, noise, strict=True)
+        ]
         return self._codes(*codes)
 
     def _codes(self, shape: Tensor, detail: Tensor, colour: Tensor, rig_shape: Tensor | None = None) -> Codes:
@@ -193,7 +201,7 @@ class GANHead(HubModel):
         return Codes(shape, detail, colour, mean if rig_shape is None else rig_shape)
 
     def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Codes:
-        """n random heads: each number of each code normally distributed as in its table, and so is the rig's shape."""
+        """n random heads, see `random_codes`; the rig's shape is standard normal."""
         codes = self.random_codes([normal((n, t.embedding_dim), t.weight, generator) for t in self.tables])
         return replace(codes, rig_shape=normal((n, self.config.deformer.shapes), codes.rig_shape, generator))
 
