@@ -91,6 +91,18 @@ def test_before_stage_one_the_bases_alone_learn_the_rig(prepared: Path):
     assert "rig" in task.coarse_loss(torch.tensor([0, 3]), clock(80))  # and on in stage one
 
 
+def test_rates_fall_at_the_end_of_each_stage(prepared: Path):
+    task = tiny_task(prepared)
+    c = task.config = replace(task.config, settle=0.5, code_pace=3.0)
+    half = c.coarse_lr / 2
+    for share, rate in ((0.0, 2 * half), (0.5, 2 * half), (0.75, half), (1.0, 0.0)):
+        now = clock(round(share * c.coarse_images))
+        task.coarse_loss(task.batch(torch.tensor([0, 1])), now)
+        assert [group["lr"] for group in task.adam_coarse.param_groups] == pytest.approx([rate, 3 * rate], abs=1e-9)
+    task.fine_loss(task.batch(torch.tensor([0, 1])), clock(c.coarse_images + 3 * c.fine_images // 4))
+    assert task.adam_fine.param_groups[0]["lr"] == pytest.approx(c.fine_lr / 2)
+
+
 def test_the_rig_tells_of_the_gap_between_the_lips(prepared: Path):
     task = tiny_task(prepared)
     cube = template_in_cube(load_template(), SHAPES)

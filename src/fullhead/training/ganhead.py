@@ -46,9 +46,11 @@ class GANHeadTaskConfig:
 
     model: GANHeadConfig = field(default_factory=GANHeadConfig)
     coarse_images: int = 3_000_000  # length of stage one
+    fine_images: int = 3_000_000  # and of stage two
     first_epoch: int = 10  # showings of each scan that bones and joints are held for
     coarse_lr: float = 1e-3
     fine_lr: float = 2e-3
+    settle: float = 0.0  # the last part of a stage, in which the rates fall to nothing along a cosine
     code_pace: float = 1.0  # steps of the codes beside those of the networks: a scan is seldom shown
     clip: float = 0.1  # norm of the gradients
     near: int = 2000  # points about the surface of each scan
@@ -125,6 +127,13 @@ def shading_losses(normals: Tensor, colours: Tensor, true_normals: Tensor, true_
 # -- the task
 
 
+def adam(modules: nn.ModuleList) -> torch.optim.Adam:
+    """Networks and codes in groups of their own; `GANHeadTask.set_rates` says their rates."""
+    codes = [m.weight for m in modules if isinstance(m, nn.Embedding)]
+    others = [p for m in modules if not isinstance(m, nn.Embedding) for p in m.parameters()]
+    return torch.optim.Adam([{"params": others}, {"params": codes}])
+
+
 @dataclass(frozen=True)
 class CoarseSurface:
     """The surface of a scan after stage one, in its pose: V vertices, and where they lie in neutral space."""
@@ -149,18 +158,12 @@ class GANHeadTask:
         head = model.canonical
         self.coarse = nn.ModuleList([head.generator, head.geometry, model.deformer, model.shape_codes])
         self.fine = nn.ModuleList([head.normal, head.texture, model.detail_codes, model.colour_codes])
-        self.adam_coarse = self.adam(self.coarse, config.coarse_lr)
-        self.adam_fine = self.adam(self.fine, config.fine_lr)
+        self.adam_coarse, self.adam_fine = adam(self.coarse), adam(self.fine)
         self.neutral = NeutralRig(model.rig, model.canonical_pose())
         self.rig_known = self.neutral.labelled(RIG_POINTS) if config.rig_points else None
         self.eye = load_features().to(device) if config.perceptual else None
         self._kept: dict[int, CoarseSurface] = {}
         self._room = KEPT_BYTES
-
-    def adam(self, modules: nn.ModuleList, rate: float) -> torch.optim.Adam:
-        codes = [m.weight for m in modules if isinstance(m, nn.Embedding)]
-        others = [p for m in modules if not isinstance(m, nn.Embedding) for p in m.parameters()]
-        return torch.optim.Adam([{"params": others}, {"params": codes, "lr": self.config.code_pace * rate}], lr=rate)
 
     # -- what the loop asks for
 
@@ -190,10 +193,18 @@ class GANHeadTask:
     def average(self, clock: Clock) -> None:
         """No average is kept."""
 
+    def set_rates(self, optimiser: torch.optim.Adam, rate: float, done: float) -> None:
+        """Of the networks and the codes when a stage is `done` by so much, 0 to 1."""
+        left = min(1.0, max(0.0, 1 - done) / self.config.settle) if self.config.settle else 1.0
+        rate *= 0.5 - 0.5 * math.cos(math.pi * left)
+        for group, pace in zip(optimiser.param_groups, (1.0, self.config.code_pace), strict=True):
+            group["lr"] = pace * rate
+
     # -- stage one [ganhead supp. Eq.1]
 
     def coarse_loss(self, batch: Tensor, clock: Clock) -> Terms:
         c, model = self.config, self.model
+        self.set_rates(self.adam_coarse, c.coarse_lr, clock.images_seen / c.coarse_images)
         terms = {"rig": c.skinning * self.rig_term(clock)} if c.rig_vertices else {}
         if terms and clock.images_seen < c.rig_images:
             return terms
@@ -269,6 +280,7 @@ class GANHeadTask:
 
     def fine_loss(self, batch: Tensor, clock: Clock) -> Terms:
         c = self.config
+        self.set_rates(self.adam_fine, c.fine_lr, (clock.images_seen - c.coarse_images) / c.fine_images)
         codes = self.model.codes(batch.to(self.device), self.scans.shape[batch].to(self.device))
         with torch.no_grad():
             volume = self.model.canonical.volume_where_asked(codes.shape)

@@ -151,7 +151,7 @@ _SYNTH64 = PanoHeadRun(
 
 # The published recipe: 32 scans a step (4 in stage two) on each of 4 GPUs; every scan of 2289 is shown 3000 times a stage.
 _GANHEAD = GANHeadRun(
-    task=GANHeadTaskConfig(coarse_images=6_867_000),
+    task=GANHeadTaskConfig(coarse_images=6_867_000, fine_images=6_867_000),
     loop=LoopConfig(batch=128, images=13_734_000, seed=42, preview_every=100_000),
 )
 
@@ -164,14 +164,16 @@ _GANHEAD_DEMO = GANHeadRun(
             ),
             deformer=DeformerConfig(width=64),
         ),
-        coarse_images=32_000,
+        coarse_images=46_000,
+        fine_images=34_000,
         first_epoch=3,
         coarse_lr=2e-3,
         fine_lr=3e-3,
-        code_pace=3.0,
-        near=800,
-        uniform=200,
-        surface=600,
+        settle=0.5,
+        code_pace=4.0,
+        near=400,
+        uniform=100,
+        surface=300,
         feature_share=0.35,
         vertices=600,
         rig_vertices=800,
@@ -179,9 +181,9 @@ _GANHEAD_DEMO = GANHeadRun(
         rig_images=8_000,
         coarse_steps=10,
         view_resolution=64,
-        view_stride=5,
+        view_stride=7,
     ),
-    loop=LoopConfig(batch=4, images=48_000, log_every=400, preview_every=2_000),
+    loop=LoopConfig(batch=8, images=80_000, log_every=400, preview_every=2_000),
 )
 
 # A CPU core for a quarter of an hour, on some 250 procedural scans, each of which has an expression of its own.
@@ -215,6 +217,7 @@ RUNS: dict[str, RunConfig] = {
                 resolution=32,
             ),
             coarse_images=40,
+            fine_images=20,
             near=150,
             uniform=50,
             surface=80,
