@@ -142,7 +142,7 @@ _SYNTH64 = PanoHeadRun(
         photo_images=40_000,
         photo_weight=4.0,
         photo_features=6.0,
-        divergence=5e-4,
+        divergence=1e-3,
         reuse_fakes=True,
     ),
     photos=PhotoSetConfig(front_repeat=3),
