@@ -204,6 +204,11 @@ def test_a_set_of_another_rig_is_refused(prepared: Path):
         replace(TINY, flame="flame.pkl").build(prepared, torch.device("cpu"))
 
 
+def test_a_run_that_is_longer_than_its_stages_is_refused(prepared: Path):
+    with pytest.raises(FullheadError, match=r"loop.images is 1000, .* raise task.fine_images"):
+        replace(TINY, loop=replace(TINY.loop, images=1000)).build(prepared, torch.device("cpu"))
+
+
 def test_only_training_scans_are_learnt(prepared: Path):
     task = tiny_task(prepared)
     assert len(task) == 4 and not set(task.scans.names) & set(ScanSet(prepared, "held_out").names)

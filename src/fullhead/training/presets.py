@@ -80,6 +80,10 @@ class GANHeadRun:
     flame: str | None = None  # FLAME's file, for a set that was prepared with it
 
     def build(self, data: Path, device: torch.device) -> GANHeadTask:
+        stages = self.task.coarse_images + self.task.fine_images
+        if self.task.settle and self.loop.images > stages:
+            hint = "raise task.fine_images with it, or --set task.settle=0"
+            raise FullheadError(f"loop.images is {self.loop.images}, but rates have fallen to nothing after {stages}: {hint}")
         scans = ScanSet(data)
         shapes, name = scans.shape.shape[1], scans.about["rig"]
         if (name == "flame") != (self.flame is not None):
