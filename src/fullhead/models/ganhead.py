@@ -29,6 +29,7 @@ from fullhead.heads.inverse import located, search
 from fullhead.heads.surface import BOX, CanonicalMesh, Look, PosedMesh, coloured, pictures
 from fullhead.models.head import Batch, Render
 from fullhead.models.hub import HubModel
+from fullhead.nn.implicit import random_codes
 from fullhead.rig.cube import flame_in_cube, template_in_cube
 from fullhead.rig.flame import load_flame
 from fullhead.rig.rig import Rig
@@ -65,13 +66,6 @@ def sized_for(config: GANHeadConfig, rig: Rig) -> GANHeadConfig:
         pose_features=len(rig.pose_basis),
     )
     return replace(config, deformer=deformer, canonical=replace(config.canonical, pose=3 * joints + expressions))
-
-
-def covariance_root(table: Tensor) -> Tensor:
-    """The symmetric root [C, C] of the covariance of rows [N, C]: white noise becomes what is spread as they are."""
-    centred = (table - table.mean(dim=0)) / max(1, len(table) - 1) ** 0.5
-    _, lengths, axes = torch.linalg.svd(centred, full_matrices=False)
-    return axes.T * lengths @ axes
 
 
 @dataclass(frozen=True)
@@ -188,13 +182,7 @@ class GANHead(HubModel):
     def random_codes(self, noise: Sequence[Tensor | None]) -> Codes:
         """Codes of Gaussians as wide as the tables, for standard normal `noise` [B, .] of shape, detail and colour each; None:
         the mean. Numbers of a table that go together are drawn together; the published code draws each alone."""
-        batch = next(len(part) for part in noise if part is not None)
-        means = [table.weight.mean(dim=0) for table in self.tables]
-        codes = [
-            mean.expand(batch, -1) if part is None else mean + part @ covariance_root(table.weight)
-            for table, mean, part in zip(self.tables, means, noise, strict=True)
-        ]
-        return self._codes(*codes)
+        return self._codes(*random_codes(self.tables, noise))
 
     def _codes(self, shape: Tensor, detail: Tensor, colour: Tensor, rig_shape: Tensor | None = None) -> Codes:
         mean = shape.new_zeros(len(shape), self.config.deformer.shapes)

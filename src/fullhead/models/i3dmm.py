@@ -25,7 +25,7 @@ from fullhead.heads.surface import BOX, Look, PosedMesh, coloured, pictures
 from fullhead.kernels.dense import linear
 from fullhead.models.head import Batch, Render
 from fullhead.models.hub import HubModel
-from fullhead.nn.implicit import NormedLinear, by_chunks, encoded_size, positional_encoding
+from fullhead.nn.implicit import NormedLinear, by_chunks, encoded_size, positional_encoding, random_codes
 
 COARSE = 32  # cells of the grid that is sampled whole
 
@@ -161,14 +161,9 @@ class I3DMM(HubModel):
         return self._codes([table(row) for table, row in zip(self._tables, rows, strict=True)])
 
     def random_codes(self, noise: Sequence[Tensor | None]) -> Codes:
-        """Codes of as many standard deviations [B, C] from the tables' means as `noise` says, for each of the five; None: the
-        mean. The original has no sampling: this is a Gaussian of each factor's table."""
-        batch = next(len(part) for part in noise if part is not None)
-        codes = []
-        for table, part in zip(self._tables, noise, strict=True):
-            deviation, mean = torch.std_mean(table.weight, dim=0, correction=min(1, len(table.weight) - 1))
-            codes.append(mean.expand(batch, -1) if part is None else mean + deviation * part)
-        return self._codes(codes)
+        """Codes of a Gaussian of each factor's table, for standard normal `noise` [B, C] of each of the five; None: the mean.
+        The original has no sampling."""
+        return self._codes(random_codes(self._tables, noise))
 
     def _codes(self, parts: Sequence[Tensor]) -> Codes:
         return Codes(torch.cat(list(parts[:3]), dim=1), torch.cat(list(parts[3:]), dim=1))

@@ -8,7 +8,7 @@ checkpoints (`lin0.weight_v`, ...).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +37,22 @@ def by_chunks(function: Callable[..., tuple[Tensor, ...]], *rows: Tensor) -> tup
         return function(*rows)
     parts = [function(*part) for part in zip(*(row.split(CHUNK) for row in rows), strict=True)]
     return tuple(map(torch.cat, zip(*parts, strict=True)))
+
+
+def random_codes(tables: Sequence[nn.Embedding], noise: Sequence[Tensor | None]) -> list[Tensor]:
+    """Codes [B, C] for each of an auto-decoder's tables [N, C], spread as its rows are when `noise` [B, C] is white: that is
+    turned and stretched by the symmetric root of their covariance. None: the rows' mean."""
+    batch = next(len(part) for part in noise if part is not None)
+    codes = []
+    for table, part in zip(tables, noise, strict=True):
+        mean = table.weight.mean(dim=0)
+        if part is None:
+            codes.append(mean.expand(batch, -1))
+            continue
+        centred = (table.weight - mean) / max(1, len(table.weight) - 1) ** 0.5
+        _, lengths, axes = torch.linalg.svd(centred, full_matrices=False)
+        codes.append(mean + part @ (axes.T * lengths @ axes))
+    return codes
 
 
 class NormedLinear(nn.Module):
