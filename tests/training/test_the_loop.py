@@ -7,6 +7,7 @@ from functools import partial
 from inspect import signature
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -40,6 +41,16 @@ def task(photos: Path, seed: int, config: PanoHeadTaskConfig = TINY) -> QuickTas
     return QuickTask(config, PhotoSet(photos, mirror=True))
 
 
+@pytest.fixture
+def one_thread():
+    """Numba's first loop gives its number of threads to PyTorch's operations, whose sums then come in another order."""
+    threads = torch.get_num_threads(), numba.get_num_threads()
+    torch.set_num_threads(1), numba.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads[0]), numba.set_num_threads(threads[1])
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_a_resumed_run_continues_the_same_curve(photos: Path, tmp_path: Path):
     config = replace(TINY, r1_every=1, density_weight=0.1, density_every=1, encoder=True, photo_images=2)
     whole = LoopConfig(batch=2, images=4, log_every=2)
