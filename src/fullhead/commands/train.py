@@ -31,9 +31,9 @@ def train(
         data: Folder of the set.
         run: Folder of the run. One that exists goes on where it stopped, with its own config.
         set: Changes to the preset, as in task.r1_gamma=2 loop.batch=16.
-        warm_start: Models that a new run begins with, by name, file, folder or hub id: of a GAN the generator and the
-            discriminator, as in panohead-demo panohead-demo-d. Schedules go on from where those were. A run that exists has
-            its own state.
+        warm_start: Models that a new run begins with, by name, file, folder or hub id: of a GAN the generator, the
+            discriminator and the encoder, as in panohead-demo panohead-demo-d panohead-demo-e. Schedules go on from where
+            those were. A run that exists has its own state.
         export_only: Write the models of a run's present state and do not train.
         device: Where to compute: auto is cuda if there is one, else cpu.
     """
