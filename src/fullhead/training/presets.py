@@ -191,7 +191,7 @@ _GANHEAD_DEMO = GANHeadRun(
     loop=LoopConfig(batch=8, images=88_000, log_every=400, preview_every=2_000),
 )
 
-# A CPU core for a quarter of an hour, on some 650 procedural scans, each of which has an expression of its own.
+# A CPU core for a quarter of an hour, on some hundreds of procedural scans, each of which has an expression of its own.
 _I3DMM_DEMO = I3DMMRun(
     task=I3DMMTaskConfig(
         model=I3DMMConfig(code=64, deform_width=128, reference_width=128, colour_width=128, resolution=128),
