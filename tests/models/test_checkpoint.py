@@ -124,7 +124,7 @@ def test_an_absent_file_and_an_unknown_name_are_errors_in_words():
         load("absent.safetensors")
     with pytest.raises(FullheadError, match=r"no model file .* at elsewhere/absent"):
         load(Path("elsewhere/absent.safetensors"))
-    with pytest.raises(FullheadError, match="no model called octopus"):
+    with pytest.raises(FullheadError, match="no model called octopus: there is ganhead-demo, panohead-demo; or"):
         load("octopus")
 
 

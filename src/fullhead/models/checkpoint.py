@@ -153,8 +153,6 @@ def model_file(model: str | Path) -> Path:
 
 
 def shipped_names() -> list[str]:
-    """Names of the generators inside the package."""
-    folder = files("fullhead.models") / "weights"
-    return sorted(
-        f.name.removesuffix(".safetensors") for f in folder.iterdir() if f.name.endswith(".safetensors") and "-d." not in f.name
-    )
+    """Names of the models of heads inside the package; a discriminator and an encoder lie beside them."""
+    weights = Path(str(files("fullhead.models") / "weights"))
+    return sorted(file.stem for file in weights.glob("*.safetensors") if read_header(file)["family"] in HEADS)
