@@ -130,6 +130,14 @@ def test_the_command_writes_a_head_that_loads_like_any_other(files, model, capsy
         invert(files / "photo.png", out, tiny, box="30,20,20,20", steps=2)
 
 
+def test_a_photo_beside_which_the_head_should_go_is_not_lost(files):
+    before = (files / "photo.png").read_bytes()
+    for overwrite, hint in ((False, "--overwrite"), (True, "another --out")):
+        with pytest.raises(FullheadError, match=hint):
+            invert(files / "photo.png", files, str(files / "tiny.safetensors"), box="30,20,20,20", steps=2, overwrite=overwrite)
+    assert (files / "photo.png").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("photo", "box", "steps", "what"),
     [

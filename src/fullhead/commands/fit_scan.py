@@ -46,9 +46,10 @@ def fit_scan(
         looks_steps: Of the fit of the detail and colour codes.
         seed: Of the fit's randomness.
         device: Where to compute: auto is cuda if there is one, else cpu.
-        overwrite: Replace the head that is in the folder.
+        overwrite: Replace the results that are in the folder.
     """
-    head = check_new(check_place(out, folder=True) / "head.safetensors", overwrite)
+    check_place(out, folder=True)
+    head, sheet_file = (check_new(out / name, overwrite) for name in ("head.safetensors", "fit.png"))
     if shape_steps < 1 or looks_steps < 1:
         raise FullheadError(f"--shape-steps {shape_steps}, --looks-steps {looks_steps}: at least 1 each")
     if metres_per_unit is not None and not metres_per_unit > 0:
@@ -92,7 +93,7 @@ def fit_scan(
     }
     pose = {"expression": fitted.expression[0].tolist(), "joint_pose": fitted.joint_pose[0].tolist()}
     record = {"fitted_to": scan.name, "model": model, "seed": seed, **numbers, **pose}
-    save_image(sheet, out / "fit.png")
+    save_image(sheet, sheet_file)
     save(moved, head, dtype=torch.float16, about=record, latents=fitted.codes)
     rig = ", ".join(f"{name} {value:.2f}" for name, value in fitted.placed.errors.items())
     print(f"rig, mm: {rig}")

@@ -41,9 +41,12 @@ def invert(
         pivot_steps: Of the second stage, which adapts the model to the photo; 0 leaves the model as it is.
         seed: Of the fit's randomness.
         device: Where to compute: auto is cuda if there is one, else cpu.
-        overwrite: Replace the head that is in the folder.
+        overwrite: Replace the results that are in the folder.
     """
-    head = check_new(check_place(out, folder=True) / "head.safetensors", overwrite)
+    check_place(out, folder=True)
+    head, part, sheet_file = (check_new(out / name, overwrite) for name in ("head.safetensors", "photo.png", "fit.png"))
+    if photo.resolve() == part.resolve():
+        raise FullheadError(f"{photo} would be replaced by the part that is fitted: choose another --out")
     if steps < 1 or pivot_steps < 0:
         raise FullheadError(f"--steps {steps}, --pivot-steps {pivot_steps}: at least 1 and 0")
     check_seed(seed, "--seed")
@@ -79,8 +82,8 @@ def invert(
         )  # fmt: skip
         sheet = fit_sheet(aligned, fitted)
     record = {"inverted": True, "photo": photo.name, "model": model, "psnr": round(fitted.psnr, 2), "seed": seed}
-    save_image(aligned, out / "photo.png")
-    save_image(sheet, out / "fit.png")
+    save_image(aligned, part)
+    save_image(sheet, sheet_file)
     save(fitted.model, head, dtype=torch.float16, about=record, latents=fitted.latents)
     print(f"PSNR {fitted.psnr:.1f} dB ({fitted.psnr_latents:.1f} before the model was adapted) after {fitted.seconds:.0f} s")
     print(f"{head}: show it with  fullhead orbit --model {head}")
