@@ -180,7 +180,9 @@ def test_fit_scan_writes_a_head_that_other_commands_take(
     run("animate", *model, "--expression", "jawOpen=1", "--out", tmp_path / "a.png")
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["fit_yaw+000.png"]
     assert len(read_header(tmp_path / "me/head.safetensors")["about"]["expression"]) == 52
-    assert "exists already" in refused(capsys, *command)
+    assert "head.safetensors exists already" in refused(capsys, *command)
+    (tmp_path / "me/head.safetensors").unlink()
+    assert "fit.png exists already" in refused(capsys, *command)
 
 
 def test_synth_then_train_then_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fullhead.core.cameras import Cameras, cameras_from_labels, orbit
-from fullhead.core.devices import CPU
+from fullhead.core.devices import CPU, normal, uniform
 from fullhead.data.photos import Batch, PhotoSet
 from fullhead.models.head import Latents, Render
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
@@ -314,9 +314,8 @@ class PanoHeadTask:
         w = self.G.style(z, cameras_from_labels(seen))
         head = self.G.decode(Latents(w[:, None].expand(-1, self.G.num_ws, -1)))
         shape = (clock.batch, 1000, 3)
-        at, off = (clock.mine(x(shape, generator=clock.generator)).to(z) for x in (torch.rand, torch.randn))
-        xyz = (at - 0.5) * self.G.box_size
-        near = xyz + off * c.density_distance
+        xyz = (clock.mine(uniform(shape, z, clock.generator)) - 0.5) * self.G.box_size
+        near = xyz + clock.mine(normal(shape, z, clock.generator)) * c.density_distance
         raw, _ = self.G.point_values(head, torch.cat([xyz, near], dim=1))
         a, b = raw.chunk(2, dim=1)
         return {"G/density": c.density_weight * c.density_every * (a - b).abs().mean()}
