@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy
 import torch
 
-from fullhead.core.files import written_whole
+from fullhead.io.files import written_whole
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -22,19 +22,25 @@ import torch
 from torch import Tensor, nn
 
 from common import write_result
-from fullhead.core.memory import keep_memory
 from fullhead.data.prepare import Prepared
 from fullhead.data.scan_samples import SampleConfig
 from fullhead.data.scans import find_scans
-from fullhead.heads.canonical import INVALID, CanonicalHead, Located, Volume
-from fullhead.heads.deformer import Warp
-from fullhead.heads.inverse import Candidates, attached, search, search_by_voxels, voxelised
+from fullhead.io.sets import write_set
+from fullhead.kernels.allocator import keep_memory
 from fullhead.kernels.tree import triangle_tree
 from fullhead.models.ganhead import GANHead, GANHeadConfig, sized_for
+from fullhead.representations.canonical_field import INVALID, CanonicalHead, CanonicalPoints, Volume
+from fullhead.representations.correspondence import (
+    Candidates,
+    attach_implicit_grad,
+    find_correspondences,
+    find_correspondences_by_voxels,
+    voxelised,
+)
+from fullhead.representations.deformer import Warp
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.template import load_template
-from fullhead.synth.scans import Scans
-from fullhead.synth.sets import write_set
+from fullhead.synth.datasets.scans import Scans
 from fullhead.training.loop import Clock, Phase, step
 from fullhead.training.presets import RUNS
 
@@ -123,7 +129,7 @@ def main() -> None:
     expression = 0.3 * torch.rand(1, len(model.rig.expression_names))
     pose = torch.tensor([POSE])
     figures["mesh 128 with bases, normals and features"] = seconds(lambda: model.canonical_mesh(codes, volume, 128), runs)
-    figures["posing it, without colours"] = seconds(lambda: model.carried(codes, mesh, expression, pose), runs)
+    figures["posing it, without colours"] = seconds(lambda: model.posed_vertices(codes, mesh, expression, pose), runs)
     figures["posing it, with colours"] = seconds(lambda: model.posed_mesh(codes, mesh, expression, pose), runs)
 
     figures |= searches(model, codes.rig_shape, mesh.vertices, expression, pose, n, runs)
@@ -149,25 +155,25 @@ def searches(
     low, high = vertices.amin(dim=0, keepdim=True), vertices.amax(dim=0, keepdim=True)
 
     def by_voxels() -> Any:
-        return search_by_voxels(warp, voxelised(warp, low, high), posed, scan)
+        return find_correspondences_by_voxels(warp, voxelised(warp, low, high), posed, scan)
 
     @torch.enable_grad()
     def training() -> Any:
         model.deformer.requires_grad_(True)
         own = model.deformer.warp(model.motion(shape, expression, pose))
-        candidates = search(own, posed, scan)
+        candidates = find_correspondences(own, posed, scan)
         chosen = candidates.x[torch.arange(n), candidates.found.int().argmax(dim=1)]
-        own.neutral(attached(own, chosen, scan), scan)
+        own.neutral(attach_implicit_grad(own, chosen, scan), scan)
         model.deformer.requires_grad_(False)
 
     ways: dict[str, Callable[[], Any]] = {
-        "networks": lambda: search(warp, posed, scan),
-        "networks, exact Jacobian at the start": lambda: search(warp, posed, scan, jacobian=warp.jacobian),
-        "networks, neck and eyes at rest": lambda: search(still, still_posed, scan),
+        "networks": lambda: find_correspondences(warp, posed, scan),
+        "networks, exact Jacobian at the start": lambda: find_correspondences(warp, posed, scan, jacobian=warp.jacobian),
+        "networks, neck and eyes at rest": lambda: find_correspondences(still, still_posed, scan),
         "voxels (32), then networks": by_voxels,
     }
     rough = voxelised(warp, low, high)
-    ways["voxels alone, made before"] = lambda: search(rough, posed, scan)
+    ways["voxels alone, made before"] = lambda: find_correspondences(rough, posed, scan)
     rows = {}
     for name, way in ways.items():
         result = way()
@@ -203,22 +209,23 @@ def training_steps(model: GANHead, runs: int) -> dict[str, float]:
     found |= {"stage one": seconds(lambda: one(coarse), runs), "stage two": seconds(lambda: one(fine), runs)}
     with (
         patch(
-            "fullhead.training.ganhead.search", lambda warp, *args, **how: search(warp, *args, jacobian=warp.jacobian, **how)
+            "fullhead.training.ganhead.find_correspondences",
+            lambda warp, *args, **how: find_correspondences(warp, *args, jacobian=warp.jacobian, **how),
         ),
-        patch("fullhead.training.ganhead.located", located_among_all),
+        patch("fullhead.training.ganhead.select_correspondences", select_among_all),
         patch.object(CanonicalHead, "volume_where_asked", CanonicalHead.volume),
     ):
         return found | {"stage one, with all the work of the published one": seconds(lambda: one(coarse), runs)}
 
 
-def located_among_all(head: CanonicalHead, volume: Volume, warp: Warp, candidates: Candidates, scan: Tensor) -> Located:
+def select_among_all(head: CanonicalHead, volume: Volume, warp: Warp, candidates: Candidates, scan: Tensor) -> CanonicalPoints:
     """As the published program does it: exact Jacobians, D and G at every candidate, with gradients."""
     n, starts = candidates.found.shape
     who = scan.repeat_interleave(starts)
-    at = head.at(volume, warp.neutral(attached(warp, candidates.x.flatten(0, 1), who), who), who)
+    at = head.at(volume, warp.neutral(attach_implicit_grad(warp, candidates.x.flatten(0, 1), who), who), who)
     logit = at.logit.masked_fill(~candidates.found.flatten(), INVALID)
     rows = starts * torch.arange(n) + logit.view(n, starts).argmax(dim=1)
-    return Located(at.x[rows], scan, logit[rows], at.feature[rows], candidates.found.any(dim=1))
+    return CanonicalPoints(at.x[rows], scan, logit[rows], at.feature[rows], candidates.found.any(dim=1))
 
 
 if __name__ == "__main__":

@@ -31,12 +31,10 @@ from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save_file
 
 from common import write_result
-from fullhead.apps.study import save_study_pictures
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import written_whole
 from fullhead.data.scan_distances import ScanDistances
 from fullhead.data.scan_set import ScanSet
-from fullhead.heads.surface import PosedMesh
+from fullhead.io.files import written_whole
 from fullhead.metrics.features import load_features
 from fullhead.metrics.geometry import NEAR, Samples, likeness
 from fullhead.metrics.samples import (
@@ -51,9 +49,11 @@ from fullhead.models.checkpoint import load_file, model_file, read_header
 from fullhead.models.ganhead import Codes, GANHead, colour_pose
 from fullhead.models.i3dmm import I3DMM
 from fullhead.models.i3dmm import Codes as I3DMMCodes
+from fullhead.representations.surface import PosedMesh
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.template import load_template
 from fullhead.training.i3dmm import CodeFitConfig, LossConfig, fit_codes
+from fullhead.viewing.study import save_study_pictures
 
 POINTS = 100_000  # on a model's surface, for comparisons with a scan
 Model = GANHead | I3DMM
@@ -72,7 +72,7 @@ def mean_of(rows: Sequence[Row]) -> Row:
 
 def ganhead_codes(model: GANHead, scans: ScanSet, scan: int) -> Codes:
     """Codes of a scan whose rig parameters are known."""
-    from fullhead.apps.fit_scan import FitScanConfig, fitted_looks, fitted_shape
+    from fullhead.fitting.fit_scan import FitScanConfig, fitted_looks, fitted_shape
 
     who = slice(scan, scan + 1)
     expression, pose = scans.expression[who], scans.joint_pose[who]

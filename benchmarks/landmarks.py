@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from common import write_result
-from fullhead.data.stores import open_store
-from fullhead.metrics.landmarks import INNER, normalised_errors
-from fullhead.synth.photos import Photos
-from fullhead.synth.sets import read_records, write_set
+from fullhead.io.sets import read_records, write_set
+from fullhead.io.stores import open_store
+from fullhead.metrics.landmark_error import INNER, normalised_errors
+from fullhead.synth.datasets.photos import Photos
 
 SIZE, VIEWS, YAW = 64, 4, 30.0
 BATCH, RATE, SHIFT = 32, 2e-3, 3  # SHIFT: pixels that photos learnt from are moved by, at most

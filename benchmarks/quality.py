@@ -25,15 +25,15 @@ from common import write_result
 from fullhead.core.cameras import cameras_from_labels
 from fullhead.core.errors import FullheadError
 from fullhead.data.photos import PhotoSet
+from fullhead.io.sets import write_set
 from fullhead.metrics.features import load_features
 from fullhead.metrics.quality import figures, generated_batches, halves, looks, photo_batches
-from fullhead.metrics.train_features import blurred
 from fullhead.models.checkpoint import load, model_file, read_header
 from fullhead.models.panohead import PanoHead
 from fullhead.models.presets import MODELS
-from fullhead.synth.photos import Photos
-from fullhead.synth.population import population
-from fullhead.synth.sets import write_set
+from fullhead.synth.datasets.photos import Photos
+from fullhead.synth.people.population import population
+from fullhead.training.head_features import blurred
 
 SEED = 900000  # of the held-out photos
 VIEWS = 2  # of each head

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 
 from common import write_result
-from fullhead.apps.mesh import extract_mesh
-from fullhead.apps.orbit import orbit as turn
-from fullhead.apps.orbit import turntable_cameras
 from fullhead.core.cameras import orbit
-from fullhead.core.memory import keep_memory
-from fullhead.heads.volume import render_features
+from fullhead.export.mesh import extract_mesh
+from fullhead.kernels.allocator import keep_memory
 from fullhead.models.head import Head
 from fullhead.models.panohead import PanoHead
 from fullhead.models.presets import MODELS
+from fullhead.representations.volume import render_features
+from fullhead.viewing.turntable import orbit as turn
+from fullhead.viewing.turntable import turntable_cameras
 
 
 class EggHead(PanoHead):

@@ -17,11 +17,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from common import write_result
-from fullhead.synth.heads360 import EXPRESSIONS, Heads360
-from fullhead.synth.photos import Photos
-from fullhead.synth.scans import Scans
-from fullhead.synth.sets import Recipe, write_set
-from fullhead.synth.video import Video
+from fullhead.io.sets import Recipe, write_set
+from fullhead.synth.datasets.heads360 import EXPRESSIONS, Heads360
+from fullhead.synth.datasets.photos import Photos
+from fullhead.synth.datasets.scans import Scans
+from fullhead.synth.datasets.video import Video
 
 SHOWN = EXPRESSIONS[::4]  # of heads360: thirteen of the 52
 WHOLE = {"10000 photos 128": ("photos 128", 10_000), "100 x 52 x 72 at 128": ("heads360 128", 374_400)}  # pictures

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fullhead.core.files import written_whole
+from fullhead.io.files import written_whole
 
 HERE = Path(__file__).parent
 INTRODUCTION = """# Benchmarks

@@ -14,10 +14,10 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from fullhead.core.cameras import labels_from_cameras, orbit
-from fullhead.heads.canonical import CanonicalConfig
-from fullhead.heads.deformer import DeformerConfig
 from fullhead.models.ganhead import GANHead, GANHeadConfig, sized_for
 from fullhead.nn.implicit import encoded_size
+from fullhead.representations.canonical_field import CanonicalConfig
+from fullhead.representations.deformer import DeformerConfig
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.template import load_template
 from fullhead.training.panohead import PanoHeadTaskConfig

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
-from fullhead.core.ply import ply_bytes
+from fullhead.core.isosurface import vertex_normals
 from fullhead.core.rotations import matrix_from_axis_angle
-from fullhead.core.surface import vertex_normals
+from fullhead.io.ply import ply_bytes
 from fullhead.rig.arkit import arkit_weights
 from fullhead.rig.cube import EYES, UNITS_PER_METRE, CubeRig
 from fullhead.rig.identity import Phenotype, identity

@@ -13,20 +13,22 @@ SOURCE = ROOT / "src" / "fullhead"
 # A folder imports only folders of lower floors, and itself.
 FLOORS = {
     "core": 0,
+    "io": 1,
     "kernels": 1,
     "nn": 2,
     "rig": 2,
-    "heads": 3,
+    "representations": 3,
     "synth": 3,
     "models": 4,
     "convert": 5,
     "data": 5,
     "metrics": 6,
     "training": 7,
-    "apps": 8,
-    "commands": 9,
-    "cli": 10,
-    "viewer": 10,
+    "viewing": 8,
+    "export": 8,
+    "fitting": 9,
+    "commands": 10,
+    "cli": 11,
 }
 NOT_FAMILIES = {"__init__", "checkpoint", "head", "hub", "presets", "loop", "run"}  # the other files in models/ and training/
 

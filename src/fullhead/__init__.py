@@ -16,48 +16,48 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fullhead.apps.invert import invert_photo as invert_photo
-    from fullhead.apps.mesh import extract_mesh as extract_mesh
-    from fullhead.apps.mesh import save_mesh as save_mesh
-    from fullhead.apps.orbit import save_video as save_video
-    from fullhead.apps.orbit import turntable_cameras as turntable_cameras
-    from fullhead.apps.rigged import rigged_head as rigged_head
-    from fullhead.apps.rigged_files import save_rigged as save_rigged
-    from fullhead.apps.rigged_ganhead import rig_ganhead as rig_ganhead
-    from fullhead.apps.sheet import sheet as sheet
     from fullhead.convert.panohead import convert_checkpoint as convert_checkpoint
     from fullhead.core.cameras import Cameras as Cameras
     from fullhead.core.cameras import orbit as orbit
     from fullhead.core.errors import FullheadError as FullheadError
-    from fullhead.core.images import read_image as read_image
-    from fullhead.core.images import save_image as save_image
-    from fullhead.core.images import to_uint8 as to_uint8
+    from fullhead.export.mesh import extract_mesh as extract_mesh
+    from fullhead.export.mesh import save_mesh as save_mesh
+    from fullhead.export.rigged_files import save_rigged as save_rigged
+    from fullhead.export.rigged_ganhead import rig_ganhead as rig_ganhead
+    from fullhead.export.rigged_person import rigged_head as rigged_head
+    from fullhead.fitting.invert import invert_photo as invert_photo
+    from fullhead.io.images import read_image as read_image
+    from fullhead.io.images import save_image as save_image
+    from fullhead.io.images import to_uint8 as to_uint8
     from fullhead.models.checkpoint import load as load
     from fullhead.models.checkpoint import save as save
     from fullhead.models.head import Latents as Latents
-    from fullhead.synth.photos import write_photos as write_photos
+    from fullhead.synth.datasets.photos import write_photos as write_photos
+    from fullhead.viewing.sheet import sheet as sheet
+    from fullhead.viewing.turntable import save_video as save_video
+    from fullhead.viewing.turntable import turntable_cameras as turntable_cameras
 
 _HOMES = {
     "Cameras": "core.cameras",
     "FullheadError": "core.errors",
     "Latents": "models.head",
     "convert_checkpoint": "convert.panohead",
-    "extract_mesh": "apps.mesh",
-    "invert_photo": "apps.invert",
+    "extract_mesh": "export.mesh",
+    "invert_photo": "fitting.invert",
     "load": "models.checkpoint",
     "orbit": "core.cameras",
-    "read_image": "core.images",
-    "rig_ganhead": "apps.rigged_ganhead",
-    "rigged_head": "apps.rigged",
+    "read_image": "io.images",
+    "rig_ganhead": "export.rigged_ganhead",
+    "rigged_head": "export.rigged_person",
     "save": "models.checkpoint",
-    "save_image": "core.images",
-    "save_mesh": "apps.mesh",
-    "save_rigged": "apps.rigged_files",
-    "save_video": "apps.orbit",
-    "sheet": "apps.sheet",
-    "to_uint8": "core.images",
-    "turntable_cameras": "apps.orbit",
-    "write_photos": "synth.photos",
+    "save_image": "io.images",
+    "save_mesh": "export.mesh",
+    "save_rigged": "export.rigged_files",
+    "save_video": "viewing.turntable",
+    "sheet": "viewing.sheet",
+    "to_uint8": "io.images",
+    "turntable_cameras": "viewing.turntable",
+    "write_photos": "synth.datasets.photos",
 }
 
 __version__ = "0.1.0"

@@ -32,7 +32,7 @@ from fullhead.commands.study import study
 from fullhead.commands.synth import synth
 from fullhead.commands.train import train
 from fullhead.core.errors import FullheadError
-from fullhead.core.memory import keep_memory
+from fullhead.kernels.allocator import keep_memory
 
 NAMED = (
     demo, sample, orbit, interpolate, mesh, animate, export, invert, fit_scan, synth, prepare, train, study, convert, presets,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from fullhead.apps.rigged_files import save_rigged
-from fullhead.apps.rigged_ganhead import rig_ganhead
+from fullhead.export.rigged_files import save_rigged
+from fullhead.export.rigged_ganhead import rig_ganhead
 from fullhead.kernels.raster import rasterize_arrays
-from fullhead.models.ganhead import GANHead, ImplicitHead
+from fullhead.models.ganhead import DecodedGANHead, GANHead
 from fullhead.rig.arkit import ARKIT, arkit_weights
 from fullhead.rig.template import JOINTS
 
@@ -25,13 +25,13 @@ SHOTS: dict[str, dict] = {
 
 
 @pytest.fixture(scope="module")
-def decoded(waved_ganhead: GANHead) -> ImplicitHead:
+def decoded(waved_ganhead: GANHead) -> DecodedGANHead:
     return waved_ganhead.decode(waved_ganhead.codes(torch.tensor([2])))
 
 
 @pytest.fixture(scope="module")
 def seen(
-    waved_ganhead: GANHead, decoded: ImplicitHead, take_shots: Callable, tmp_path_factory: pytest.TempPathFactory
+    waved_ganhead: GANHead, decoded: DecodedGANHead, take_shots: Callable, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[str, np.ndarray], dict]:
     head = rig_ganhead(waved_ganhead, decoded.codes, resolution=32, texture=256)
     path = save_rigged(head, tmp_path_factory.mktemp("head") / "head.glb", "blink")
@@ -39,7 +39,7 @@ def seen(
     return take_shots(path, [view | shot | {"name": name} for name, shot in SHOTS.items()])
 
 
-def outline(model: GANHead, decoded: ImplicitHead, weights: dict[str, float], turn: tuple[float, ...]) -> np.ndarray:
+def outline(model: GANHead, decoded: DecodedGANHead, weights: dict[str, float], turn: tuple[float, ...]) -> np.ndarray:
     """Which pixels [SIZE, SIZE] the model's posed head covers."""
     pose = torch.zeros(1, len(JOINTS), 3)
     pose[0, JOINTS.index("neck")] = torch.tensor(turn)
@@ -59,7 +59,7 @@ def test_three_js_finds_the_expressions_the_joints_and_the_clip(seen: tuple[dict
 
 @pytest.mark.parametrize("name", list(SHOTS))
 def test_the_browser_shows_the_head_where_the_model_poses_it(
-    waved_ganhead: GANHead, decoded: ImplicitHead, seen: tuple[dict[str, np.ndarray], dict], name: str
+    waved_ganhead: GANHead, decoded: DecodedGANHead, seen: tuple[dict[str, np.ndarray], dict], name: str
 ) -> None:
     """Outlines agree to a pixel's width; that of the head at rest would not do for any other."""
     picture, shot = seen[0][name], SHOTS[name]

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from fullhead.apps.rigged import rig_person
-from fullhead.apps.rigged_files import save_rigged
+from fullhead.export.rigged_files import save_rigged
+from fullhead.export.rigged_person import rig_person
 from fullhead.rig.arkit import ARKIT, arkit_weights
 from fullhead.rig.identity import shape_parameters
 from fullhead.rig.landmarks import landmark_weights
 from fullhead.rig.template import JOINTS
-from fullhead.synth.body import open_studio
-from fullhead.synth.population import population
-from fullhead.synth.scene import Person, build_person
-from fullhead.synth.subject import sample_subject
+from fullhead.synth.anatomy.template_assets import open_studio
+from fullhead.synth.people.population import population
+from fullhead.synth.people.subject import sample_subject
+from fullhead.synth.rendering.scene import Person, build_person
 
 SIZE, FOV = 400, 26  # pixels, degrees
 POSITION, TARGET = (0.0, -0.03, 0.75), (0.0, -0.03, 0.0)  # metres

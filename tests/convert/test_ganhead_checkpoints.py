@@ -17,11 +17,11 @@ from fullhead.commands.convert import convert as command
 from fullhead.convert.archives import read_archive
 from fullhead.convert.ganhead import FLAME, RENAMED, build, convert_ganhead, extract
 from fullhead.core.errors import FullheadError
-from fullhead.core.pickles import Inert
-from fullhead.heads.canonical import CanonicalConfig
-from fullhead.heads.deformer import DeformerConfig
+from fullhead.io.pickles import Inert
 from fullhead.models.checkpoint import load_file, read_header
 from fullhead.models.ganhead import GANHead, GANHeadConfig
+from fullhead.representations.canonical_field import CanonicalConfig
+from fullhead.representations.deformer import DeformerConfig
 
 GOLDEN = Path(__file__).parent / "golden"
 SMALL = GANHeadConfig(

@@ -22,13 +22,13 @@ from fullhead.convert.panohead import (
 from fullhead.convert.reader import read_snapshot
 from fullhead.core.cameras import cameras_from_labels, orbit
 from fullhead.core.errors import FullheadError
-from fullhead.heads.fields import PlanesConfig
-from fullhead.heads.volume import MarchConfig
 from fullhead.models import presets
 from fullhead.models.checkpoint import load_file, read_header
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
 from fullhead.nn.superres import SuperresConfig
+from fullhead.representations.planes import PlanesConfig
+from fullhead.representations.volume import MarchConfig
 
 RENDERING: dict[str, Any] = {
     "image_resolution": 512,

@@ -9,12 +9,12 @@ from torch import Tensor
 from fullhead.core.grids import (
     EG3D_AXES,
     PANOHEAD_AXES,
+    dual_spherical_planes,
     in_planes,
     inside_crop,
     plane_axes,
     sample_flat_planes,
     sample_planes,
-    two_balls,
 )
 
 
@@ -86,7 +86,7 @@ def test_the_crop_leaves_y_free():
 
 def test_spherical_coordinates_are_those_of_the_two_frames(generator: torch.Generator):
     xyz = torch.rand(1, 50, 3, generator=generator) - 0.5
-    uv, weights = two_balls(xyz, 1.0)
+    uv, weights = dual_spherical_planes(xyz, 1.0)
     frames = (lambda x, y, z: (z, y, -x), lambda x, y, z: (-z, -x, y))
     for ball, frame in enumerate(frames):
         for n in range(50):
@@ -102,12 +102,12 @@ def test_spherical_coordinates_are_those_of_the_two_frames(generator: torch.Gene
 
 def test_a_balls_weight_vanishes_at_its_own_poles_and_there_the_other_ball_speaks():
     poles = torch.tensor([[[0.3, 0.0, 0.0], [-0.3, 0.0, 0.0], [0.0, 0.3, 0.0], [0.0, -0.3, 0.0]]])
-    weights = two_balls(poles, 1.0)[1][0]
+    weights = dual_spherical_planes(poles, 1.0)[1][0]
     torch.testing.assert_close(weights[0, :2], torch.zeros(2), rtol=0, atol=1e-6)
     torch.testing.assert_close(weights[1, 2:], torch.zeros(2), rtol=0, atol=1e-6)
 
 
 def test_the_balls_weights_lie_between_0_and_1(generator: torch.Generator):
-    weights = two_balls(torch.rand(1, 5000, 3, generator=generator) - 0.5, 1.0)[1]
+    weights = dual_spherical_planes(torch.rand(1, 5000, 3, generator=generator) - 0.5, 1.0)[1]
     assert weights.min() >= -1e-6 and weights.max() <= 1 + 1e-6
     assert (weights.sum(dim=1) > 1e-6).float().mean() > 0.99  # hardly a point where both are silent

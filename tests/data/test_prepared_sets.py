@@ -12,15 +12,15 @@ from safetensors.numpy import load_file, save_file
 
 from fullhead.cli import main
 from fullhead.core.errors import FullheadError
-from fullhead.data.meshes import PaintedMesh
 from fullhead.data.prepare import Prepared
-from fullhead.data.rig_fit import FitConfig
 from fullhead.data.scan_samples import SampleConfig, occupancy, surface, turn_about_y, views
 from fullhead.data.scan_set import ScanSet
 from fullhead.data.scans import find_scans
+from fullhead.io.mesh_files import PaintedMesh
+from fullhead.io.sets import write_set
 from fullhead.kernels.tree import triangle_tree
 from fullhead.rig.cube import CubeRig
-from fullhead.synth.sets import write_set
+from fullhead.rig.fitting import FitConfig
 
 SMALL = SampleConfig(near=400, uniform=300, surface=500, views=9, view_size=48)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fullhead.core.errors import FullheadError
-from fullhead.data.landmarks import detected_landmarks, load_detector, read_landmarks
-from fullhead.data.meshes import read_mesh
+from fullhead.data.scan_landmarks import detected_landmarks, load_detector, read_landmarks
 from fullhead.data.scans import find_scans, in_order, layout_of, read_order, read_scan, turned
+from fullhead.io.mesh_files import read_mesh
 from small_scans import write_obj, write_texture
 
 POINTS = np.array([[0.0, 0, 0.2], [0.5, 0, 0], [0, 0.8, 0], [-0.4, 0.1, 0]])

@@ -14,18 +14,18 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 import fullhead
-from fullhead.apps.invert import fit
-from fullhead.apps.mesh import extract_mesh
-from fullhead.apps.orbit import interpolate, swing_cameras
-from fullhead.apps.sheet import sheet
 from fullhead.core.cameras import orbit
 from fullhead.core.devices import CPU, device_named, device_of, normal, uniform
 from fullhead.core.errors import FullheadError
 from fullhead.data.photos import PhotoSet
+from fullhead.export.mesh import extract_mesh
+from fullhead.fitting.invert import fit
 from fullhead.models.head import Latents
 from fullhead.models.panohead import PanoHead
 from fullhead.training.loop import Clock, LoopConfig, Phase, step, train
 from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig
+from fullhead.viewing.sheet import sheet
+from fullhead.viewing.turntable import interpolate, swing_cameras
 
 SOURCES = Path(fullhead.__file__).parent
 GPU = pytest.param("cuda", marks=pytest.mark.gpu)
@@ -103,7 +103,7 @@ def test_applications_give_the_same_pictures_and_mesh(here: PanoHead, there: Pan
 
 
 def test_a_fit_takes_the_same_steps(here: PanoHead, there: PanoHead, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fullhead.apps.invert.STARTS", 1)
+    monkeypatch.setattr("fullhead.fitting.invert.STARTS", 1)
     target = here.render(here.decode(here.seed_latents([5])), orbit(0.1)).image.clamp(-1, 1)
     fits = [fit(model, target, steps=3, pivot_steps=2) for model in (here, there)]
     assert fits[1].losses == pytest.approx(fits[0].losses, rel=1e-3)

@@ -9,7 +9,7 @@ import pytest
 
 from fullhead.cli import main
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import PROBE, check_place
+from fullhead.io.files import PROBE, check_place
 
 COMMANDS = {
     "sample": ["sample", "--out", "PLACE/heads.png"],

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from fullhead.core.cameras import labels_from_cameras, orbit
-from fullhead.core.images import from_uint8
+from fullhead.io.images import from_uint8
 
 STRIP = Path(__file__).parent / "golden" / "heads.png"
 YAWS = [-150.7, -100.3, -58.6, -24.0, 1.0, 30.8, 66.9, 119.1]  # degrees, of the pictures in the strip

@@ -9,10 +9,9 @@ import torch
 import trimesh
 
 from fullhead.core.errors import FullheadError
-from fullhead.data.meshes import PaintedMesh
 from fullhead.data.scan_samples import SampleConfig, views
 from fullhead.data.scan_set import ScanSet
-from fullhead.heads.surface import PosedMesh
+from fullhead.io.mesh_files import PaintedMesh
 from fullhead.metrics.features import HeadFeatures, load_features
 from fullhead.metrics.samples import (
     Looks,
@@ -23,6 +22,7 @@ from fullhead.metrics.samples import (
     samples_of_mesh,
     samples_of_scan,
 )
+from fullhead.representations.surface import PosedMesh
 
 PIVOT = np.array([0.0, -0.8, -0.2])
 

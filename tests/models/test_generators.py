@@ -9,9 +9,9 @@ import torch
 from fullhead.core.cameras import orbit
 from fullhead.core.compositing import density_activation
 from fullhead.core.errors import FullheadError
-from fullhead.heads.fields import DecoderConfig
 from fullhead.models.head import Latents
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
+from fullhead.representations.planes import DecoderConfig
 from fullhead.training.panohead import PanoHeadTaskConfig
 
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from fullhead.core.cameras import orbit
 from fullhead.core.errors import FullheadError
-from fullhead.heads.surface import BOX, clay
 from fullhead.models.checkpoint import load_file, save
 from fullhead.models.i3dmm import I3DMM, CodedNetwork, Codes, I3DMMConfig
+from fullhead.representations.surface import BOX, clay
 
 SMALL = I3DMMConfig(
     people=4, expressions=5, hairstyles=3, code=6, octaves=2, deform_width=24, deform_depth=6, reference_width=32,

@@ -12,9 +12,9 @@ from torch import Tensor
 from fullhead.core.cameras import orbit
 from fullhead.core.errors import FullheadError
 from fullhead.core.rotations import matrix_from_axis_angle
-from fullhead.heads.surface import clay, normal_coloured
 from fullhead.models.checkpoint import load, load_file, load_latents, save
-from fullhead.models.ganhead import BOX, Codes, GANHead, ImplicitHead
+from fullhead.models.ganhead import BOX, Codes, DecodedGANHead, GANHead
+from fullhead.representations.surface import clay, normal_coloured
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.rig import Rig
 from fullhead.rig.template import load_template
@@ -37,7 +37,7 @@ def codes(model: GANHead) -> Codes:
 
 
 @pytest.fixture(scope="module")
-def head(model: GANHead, codes: Codes) -> ImplicitHead:
+def head(model: GANHead, codes: Codes) -> DecodedGANHead:
     return model.decode(codes)
 
 
@@ -47,7 +47,7 @@ def turned(model: GANHead, joint: int, axis_angle: list[float]) -> Tensor:
     return pose
 
 
-def test_a_surface_lies_where_the_geometry_is_undecided(model: GANHead, head: ImplicitHead, codes: Codes):
+def test_a_surface_lies_where_the_geometry_is_undecided(model: GANHead, head: DecodedGANHead, codes: Codes):
     for i, mesh in enumerate(head.canonical):
         edges = np.sort(mesh.faces.numpy()[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
         assert (np.unique(edges, axis=0, return_counts=True)[1] == 2).all(), "closed"
@@ -58,14 +58,14 @@ def test_a_surface_lies_where_the_geometry_is_undecided(model: GANHead, head: Im
         torch.testing.assert_close(at.x, mesh.at.x)
 
 
-def test_the_canonical_pose_leaves_the_surface_where_it_is(model: GANHead, head: ImplicitHead):
+def test_the_canonical_pose_leaves_the_surface_where_it_is(model: GANHead, head: DecodedGANHead):
     still = model.posed(head, joint_pose=model.canonical_pose())
     for canonical, posed in zip(head.canonical, still.posed, strict=True):
         torch.testing.assert_close(posed.vertices, canonical.vertices, rtol=0, atol=1e-4)
     assert (head.posed[0].vertices - head.canonical[0].vertices).abs().max() > 1e-3, "the jaw closes"
 
 
-def test_a_turn_of_the_root_turns_the_whole_head(model: GANHead, head: ImplicitHead, codes: Codes):
+def test_a_turn_of_the_root_turns_the_whole_head(model: GANHead, head: DecodedGANHead, codes: Codes):
     moved = model.posed(head, joint_pose=turned(model, 0, [0.1, 0.7, 0.0]))
     R = matrix_from_axis_angle(torch.tensor([0.1, 0.7, 0.0]))
     for i in range(2):
@@ -74,7 +74,7 @@ def test_a_turn_of_the_root_turns_the_whole_head(model: GANHead, head: ImplicitH
         torch.testing.assert_close(moved.posed[i].normals, head.posed[i].normals @ R.T, rtol=0, atol=1e-4)
 
 
-def test_each_head_is_decoded_and_posed_as_if_alone(model: GANHead, head: ImplicitHead, codes: Codes):
+def test_each_head_is_decoded_and_posed_as_if_alone(model: GANHead, head: DecodedGANHead, codes: Codes):
     expression = 0.5 * torch.rand(2, len(model.rig.expression_names))
     together = model.posed(head, expression)
     alone = model.posed(model.decode(codes[1]), expression[1:])
@@ -83,7 +83,7 @@ def test_each_head_is_decoded_and_posed_as_if_alone(model: GANHead, head: Implic
     torch.testing.assert_close(together[1].posed[0].colours, alone.posed[0].colours, rtol=0, atol=1e-3)
 
 
-def test_a_pose_may_leave_the_colours_as_they_are(model: GANHead, head: ImplicitHead):
+def test_a_pose_may_leave_the_colours_as_they_are(model: GANHead, head: DecodedGANHead):
     pose = turned(model, 1, [0.1, 0.4, 0.0])
     own, kept = model.posed(head, joint_pose=pose), model.posed(head, joint_pose=pose, repaint=False)
     for i in range(2):
@@ -93,7 +93,7 @@ def test_a_pose_may_leave_the_colours_as_they_are(model: GANHead, head: Implicit
         assert not torch.equal(own.posed[i].colours, head.posed[i].colours)
 
 
-def test_the_posed_surface_is_found_again_from_posed_space(model: GANHead, head: ImplicitHead):
+def test_the_posed_surface_is_found_again_from_posed_space(model: GANHead, head: DecodedGANHead):
     """Forward map and search back agree: the posed vertices are undecided, and have their own colours."""
     moved = model.posed(head[0], joint_pose=turned(model, 1, [0.1, 0.2, 0.1]))
     canonical, mesh = moved.canonical[0], moved.posed[0]
@@ -107,7 +107,7 @@ def test_the_posed_surface_is_found_again_from_posed_space(model: GANHead, head:
     torch.testing.assert_close(colour[agrees], mesh.colours[inside][agrees], rtol=0, atol=0.01)
 
 
-def test_pictures_show_the_surface_where_it_is(model: GANHead, head: ImplicitHead):
+def test_pictures_show_the_surface_where_it_is(model: GANHead, head: DecodedGANHead):
     cameras = orbit(torch.tensor([0.0, 1.0]))
     render = model.render(head, cameras)
     assert render.image.shape == (2, 3, 40, 40)
@@ -123,7 +123,7 @@ def test_pictures_show_the_surface_where_it_is(model: GANHead, head: ImplicitHea
         assert model.render(head, cameras, look=look).image.std() > 0.05
 
 
-def test_one_head_is_seen_by_many_cameras_and_larger(model: GANHead, head: ImplicitHead):
+def test_one_head_is_seen_by_many_cameras_and_larger(model: GANHead, head: DecodedGANHead):
     cameras = orbit(torch.tensor([0.0, 1.0, 2.0]))
     together = model.render(head[0].expand(3), cameras, size=24).image
     alone = torch.cat([model.render(head[0], cameras[i], size=24).image for i in range(3)])
@@ -177,7 +177,7 @@ def test_what_seeds_vary_can_be_chosen_and_no_other_choice_changes_it(model: GAN
     torch.testing.assert_close(model.seed_latents([7, 8], truncation=0.5, vary=("rig",)).rig_shape[1], 0.5 * z[0, 13:])
 
 
-def test_a_model_shows_what_it_is_set_to_show(model: GANHead, head: ImplicitHead, monkeypatch: pytest.MonkeyPatch):
+def test_a_model_shows_what_it_is_set_to_show(model: GANHead, head: DecodedGANHead, monkeypatch: pytest.MonkeyPatch):
     wanted = model.render(head[0], orbit(0.3), size=24, look=clay).image
     monkeypatch.setattr(model, "look", clay)
     monkeypatch.setattr(model, "image_size", 24)
@@ -190,14 +190,14 @@ def test_a_model_of_one_scan_can_be_drawn_from(model: GANHead, rig: Rig):
     assert not single.sample_latents(2).shape.any()
 
 
-def test_what_it_cannot_do_is_refused_in_words(model: GANHead, head: ImplicitHead, rig: Rig):
+def test_what_it_cannot_do_is_refused_in_words(model: GANHead, head: DecodedGANHead, rig: Rig):
     with pytest.raises(FullheadError, match="no density"):
         model.density(head, torch.zeros(2, 1, 3))
     with pytest.raises(FullheadError, match=r"another rig, of 24 shapes, not 100|100 shapes, not 24"):
         model.use_rig(rig.truncated(24))
 
 
-def test_a_file_holds_the_model_without_its_rig(model: GANHead, codes: Codes, head: ImplicitHead, tmp_path: Path):
+def test_a_file_holds_the_model_without_its_rig(model: GANHead, codes: Codes, head: DecodedGANHead, tmp_path: Path):
     save(model, tmp_path / "a.safetensors")
     back = load_file(tmp_path / "a.safetensors", family="ganhead")
     assert isinstance(back, GANHead) and back.config == model.config

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from fullhead.core.grids import sample_planes
 from fullhead.nn import implicit
+from fullhead.nn.feature_volume import VOLUME, FeatureGenerator, styled
 from fullhead.nn.implicit import ImplicitNetwork, NormedLinear, positional_encoding
-from fullhead.nn.volume import VOLUME, FeatureGenerator, styled
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from safetensors.numpy import load_file
 from torch import Tensor
 
 from fullhead.convert.ganhead import build, extract
-from fullhead.heads.deformer import Motion
 from fullhead.models.ganhead import GANHead
+from fullhead.representations.deformer import Motion
 from fullhead.rig.cube import flame_in_cube
 from fullhead.rig.flame import flame_rig
 from fullhead.rig.rig import Rig

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from fullhead.heads.fields import DecoderConfig, PlanesConfig
-from fullhead.heads.volume import MarchConfig
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
+from fullhead.representations.planes import DecoderConfig, PlanesConfig
+from fullhead.representations.volume import MarchConfig
 
 FAMILIES = ("panohead", "eg3d", "spherehead")
 GOLDEN = Path(__file__).parent / "golden"

@@ -6,11 +6,11 @@ from ganhead_model import close, golden_motion, golden_rig, numbers, small_model
 from torch import Tensor
 
 from fullhead.core.roots import broyden, inverse_3x3
-from fullhead.heads.canonical import Located, sample_volume
-from fullhead.heads.deformer import Motion, Warp, blended
-from fullhead.heads.inverse import attached, search
 from fullhead.models.ganhead import GANHead, colour_pose, flat
 from fullhead.nn.implicit import positional_encoding
+from fullhead.representations.canonical_field import CanonicalPoints, sample_volume
+from fullhead.representations.correspondence import attach_implicit_grad, find_correspondences
+from fullhead.representations.deformer import Motion, Warp, blended
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_encodings_and_geometry_agree(model: GANHead):
 def test_normals_and_colours_agree_also_where_points_are_left_out(model: GANHead):
     n = numbers("normals_texture")
     x, scan = flat(n["in.points"])
-    at = Located(x, scan, torch.zeros(len(x)), n["in.geo_feat"].flatten(0, 1), n["in.mask"].bool().flatten())
+    at = CanonicalPoints(x, scan, torch.zeros(len(x)), n["in.geo_feat"].flatten(0, 1), n["in.mask"].bool().flatten())
     normals, feature = model.canonical.normals(n["in.detail"], at)
     close(normals, n["out.normal_raw"].flatten(0, 1))
     close(feature, n["out.normal_feat"].flatten(0, 1))
@@ -82,7 +82,7 @@ def test_the_forward_map_and_what_it_is_made_of_agree(model: GANHead, warp: Warp
     close(pose, n["out.C_posedirs"])
     posed, own = warp.posed(x, scan)
     close(posed, n["out.forward_pts"])
-    close(warp.skeleton.turned(n["in.normals"], own, scan), n["out.normals_skinned"])
+    close(warp.skeleton.rotate_normals(n["in.normals"], own, scan), n["out.normals_skinned"])
 
 
 def test_broydens_iterates_agree():
@@ -107,7 +107,7 @@ def test_broydens_iterates_agree():
 def test_searches_find_the_same_roots_in_as_many_steps(warp: Warp, steps: int):
     n = numbers("search")
     x, scan = flat(n["in.xd"])
-    found = search(warp, x, scan, steps=steps)
+    found = find_correspondences(warp, x, scan, steps=steps)
     valid = n[f"out.eval{steps}.valid"].bool().flatten(0, 1)
     assert torch.equal(found.found, valid)
     close(found.x[valid], n[f"out.eval{steps}.x_canonical_with_betas"].view(60, 5, 3)[valid])
@@ -126,10 +126,10 @@ def test_gradients_through_the_roots_agree(motion: Motion):
     deformer = small_model().deformer.requires_grad_(True)
     warp = deformer.warp(motion)
     x, scan = flat(n["in.xd"])
-    found = search(warp, x, scan, jacobian=warp.jacobian)
+    found = find_correspondences(warp, x, scan, jacobian=warp.jacobian)
     assert torch.equal(found.found, n["out.train50.valid"].bool().flatten(0, 1))
     whose = scan.repeat_interleave(5)
-    neutral = warp.neutral(attached(warp, found.x.flatten(0, 1), whose), whose)
+    neutral = warp.neutral(attach_implicit_grad(warp, found.x.flatten(0, 1), whose), whose)
     close(neutral, n["out.train50.xc_shape_neutral"].flatten(0, 2))
     (neutral * n["in.train.cotangent"].flatten(0, 2) * found.found.flatten()[:, None]).sum().backward()
     names = {"disp_network": "deshape", "lbs_network.blendshapes": "blendshapes", "lbs_network": "skinning"}

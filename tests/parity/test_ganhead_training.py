@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from ganhead_model import close, golden_motion, golden_rig, numbers, small_model
 from torch import Tensor
 
-from fullhead.data.meshes import texture_colours
 from fullhead.data.scan_samples import turned_root
-from fullhead.heads.inverse import located, search
+from fullhead.io.mesh_files import texture_colours
 from fullhead.models.ganhead import GANHead, flat
+from fullhead.representations.correspondence import find_correspondences, select_correspondences
 from fullhead.rig.neutral import NEAR
 from fullhead.training.ganhead import (
     GANHeadTaskConfig,
@@ -31,7 +31,9 @@ def stage_one(model: GANHead, n: dict[str, Tensor]) -> dict[str, Tensor]:
     codes = model.codes(torch.tensor([0, 1]), motion.shape)
     volume, warp = model.volume(codes), model.deformer.warp(motion)
     x, scan = flat(n["in.xd"])
-    at = located(model.canonical, volume, warp, search(warp, x, scan, jacobian=warp.jacobian), scan)
+    at = select_correspondences(
+        model.canonical, volume, warp, find_correspondences(warp, x, scan, jacobian=warp.jacobian), scan
+    )
     close(at.logit, n["out.train.occ"].flatten())
     close(at.x, n["out.train.pts_c"].flatten(0, 1))
     near = n["out.nn.sqdist"] < NEAR

@@ -12,10 +12,10 @@ from fullhead.core.compositing import interval_weights
 from fullhead.core.grids import inside_crop
 from fullhead.core.rays import pixel_rays
 from fullhead.core.sampling import importance
-from fullhead.heads.volume import EMPTY, coarse_distances, render_features
 from fullhead.models.head import Head, Latents, Render
 from fullhead.models.panohead import PanoHead
 from fullhead.nn.superres import resized
+from fullhead.representations.volume import EMPTY, coarse_distances, render_features
 
 TOLERANCE = {"panohead": 1e-4, "spherehead": 1e-4, "eg3d": 1e-3}  # its planes are 256 x 256 sums of large numbers
 

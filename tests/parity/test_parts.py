@@ -9,10 +9,10 @@ from torch import Tensor
 
 from fullhead.core.cameras import FOCAL, Cameras, cameras_from_labels, labels_from_cameras, look_at, mirrored, orbit, yaw_pitch
 from fullhead.core.rays import box_range, pixel_rays
-from fullhead.heads.fields import Decoder, DecoderConfig
 from fullhead.nn.discriminator import batch_deviation
 from fullhead.nn.layers import Conv, demodulation, downsample, modulated_conv, normalised, upsample
 from fullhead.nn.stylegan2 import Mapping
+from fullhead.representations.planes import Decoder, DecoderConfig
 from fullhead.training.panohead import blurred, camera_penalty
 
 

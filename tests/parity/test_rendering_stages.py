@@ -10,11 +10,11 @@ from fullhead.core.cameras import cameras_from_labels
 from fullhead.core.compositing import expected_distance, interval_weights
 from fullhead.core.grids import PANOHEAD_AXES, in_planes, inside_crop, sample_planes
 from fullhead.core.rays import pixel_rays
-from fullhead.heads import volume
-from fullhead.heads.fields import Decoder, DecoderConfig, PlanesConfig, TriGrid
-from fullhead.heads.volume import EMPTY, MarchConfig, coarse_distances, render_features
 from fullhead.models.panohead import MASK_MARGIN
 from fullhead.nn.layers import ToRGB
+from fullhead.representations import volume
+from fullhead.representations.planes import Decoder, DecoderConfig, PlanesConfig, TriGrid
+from fullhead.representations.volume import EMPTY, MarchConfig, coarse_distances, render_features
 
 MARCH = MarchConfig(coarse=12, fine=12)
 SIZE = 16

@@ -7,15 +7,17 @@ import pytest
 from scipy.spatial import KDTree
 
 from fullhead.core.cameras import orbit
+from fullhead.core.colour import srgb_from_linear
+from fullhead.core.random import stream
+from fullhead.core.smooth import smoothstep
 from fullhead.rig.identity import shape_parameters
-from fullhead.synth.body import Studio, open_studio
-from fullhead.synth.fields import smoothstep, srgb_from_linear, stream
-from fullhead.synth.lights import Lit, lights_of, lit
-from fullhead.synth.regions import LABELS
-from fullhead.synth.render import Photo, composite, take_photo
-from fullhead.synth.scene import EYES, build_person, build_scene
-from fullhead.synth.subject import STYLES, Subject, sample_subject
-from fullhead.synth.wardrobe import clipped
+from fullhead.synth.anatomy.regions import LABELS
+from fullhead.synth.anatomy.template_assets import Studio, open_studio
+from fullhead.synth.clothing.wardrobe import clipped
+from fullhead.synth.people.subject import STYLES, Subject, sample_subject
+from fullhead.synth.rendering.lights import Lit, lights_of, lit
+from fullhead.synth.rendering.render import Photo, composite, take_photo
+from fullhead.synth.rendering.scene import EYES, build_person, build_scene
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from fullhead.core.cameras import cameras_from_labels, yaw_pitch
+from fullhead.io.sets import read_records, write_set
 from fullhead.rig.template import load_template
-from fullhead.synth.heads360 import ENLARGED, EXPRESSIONS, MESH_SCALE, Heads360
-from fullhead.synth.sets import read_records, write_set
-from fullhead.synth.takes import Workshop, replay
+from fullhead.synth.datasets.heads360 import ENLARGED, EXPRESSIONS, MESH_SCALE, Heads360
+from fullhead.synth.datasets.shots import Workshop, replay
 
 SIZE = 20
 RECIPE = Heads360(subjects=1, size=SIZE, seed=2, expressions=("jawOpen", "mouthClose"))

@@ -11,20 +11,20 @@ from PIL import Image
 
 from fullhead.commands.synth.sheet import sheet
 from fullhead.core.cameras import orbit
+from fullhead.core.colour import lab_from_linear, linear_from_lab
 from fullhead.core.errors import FullheadError
 from fullhead.rig.identity import shape_parameters
 from fullhead.rig.subdivision import vertex_normals
-from fullhead.synth import regions
-from fullhead.synth.body import Studio, open_studio
-from fullhead.synth.fields import lab_from_linear, linear_from_lab
-from fullhead.synth.ground import ground
-from fullhead.synth.hats import ROOM, edge_angle, skull
-from fullhead.synth.lights import lights_of, lit
-from fullhead.synth.regions import LABELS
-from fullhead.synth.render import Photo, take_photo
-from fullhead.synth.scene import Person, build_person, build_scene, carried, posed_parts
-from fullhead.synth.skin import base_colour, ita, ita_of_tone, skin_texture
-from fullhead.synth.subject import EARRINGS, GLASSES, HATS, STYLES, Subject, sample_subject
+from fullhead.synth.anatomy import regions
+from fullhead.synth.anatomy.regions import LABELS
+from fullhead.synth.anatomy.scalp import ground
+from fullhead.synth.anatomy.skin import base_colour, ita, ita_of_tone, skin_texture
+from fullhead.synth.anatomy.template_assets import Studio, open_studio
+from fullhead.synth.clothing.hats import ROOM, edge_angle, skull
+from fullhead.synth.people.subject import EARRINGS, GLASSES, HATS, STYLES, Subject, sample_subject
+from fullhead.synth.rendering.lights import lights_of, lit
+from fullhead.synth.rendering.render import Photo, take_photo
+from fullhead.synth.rendering.scene import Person, build_person, build_scene, carried, posed_parts
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +206,6 @@ def test_a_sheet_of_nobody_known_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_sheet_of_styles_that_nobody_has_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fullhead.synth.sheet.MOST_TRIED", 5)
+    monkeypatch.setattr("fullhead.viewing.synth_sheet.MOST_TRIED", 5)
     with pytest.raises(FullheadError, match=r"nobody of 5 seeds has the hair style short: .*show faces"):
         sheet(tmp_path / "sheet.png", size=16, set=("hair.style=bob",))

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from fullhead.core.random import stream
 from fullhead.rig.arkit import ARKIT
-from fullhead.synth.fields import stream
-from fullhead.synth.motion import CLIPS, GROUPS, MOUTHS, Pose, clip, face
+from fullhead.synth.people.motion import CLIPS, GROUPS, MOUTHS, Pose, clip, face
 
 
 def values(poses: list[Pose]) -> np.ndarray:

@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from fullhead.apps.align import face_place, find_face
 from fullhead.core.cameras import FOCAL, RADIUS, cameras_from_labels, yaw_pitch
-from fullhead.synth.photos import Misalignment, Photos, image_key, write_photos
-from fullhead.synth.population import population
-from fullhead.synth.sets import read_records, write_set
-from fullhead.synth.takes import replay
+from fullhead.fitting.align import face_place, find_face
+from fullhead.io.sets import read_records, write_set
+from fullhead.synth.datasets.photos import Misalignment, Photos, image_key, write_photos
+from fullhead.synth.datasets.shots import replay
+from fullhead.synth.people.population import population
 
 SIZE, VIEWS, IMAGES = 20, 2, 6
 

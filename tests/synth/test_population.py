@@ -5,12 +5,12 @@ from collections import Counter
 
 import pytest
 
-from fullhead.core.config import from_dict, to_dict
 from fullhead.core.errors import FullheadError
-from fullhead.synth.population import ADULT, Population, population
-from fullhead.synth.skin import ita_of_tone
-from fullhead.synth.styles import STYLE_OF
-from fullhead.synth.subject import HAIR_COLOURS, IRIS_COLOURS, LIPSTICKS, STYLES, Subject, sample_subject
+from fullhead.io.config import from_dict, to_dict
+from fullhead.synth.anatomy.skin import ita_of_tone
+from fullhead.synth.hair.styles import STYLE_OF
+from fullhead.synth.people.population import ADULT, Population, population
+from fullhead.synth.people.subject import HAIR_COLOURS, IRIS_COLOURS, LIPSTICKS, STYLES, Subject, sample_subject
 
 ITA_CATEGORIES = (55, 41, 28, 10, -30)  # degrees: very light, light, intermediate, tan, brown, dark
 

@@ -12,20 +12,20 @@ import trimesh
 from safetensors.numpy import load_file
 
 from fullhead.core.meshes import defects
-from fullhead.data.meshes import read_mesh
+from fullhead.io.mesh_files import read_mesh
+from fullhead.io.sets import read_records, write_set
 from fullhead.kernels.tree import triangle_tree
 from fullhead.rig.cube import EYES, UNITS_PER_METRE
 from fullhead.rig.template import load_template
-from fullhead.synth.body import open_studio
-from fullhead.synth.population import population
-from fullhead.synth.regions import LABELS
-from fullhead.synth.scans import Scans, expression_and_pose, scan_of
-from fullhead.synth.scene import CLOTH, SKIN, build_scene
-from fullhead.synth.scene import EYES as SCENE_EYES
-from fullhead.synth.sets import read_records, write_set
-from fullhead.synth.solid import solid
-from fullhead.synth.subject import sample_subject
-from fullhead.synth.takes import METRES_PER_DM, Workshop
+from fullhead.synth.anatomy.regions import LABELS
+from fullhead.synth.anatomy.template_assets import open_studio
+from fullhead.synth.datasets.scans import Scans, expression_and_pose, scan_of
+from fullhead.synth.datasets.shots import METRES_PER_DM, Workshop
+from fullhead.synth.datasets.watertight import solid
+from fullhead.synth.people.population import population
+from fullhead.synth.people.subject import sample_subject
+from fullhead.synth.rendering.scene import CLOTH, SKIN, build_scene
+from fullhead.synth.rendering.scene import EYES as SCENE_EYES
 
 CELLS = 72
 

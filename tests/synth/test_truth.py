@@ -10,15 +10,15 @@ from PIL import Image
 
 from fullhead.core.cameras import Cameras, orbit
 from fullhead.core.errors import FullheadError
+from fullhead.io.sets import Part
 from fullhead.kernels.tree import triangle_tree
 from fullhead.rig.identity import shape_parameters
-from fullhead.synth.lights import Lit
-from fullhead.synth.regions import LABELS
-from fullhead.synth.scene import Person
-from fullhead.synth.sets import Part
-from fullhead.synth.sheet import first_subjects
-from fullhead.synth.takes import Take, View, Workshop, label_of, shoot, take_of, true_camera, vertices_of
-from fullhead.synth.truth import DEPTH_STEP, FIELDS, truth_fields
+from fullhead.synth.anatomy.regions import LABELS
+from fullhead.synth.datasets.shots import Take, View, Workshop, label_of, shoot, take_of, true_camera, vertices_of
+from fullhead.synth.rendering.ground_truth import DEPTH_STEP, FIELDS, truth_fields
+from fullhead.synth.rendering.lights import Lit
+from fullhead.synth.rendering.scene import Person
+from fullhead.viewing.synth_sheet import first_subjects
 
 SIZE = 96
 FACE = [LABELS[name] for name in ("skin", "nose", "l_ear", "r_ear", "u_lip", "l_lip", "mouth", "neck")]

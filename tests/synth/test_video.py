@@ -12,8 +12,8 @@ from PIL import Image
 from fullhead.commands.synth.options import SetOptions
 from fullhead.commands.synth.video import video
 from fullhead.core.cameras import cameras_from_labels, yaw_pitch
-from fullhead.synth.sets import read_records
-from fullhead.synth.takes import replay
+from fullhead.io.sets import read_records
+from fullhead.synth.datasets.shots import replay
 
 
 @pytest.fixture(scope="module")

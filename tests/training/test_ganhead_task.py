@@ -14,11 +14,11 @@ from fullhead.data.prepare import Prepared
 from fullhead.data.scan_samples import SampleConfig
 from fullhead.data.scan_set import ScanSet
 from fullhead.data.scans import find_scans
+from fullhead.io.sets import write_set
 from fullhead.models.checkpoint import load_file
 from fullhead.models.ganhead import GANHead
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.template import load_template
-from fullhead.synth.sets import write_set
 from fullhead.training.ganhead import CoarseSurface, GANHeadTask, bone_points, occupancy_loss
 from fullhead.training.loop import Clock, step
 from fullhead.training.presets import RUNS

@@ -7,7 +7,7 @@ from typing import Literal
 
 from fullhead.commands.options import HeadOptions, check_film, radians, tracked
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import check_place
+from fullhead.io.files import check_place
 
 STILLS = (".png", ".jpg", ".jpeg")
 ALL = "all"  # expressions: a sheet
@@ -57,11 +57,11 @@ def animate(
     face, turns = {} if sheet else weights(expression), dict(turn(text) for text in joint)
     check_place(out)
 
-    from fullhead.apps.animate import animate as move
-    from fullhead.apps.animate import expression_sheet, posed, read_clip, rig_poses, there_and_back
-    from fullhead.apps.orbit import check_video_path, save_video, swing_cameras, turntable_cameras
     from fullhead.core import cameras as cams
-    from fullhead.core.images import save_image
+    from fullhead.io.images import save_image
+    from fullhead.viewing.animate import animate as move
+    from fullhead.viewing.animate import expression_sheet, posed, read_clip, rig_poses, there_and_back
+    from fullhead.viewing.turntable import check_video_path, save_video, swing_cameras, turntable_cameras
 
     if film:
         check_video_path(out)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import check_new
+from fullhead.io.files import check_new
 
 
 def convert(

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fullhead.commands.options import Device, tracked
-from fullhead.core.files import check_place
+from fullhead.io.files import check_place
 
 if TYPE_CHECKING:
-    from fullhead.apps.page import Section
     from fullhead.models.ganhead import GANHead
     from fullhead.models.panohead import PanoHead
+    from fullhead.viewing.page import Section
 
 HEADS = YAWS = 8
 FRAMES = 72
@@ -35,10 +35,10 @@ def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Dev
         model: A shipped model's name, a .safetensors file or its folder, or a Hugging Face hub id.
         device: Where to compute: auto is cuda if there is one, else cpu.
     """
-    from fullhead.apps.page import write_page
     from fullhead.core.devices import device_named
     from fullhead.models.ganhead import GANHead
     from fullhead.models.panohead import PanoHead
+    from fullhead.viewing.page import write_page
 
     check_place(out, folder=True)
     generator = PanoHead.from_pretrained(model).to(device_named(device))
@@ -67,10 +67,10 @@ def heads(model: PanoHead, out: Path) -> Section:
     import math
     import time
 
-    from fullhead.apps.page import Medium, Section
-    from fullhead.apps.sheet import sheet_rows
     from fullhead.commands.options import HeadOptions
-    from fullhead.core.images import contact_sheet, save_image
+    from fullhead.io.images import contact_sheet, save_image
+    from fullhead.viewing.page import Medium, Section
+    from fullhead.viewing.sheet import sheet_rows
 
     start = time.perf_counter()
     yaws = [i * 2 * math.pi / YAWS for i in range(YAWS)]
@@ -88,10 +88,10 @@ def heads(model: PanoHead, out: Path) -> Section:
 
 def turntable(model: PanoHead, out: Path) -> Section:
     """Films of one head turning, and of heads that flow into each other."""
-    from fullhead.apps.orbit import interpolate, orbit, save_video, turntable_cameras
-    from fullhead.apps.page import Medium, Section
     from fullhead.commands.options import HeadOptions
     from fullhead.core.errors import FullheadError
+    from fullhead.viewing.page import Medium, Section
+    from fullhead.viewing.turntable import interpolate, orbit, save_video, turntable_cameras
 
     show = HeadOptions(size=2 * SHOWN).show()
     latents = model.seed_latents(list(range(HEADS)), TRUNCATION)
@@ -111,8 +111,8 @@ def mesh(model: PanoHead, out: Path) -> Section:
     """A coloured mesh."""
     import time
 
-    from fullhead.apps.mesh import extract_mesh, save_mesh
-    from fullhead.apps.page import Medium, Section
+    from fullhead.export.mesh import extract_mesh, save_mesh
+    from fullhead.viewing.page import Medium, Section
 
     start = time.perf_counter()
     head = model.decode(model.seed_latents([MESH_SEED], TRUNCATION), background=False)
@@ -133,9 +133,9 @@ def photo(model: PanoHead, out: Path) -> Section:
     from rich.progress import Progress
     from skimage.data import astronaut
 
-    from fullhead.apps.invert import fit_sheet, invert_photo
-    from fullhead.apps.page import Medium, Section
-    from fullhead.core.images import save_image
+    from fullhead.fitting.invert import fit_sheet, invert_photo
+    from fullhead.io.images import save_image
+    from fullhead.viewing.page import Medium, Section
 
     with Progress(transient=True, disable=not Console().is_terminal) as progress:
         bar = progress.add_task("fit to a photo", total=FIT_STEPS + PIVOT_STEPS)
@@ -160,12 +160,12 @@ def implicit(model: GANHead, out: Path) -> Section:
     import numpy as np
     import torch
 
-    from fullhead.apps.animate import animate, posed, rig_poses, there_and_back
-    from fullhead.apps.orbit import save_video
-    from fullhead.apps.page import Medium, Section
     from fullhead.core.cameras import orbit
-    from fullhead.core.images import contact_sheet, save_image, to_uint8
-    from fullhead.heads.surface import clay, coloured
+    from fullhead.io.images import contact_sheet, save_image, to_uint8
+    from fullhead.representations.surface import clay, coloured
+    from fullhead.viewing.animate import animate, posed, rig_poses, there_and_back
+    from fullhead.viewing.page import Medium, Section
+    from fullhead.viewing.turntable import save_video
 
     start, latents = time.perf_counter(), model.seed_latents(list(range(HEADS)), TRUNCATION)
     decoded = [model.decode(latents[i], resolution=CELLS) for i in tracked(range(HEADS), "heads that move", HEADS)]

@@ -34,11 +34,11 @@ def export(
     """
     import time
 
-    from fullhead.apps.rigged_files import check_rigged_path, save_rigged
-    from fullhead.apps.rigged_ganhead import check_clip, rig_ganhead
     from fullhead.commands.options import check_seed
     from fullhead.core.errors import FullheadError
-    from fullhead.core.files import check_place
+    from fullhead.export.rigged_files import check_rigged_path, save_rigged
+    from fullhead.export.rigged_ganhead import check_clip, rig_ganhead
+    from fullhead.io.files import check_place
     from fullhead.models.checkpoint import load, load_latents
     from fullhead.models.ganhead import Codes, GANHead
 

@@ -9,7 +9,7 @@ import tyro
 
 from fullhead.commands.options import Device, HeadOptions, check_seed
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import check_new, check_place
+from fullhead.io.files import check_new, check_place
 
 
 def fit_scan(
@@ -60,13 +60,13 @@ def fit_scan(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from fullhead.apps.fit_scan import FitScanConfig, cube_rig, scan_sheet
-    from fullhead.apps.fit_scan import fit_scan as fit
-    from fullhead.core.images import save_image
-    from fullhead.data.landmarks import load_detector
-    from fullhead.data.rig_fit import FitConfig
+    from fullhead.data.scan_landmarks import load_detector
     from fullhead.data.scans import scan_file
+    from fullhead.fitting.fit_scan import FitScanConfig, cube_rig, scan_sheet
+    from fullhead.fitting.fit_scan import fit_scan as fit
+    from fullhead.io.images import save_image
     from fullhead.models.checkpoint import save
+    from fullhead.rig.fitting import FitConfig
 
     given = scan_file(scan, landmarks, axes)
     detect = None if detector is None else load_detector(detector)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from fullhead.commands.options import HeadOptions, check_film, parse_seeds, radians, tracked
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import check_place
+from fullhead.io.files import check_place
 
 
 def interpolate(
@@ -28,8 +28,8 @@ def interpolate(
         pitch: Height of the camera, degrees; positive looks down on the head.
         motion: Of the camera: once around, a swing about the front, or none.
     """
-    from fullhead.apps.orbit import check_video_path, save_video, swing_cameras, turntable_cameras
-    from fullhead.apps.orbit import interpolate as flow
+    from fullhead.viewing.turntable import check_video_path, save_video, swing_cameras, turntable_cameras
+    from fullhead.viewing.turntable import interpolate as flow
 
     head.check()
     check_film(frames, fps)

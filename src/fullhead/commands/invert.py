@@ -9,7 +9,7 @@ import tyro
 
 from fullhead.commands.options import Device, check_seed, radians
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import check_new, check_place
+from fullhead.io.files import check_new, check_place
 
 
 def invert(
@@ -56,10 +56,10 @@ def invert(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from fullhead.apps.align import find_face, parse_box
-    from fullhead.apps.invert import fit_sheet, invert_photo
     from fullhead.core.devices import device_named
-    from fullhead.core.images import read_image, save_image
+    from fullhead.fitting.align import find_face, parse_box
+    from fullhead.fitting.invert import fit_sheet, invert_photo
+    from fullhead.io.images import read_image, save_image
     from fullhead.models.checkpoint import save
     from fullhead.models.panohead import PanoHead
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fullhead.commands.options import HeadOptions
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import check_place
+from fullhead.io.files import check_place
 
 
 def mesh(
@@ -27,7 +27,7 @@ def mesh(
     """
     import time
 
-    from fullhead.apps.mesh import check_mesh_path, extract_mesh, save_mesh
+    from fullhead.export.mesh import check_mesh_path, extract_mesh, save_mesh
 
     head.check()
     check_mesh_path(check_place(out))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 from fullhead.core.errors import FullheadError
 
 if TYPE_CHECKING:
-    from fullhead.core.images import Bytes
+    from fullhead.io.images import Bytes
     from fullhead.models.ganhead import GANHead
     from fullhead.models.head import HeadModel, Render
 
@@ -53,10 +53,10 @@ class HeadOptions:
 
     def load(self) -> HeadModel[Any, Any]:
         """The model, ready to render."""
-        from fullhead.heads.surface import LOOKS
         from fullhead.models.checkpoint import load
         from fullhead.models.ganhead import GANHead
         from fullhead.models.i3dmm import I3DMM
+        from fullhead.representations.surface import LOOKS
 
         model = load(self.model, precision=self.precision, device=self.device, flame=self.flame)
         if self.vary and not isinstance(model, GANHead):
@@ -98,7 +98,7 @@ class HeadOptions:
 
     def check(self) -> None:
         """Refuse what can be seen to be wrong before anything is loaded."""
-        from fullhead.core.images import background_image
+        from fullhead.io.images import background_image
 
         if self.seeds is not None:
             parse_seeds(self.seeds)
@@ -115,7 +115,7 @@ class HeadOptions:
 
     def show(self) -> Callable[[Render], Bytes]:
         """The function from a render to its pictures."""
-        from fullhead.core.images import background_image, composite, to_uint8, with_alpha
+        from fullhead.io.images import background_image, composite, to_uint8, with_alpha
         from fullhead.nn.superres import resized
 
         def show(render: Render) -> Bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fullhead.commands.options import HeadOptions, check_film, radians, tracked
-from fullhead.core.files import check_place
+from fullhead.io.files import check_place
 
 
 def orbit(
@@ -24,8 +24,8 @@ def orbit(
         fps: Frames a second.
         pitch: Height of the camera, degrees; positive looks down on the head.
     """
-    from fullhead.apps.orbit import check_video_path, save_video, turntable_cameras
-    from fullhead.apps.orbit import orbit as turn
+    from fullhead.viewing.turntable import check_video_path, save_video, turntable_cameras
+    from fullhead.viewing.turntable import orbit as turn
 
     head.check()
     check_film(frames, fps)

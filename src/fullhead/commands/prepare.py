@@ -57,12 +57,12 @@ def prepare(
         options: How the set is written.
     """
     from fullhead.core.errors import FullheadError
-    from fullhead.core.files import existing_file
-    from fullhead.data.landmarks import load_detector
     from fullhead.data.prepare import Prepared
-    from fullhead.data.rig_fit import FitConfig
+    from fullhead.data.scan_landmarks import load_detector
     from fullhead.data.scan_samples import SampleConfig
     from fullhead.data.scans import find_scans, in_order, read_order, turned
+    from fullhead.io.files import existing_file
+    from fullhead.rig.fitting import FitConfig
 
     for name, count in (("near", near), ("uniform", uniform), ("surface", surface), ("shapes", shapes)):
         if count < 1:

@@ -16,7 +16,7 @@ def presets(name: Annotated[str | None, tyro.conf.Positional] = None, set: tuple
         name: A preset; without it, all names.
         set: Changes to try, as in task.r1_gamma=2.
     """
-    from fullhead.core.config import describe, overridden
+    from fullhead.io.config import describe, overridden
     from fullhead.models.checkpoint import shipped_names
     from fullhead.models.presets import MODELS
     from fullhead.training.presets import RUNS

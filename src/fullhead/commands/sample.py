@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fullhead.commands.options import HeadOptions, radians, tracked
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import check_place
+from fullhead.io.files import check_place
 
 
 def sample(
@@ -25,8 +25,8 @@ def sample(
         pitch: Height of the camera, degrees; positive looks down on the head.
         labels: Write seeds and yaws beside the sheet.
     """
-    from fullhead.apps.sheet import sheet_rows
-    from fullhead.core.images import check_still_path, contact_sheet, save_image
+    from fullhead.io.images import check_still_path, contact_sheet, save_image
+    from fullhead.viewing.sheet import sheet_rows
 
     head.check()
     sides, up, show = [radians(y, "--yaw") for y in yaw], radians(pitch, "--pitch", 85), head.show()

@@ -33,8 +33,8 @@ def study(
         port: Where the page is served; 0 takes any free port.
         tally: Print what the volunteers of --out said, and serve nothing.
     """
-    from fullhead.apps.study import Study, open_page
-    from fullhead.apps.study import tally as tally_of
+    from fullhead.viewing.study import Study, open_page
+    from fullhead.viewing.study import tally as tally_of
 
     if tally:
         for row in tally_of(out):

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from fullhead.commands.options import Device
-from fullhead.core.files import check_place
+from fullhead.io.files import check_place
 
 
 def train(

@@ -14,8 +14,8 @@ import torch
 
 from fullhead.convert.tensors import STORAGES, Storage, count, exactly, rebuilt_parameter, rebuilt_tensor
 from fullhead.core.errors import FullheadError, in_words
-from fullhead.core.files import existing_file
-from fullhead.core.pickles import Global, Refused, Source, Vocabulary, expect, read_pickle, show
+from fullhead.io.files import existing_file
+from fullhead.io.pickles import Global, Refused, Source, Vocabulary, expect, read_pickle, show
 
 MAX_OPERATIONS = 2_000_000  # a network of 200 tensors with its optimiser's state has 30,000
 

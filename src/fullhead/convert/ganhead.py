@@ -14,12 +14,12 @@ from torch import Tensor
 from fullhead.convert.archives import read_archive
 from fullhead.convert.weights import filled
 from fullhead.core.errors import FullheadError
-from fullhead.core.pickles import show
-from fullhead.heads.canonical import CanonicalConfig
-from fullhead.heads.deformer import DeformerConfig
+from fullhead.io.pickles import show
 from fullhead.models import checkpoint
 from fullhead.models.ganhead import GANHead, GANHeadConfig
 from fullhead.nn.implicit import encoded_size
+from fullhead.representations.canonical_field import CanonicalConfig
+from fullhead.representations.deformer import DeformerConfig
 
 RENAMED = {  # the first that fits
     "generator.": "canonical.generator.",

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from fullhead.convert.reader import Module, read_snapshot, state_dict
 from fullhead.convert.weights import filled
 from fullhead.core.errors import FullheadError
-from fullhead.core.pickles import show
-from fullhead.heads.fields import DecoderConfig, PlanesConfig
-from fullhead.heads.volume import MarchConfig
+from fullhead.io.pickles import show
 from fullhead.models import checkpoint
 from fullhead.models.panohead import LABEL, PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
 from fullhead.nn.superres import SuperresConfig
+from fullhead.representations.planes import DecoderConfig, PlanesConfig
+from fullhead.representations.volume import MarchConfig
 
 Which = Literal["G_ema", "G", "D"]
 Family = Literal["panohead", "eg3d", "spherehead"]

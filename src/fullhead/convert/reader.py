@@ -1,7 +1,7 @@
 """Read an original snapshot (PanoHead, EG3D, SphereHead) as data, executing nothing in it [pano spec 6].
 
 Such a file is a plain pickle whose own loader runs source text that is stored inside. Here every global that may occur has a
-function below that builds a plain value; `fullhead.core.pickles` refuses all others. Tensors are windows into storages, so
+function below that builds a plain value; `fullhead.io.pickles` refuses all others. Tensors are windows into storages, so
 a file that repeats one a thousand times costs nothing.
 """
 
@@ -18,8 +18,8 @@ from torch import Tensor
 
 from fullhead.convert.tensors import STORAGES, Storage, count, exactly, rebuilt_parameter, rebuilt_tensor
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import existing_file
-from fullhead.core.pickles import MAX_NAME, Global, Refused, Source, Vocabulary, expect, read_pickle, show
+from fullhead.io.files import existing_file
+from fullhead.io.pickles import MAX_NAME, Global, Refused, Source, Vocabulary, expect, read_pickle, show
 
 MAX_OPERATIONS = 400_000  # G, D and G_ema of the published size have 61,000
 MAX_STORAGE_OPERATIONS = 256  # of each of the five small pickles before a storage's numbers

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fullhead.core.pickles import Refused, expect, show
+from fullhead.io.pickles import Refused, expect, show
 
 MAX_NDIM = 8
 STORAGES = {

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.pickles import show
+from fullhead.io.pickles import show
 
 
 def filled(module: nn.Module, theirs: dict[str, Tensor], what: str) -> nn.Module:

@@ -62,7 +62,7 @@ def inside_crop(xyz: Tensor, box_size: float, margin: float) -> Tensor:
     return (xyz[..., 0].abs() <= limit) & (xyz[..., 2].abs() <= limit)
 
 
-def two_balls(xyz: Tensor, box_size: float) -> tuple[Tensor, Tensor]:
+def dual_spherical_planes(xyz: Tensor, box_size: float) -> tuple[Tensor, Tensor]:
     """Coordinates of points in two spherical frames whose poles are at right angles [spherehead §3].
 
     xyz [B, N, 3]. Returns uv [B, 2, 3, N, 2] on the planes (theta, phi), (theta, r), (phi, r) of each ball, in [-1, 1],

@@ -1,9 +1,14 @@
-"""Points and triangles in space."""
+"""Vectors, points and triangles in space."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def unit_vectors(vectors: NDArray) -> NDArray:
+    """Unit vectors [..., 3]."""
+    return vectors / np.maximum(np.sqrt(np.einsum("...i,...i->...", vectors, vectors)), 1e-9)[..., None]
 
 
 def closest_weights(points: NDArray, corners: NDArray) -> NDArray:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from fullhead.core.cameras import cameras_from_labels, labels_from_cameras, mirrored, yaw_pitch
 from fullhead.core.errors import FullheadError, in_words
-from fullhead.data.stores import open_store
+from fullhead.io.stores import open_store
 
 CACHE_BYTES = 4 << 30  # decoded images are kept up to this size
 

@@ -18,17 +18,17 @@ import numpy as np
 import torch
 from safetensors.numpy import save
 
-from fullhead.core.files import sha256
-from fullhead.data.landmarks import Detector, load_detector
-from fullhead.data.placing import place_scan
-from fullhead.data.rig_fit import FitConfig
+from fullhead.core.random import stream
+from fullhead.data.registration import register_scan
+from fullhead.data.scan_landmarks import Detector, load_detector
 from fullhead.data.scan_samples import NOTHING, SampleConfig, occupancy, surface, views
 from fullhead.data.scans import ScanFile
+from fullhead.io.files import sha256
+from fullhead.io.sets import Part, Sample
 from fullhead.rig.cube import CubeRig, flame_cube, template_in_cube
+from fullhead.rig.fitting import FitConfig
 from fullhead.rig.flame import load_flame
 from fullhead.rig.template import Template, load_template
-from fullhead.synth.fields import stream
-from fullhead.synth.sets import Part, Sample
 
 VERSION = 1  # raise it when the same scans give other files
 TRAIN, HELD_OUT = "train", "held_out"
@@ -100,7 +100,7 @@ class Prepared:
 
     def make(self, shared: Shared, part: int) -> Part:
         scan, random = self.scans[part], stream(self.seed, "scan", part)
-        placed = place_scan(
+        placed = register_scan(
             scan,
             shared.cube,
             shared.template,

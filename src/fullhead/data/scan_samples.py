@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from fullhead.core.isosurface import vertex_normals
 from fullhead.core.meshes import area_vectors, at_points, surface_points, within_box
-from fullhead.core.surface import vertex_normals
-from fullhead.data.meshes import PaintedMesh
+from fullhead.io.mesh_files import PaintedMesh
 from fullhead.kernels.raster import orthographic
 from fullhead.kernels.tree import triangle_tree
 

@@ -21,8 +21,8 @@ from torch import Tensor
 from fullhead.core.errors import FullheadError, in_words
 from fullhead.data.prepare import HELD_OUT, TRAIN
 from fullhead.data.scan_samples import NOTHING, turned_root
-from fullhead.data.stores import open_store
-from fullhead.synth.sets import read_set
+from fullhead.io.sets import read_set
+from fullhead.io.stores import open_store
 
 CACHE_BYTES = 4 << 30  # of samples kept in memory
 Split = Literal["train", "held_out", "all"]

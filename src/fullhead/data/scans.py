@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import existing_file
-from fullhead.data.meshes import SUFFIXES, PaintedMesh, read_mesh, read_texture
+from fullhead.io.files import existing_file
+from fullhead.io.mesh_files import SUFFIXES, PaintedMesh, read_mesh, read_texture
 
 Layout = Literal["synth", "faceverse", "multiface", "files"]
 FACEVERSE_NAME = re.compile(r"(\d{3})_(\d{2})")

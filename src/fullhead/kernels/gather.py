@@ -129,12 +129,12 @@ class _MeanFeatures(torch.autograd.Function):
         return grad_planes.permute(0, 1, 5, 2, 3, 4), grad_uvw if move else None
 
 
-def laid_for_points(planes: Tensor) -> Tensor:
-    """Planes [B, P, C, D, H, W] with their channels last in memory, as `mean_features` reads them. One copy, once per head."""
+def channels_last(planes: Tensor) -> Tensor:
+    """Planes [B, P, C, D, H, W] with their channels last in memory, as `sample_planes_mean` reads them. One copy per head."""
     return planes.permute(0, 1, 3, 4, 5, 2).contiguous().permute(0, 1, 5, 2, 3, 4)
 
 
-def mean_features(planes: Tensor, uvw: Tensor) -> Tensor:
+def sample_planes_mean(planes: Tensor, uvw: Tensor) -> Tensor:
     """Trilinear features of points, averaged over planes: the CPU's compiled loop, or the reference elsewhere.
 
     planes [B, P, C, D, H, W], uvw [B, P, N, 3] in [-1, 1] along width, height, depth. Returns [B, N, C].

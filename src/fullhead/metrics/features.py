@@ -1,6 +1,6 @@
 """A small network that looks at heads, and a distance between images made of what it sees.
 
-It was trained on procedural heads to tell camera, person and hair apart (metrics/train_features.py). Frechet and kernel
+It was trained on procedural heads to tell camera, person and hair apart (training/head_features.py). Frechet and kernel
 distances between its embeddings carry the name of this feature space, SPACE and version: they are NOT the Inception
 distances of papers and cannot be compared with them.
 """
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import existing_file, written_whole
+from fullhead.io.files import existing_file, written_whole
 
 SPACE = "fullhead-heads"  # name of the feature space
 SIZE = 64  # pixels of the images the network sees

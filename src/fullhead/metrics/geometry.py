@@ -27,7 +27,7 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Likeness:
+class SurfaceMetrics:
     """How alike two surfaces are. Each figure is the mean of both directions."""
 
     chamfer: float  # distance to the nearest point of the other
@@ -36,7 +36,7 @@ class Likeness:
     colour_error: float | None  # Euclidean distance of their colours; None where a surface has none
 
 
-def likeness(found: Samples, truth: Samples, near: float = NEAR) -> Likeness:
+def likeness(found: Samples, truth: Samples, near: float = NEAR) -> SurfaceMetrics:
     """Compare two surfaces by nearest neighbours, in both directions."""
     if not (len(found.points) and len(truth.points)):
         raise FullheadError("a surface without points cannot be compared")
@@ -49,7 +49,7 @@ def likeness(found: Samples, truth: Samples, near: float = NEAR) -> Likeness:
         for (a, b), i in zip(pairs, nearest, strict=True)
         if a.colours is not None and b.colours is not None
     ]
-    return Likeness(
+    return SurfaceMetrics(
         chamfer=float(np.mean([d.mean() for d in distance])),
         f_score=2 * precision * recall / (precision + recall) if precision + recall else 0.0,
         normal_consistency=float(np.mean(cosine)),
@@ -58,7 +58,7 @@ def likeness(found: Samples, truth: Samples, near: float = NEAR) -> Likeness:
 
 
 def chamfer_distances(x: NDArray, y: NDArray) -> NDArray:
-    """Chamfer distances [N, M] of clouds x [N, P, 3] and y [M, Q, 3], as in `Likeness`."""
+    """Chamfer distances [N, M] of clouds x [N, P, 3] and y [M, Q, 3], as in `SurfaceMetrics`."""
     of_x, of_y = ([KDTree(cloud) for cloud in clouds] for clouds in (x, y))
     same = x is y
     result = np.zeros((len(x), len(y)))

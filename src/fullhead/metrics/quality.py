@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from fullhead.core.cameras import Cameras, cameras_from_labels, yaw_pitch
-from fullhead.core.images import from_uint8, to_uint8
 from fullhead.data.photos import PhotoSet
+from fullhead.io.images import from_uint8, to_uint8
 from fullhead.metrics.features import HeadFeatures
 from fullhead.metrics.frechet import frechet_distance, kernel_distance, moments
 from fullhead.metrics.neighbours import precision_recall

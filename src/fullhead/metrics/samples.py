@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.images import from_uint8
 from fullhead.core.meshes import at_points, surface_points
-from fullhead.data.meshes import PaintedMesh
 from fullhead.data.scan_samples import head_surface, view
 from fullhead.data.scan_set import ScanSet
-from fullhead.heads.surface import PosedMesh
+from fullhead.io.images import from_uint8
+from fullhead.io.mesh_files import PaintedMesh
 from fullhead.metrics.features import HeadFeatures, feature_distance
 from fullhead.metrics.frechet import kernel_interval
 from fullhead.metrics.geometry import Samples, variety
+from fullhead.representations.surface import PosedMesh
 
 TURNS = (-40, 0, 40)  # degrees; positive turns the face towards +x
 SIZE = 256  # pixels

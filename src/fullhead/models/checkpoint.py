@@ -13,10 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from fullhead.core.config import from_dict, to_dict
 from fullhead.core.devices import device_named
 from fullhead.core.errors import FullheadError, in_words
-from fullhead.core.files import existing_file, written_whole
+from fullhead.io.config import from_dict, to_dict
+from fullhead.io.files import existing_file, written_whole
 from fullhead.models import i3dmm
 from fullhead.models.ganhead import Codes, GANHead, GANHeadConfig
 from fullhead.models.head import Batch, HeadModel, Latents

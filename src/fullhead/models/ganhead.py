@@ -22,14 +22,14 @@ from torch import Tensor, nn
 from fullhead.core.cameras import Cameras
 from fullhead.core.devices import device_of, normal
 from fullhead.core.errors import FullheadError
-from fullhead.core.surface import Surface, central_piece, extract_surface
-from fullhead.heads.canonical import CanonicalConfig, CanonicalHead, Located, Volume
-from fullhead.heads.deformer import Deformer, DeformerConfig, Motion, Skeleton, rig_motion
-from fullhead.heads.inverse import located, search
-from fullhead.heads.surface import BOX, CanonicalMesh, Look, PosedMesh, coloured, pictures
+from fullhead.core.isosurface import Surface, central_piece, extract_surface
 from fullhead.models.head import Batch, Render
 from fullhead.models.hub import HubModel
 from fullhead.nn.implicit import random_codes
+from fullhead.representations.canonical_field import CanonicalConfig, CanonicalHead, CanonicalPoints, Volume
+from fullhead.representations.correspondence import find_correspondences, select_correspondences
+from fullhead.representations.deformer import Deformer, DeformerConfig, Motion, Skeleton, rig_motion
+from fullhead.representations.surface import BOX, CanonicalMesh, Look, PosedMesh, coloured, pictures
 from fullhead.rig.cube import flame_in_cube, template_in_cube
 from fullhead.rig.flame import load_flame
 from fullhead.rig.rig import Rig
@@ -79,7 +79,7 @@ class Codes(Batch):
 
 
 @dataclass(frozen=True)
-class ImplicitHead:
+class DecodedGANHead:
     """B decoded heads: features `volume` [B, C, 16, 64, 64], canonical surfaces, the pose they are in (`expression` [B, E],
     `joint_pose` [B, J, 3]) and the surfaces in that pose, in model units. `alone`: rendered without the white behind them."""
 
@@ -98,11 +98,11 @@ class ImplicitHead:
     def device(self) -> torch.device:
         return self.codes.device
 
-    def __getitem__(self, index: int | slice) -> ImplicitHead:
+    def __getitem__(self, index: int | slice) -> DecodedGANHead:
         index = slice(index, index + 1) if isinstance(index, int) else index
         return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "alone"})
 
-    def expand(self, views: int) -> ImplicitHead:
+    def expand(self, views: int) -> DecodedGANHead:
         """The same single head for `views` cameras (no copy)."""
         tensors = {name: getattr(self, name) for name in ("volume", "expression", "joint_pose")}
         expanded = {name: x.expand(views, *x.shape[1:]) for name, x in tensors.items()}
@@ -208,24 +208,24 @@ class GANHead(HubModel):
         """Features of the geometry [B, C, 16, 64, 64]: once per head."""
         return self.canonical.volume(codes.shape)
 
-    def at_neutral(self, volume: Volume, x: Tensor, scan: Tensor) -> Located:
+    def at_neutral(self, volume: Volume, x: Tensor, scan: Tensor) -> CanonicalPoints:
         """Shape-neutral points (the published code's "canonical_shape")."""
         return self.canonical.at(volume, x, scan)
 
-    def at_canonical(self, volume: Volume, rig_shape: Tensor, x: Tensor, scan: Tensor) -> Located:
+    def at_canonical(self, volume: Volume, rig_shape: Tensor, x: Tensor, scan: Tensor) -> CanonicalPoints:
         """Canonical points of heads with the rig's shape ("canonical")."""
         return self.canonical.at(volume, self.deformer.neutral(x, scan, rig_shape), scan)
 
-    def at_posed(self, volume: Volume, motion: Motion, x: Tensor, scan: Tensor, steps: int = 50) -> Located:
-        """Posed points ("deformed"). Parts to compose otherwise: `heads.inverse`."""
+    def at_posed(self, volume: Volume, motion: Motion, x: Tensor, scan: Tensor, steps: int = 50) -> CanonicalPoints:
+        """Posed points ("deformed"). Parts to compose otherwise: `representations.correspondence`."""
         warp = self.deformer.warp(motion)
-        return located(self.canonical, volume, warp, search(warp, x, scan, steps=steps), scan)
+        return select_correspondences(self.canonical, volume, warp, find_correspondences(warp, x, scan, steps=steps), scan)
 
-    def normals(self, detail: Tensor, at: Located, motion: Motion | None = None) -> tuple[Tensor, Tensor]:
+    def normals(self, detail: Tensor, at: CanonicalPoints, motion: Motion | None = None) -> tuple[Tensor, Tensor]:
         """Unit normals [N, 3], turned as the motion poses them (None: at rest), and features [N, W] for the colours."""
         normals, feature = self.canonical.normals(detail, at)
         if motion is not None:
-            normals = Skeleton.of(motion).turned(normals, self.deformer.weights(at.x), at.scan)
+            normals = Skeleton.of(motion).rotate_normals(normals, self.deformer.weights(at.x), at.scan)
         return nn.functional.normalize(normals, dim=-1), feature
 
     # -- heads
@@ -259,17 +259,19 @@ class GANHead(HubModel):
         return CanonicalMesh(vertices, faces.long(), at, *self.deformer.bases(at.x), normals, feature)
 
     @torch.no_grad()
-    def carried(self, codes: Codes, mesh: CanonicalMesh, expression: Tensor, joint_pose: Tensor) -> tuple[Tensor, Tensor]:
+    def posed_vertices(
+        self, codes: Codes, mesh: CanonicalMesh, expression: Tensor, joint_pose: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Vertices [V, 3] and unit normals [V, 3] of one head in a pose: expression [1, E], joint_pose [1, J, 3]."""
         motion = self.motion(codes.rig_shape, expression, joint_pose)
         skeleton = Skeleton.of(motion)
-        vertices = skeleton.carried(mesh.vertices, mesh.weights, mesh.offsets(motion), mesh.at.scan)
-        return vertices, nn.functional.normalize(skeleton.turned(mesh.normals, mesh.weights, mesh.at.scan), dim=-1)
+        vertices = skeleton.forward_skin(mesh.vertices, mesh.weights, mesh.offsets(motion), mesh.at.scan)
+        return vertices, nn.functional.normalize(skeleton.rotate_normals(mesh.normals, mesh.weights, mesh.at.scan), dim=-1)
 
     @torch.no_grad()
     def posed_mesh(self, codes: Codes, mesh: CanonicalMesh, expression: Tensor, joint_pose: Tensor) -> PosedMesh:
         """The surface of one head in a pose, coloured."""
-        vertices, normals = self.carried(codes, mesh, expression, joint_pose)
+        vertices, normals = self.posed_vertices(codes, mesh, expression, joint_pose)
         colours = self.canonical.colours(codes.colour, colour_pose(expression, joint_pose), mesh.at, mesh.normal_feature)
         return PosedMesh(vertices, mesh.faces, normals, colours.clamp(-1, 1))
 
@@ -281,7 +283,7 @@ class GANHead(HubModel):
         expression: Tensor | None = None,
         joint_pose: Tensor | None = None,
         resolution: int | None = None,
-    ) -> ImplicitHead:
+    ) -> DecodedGANHead:
         """The heads and their surfaces: the expensive part. The pose is neutral unless it is given (see `posed`)."""
         with torch.no_grad():
             volume = self.volume(latents)
@@ -290,7 +292,7 @@ class GANHead(HubModel):
             for i in range(len(latents))
         ]
         B, E = len(latents), len(self.rig.expression_names)
-        still = ImplicitHead(
+        still = DecodedGANHead(
             latents,
             volume,
             volume.new_zeros(B, E),
@@ -303,12 +305,12 @@ class GANHead(HubModel):
 
     def posed(
         self,
-        head: ImplicitHead,
+        head: DecodedGANHead,
         expression: Tensor | None = None,
         joint_pose: Tensor | None = None,
         *,
         repaint: bool = True,
-    ) -> ImplicitHead:
+    ) -> DecodedGANHead:
         """The same heads with another expression [B, E] and joint_pose [B, J, 3] (None: as they are); some milliseconds, unless
         the pose's own colours are asked for (`repaint`; otherwise they stay as they are)."""
         expression = head.expression if expression is None else expression.expand(len(head), -1)
@@ -319,16 +321,16 @@ class GANHead(HubModel):
             if repaint:
                 meshes.append(self.posed_mesh(*pose))
             else:
-                vertices, normals = self.carried(*pose)
+                vertices, normals = self.posed_vertices(*pose)
                 meshes.append(replace(head.posed[i], vertices=vertices, normals=normals))
         return replace(head, expression=expression, joint_pose=joint_pose, posed=tuple(meshes))
 
-    def surface(self, head: ImplicitHead, resolution: int) -> PosedMesh:
+    def surface(self, head: DecodedGANHead, resolution: int) -> PosedMesh:
         """The surface of one decoded head in the pose it is in: found anew in the canonical pose, then carried."""
         canonical = self.canonical_mesh(head.codes, head.volume, resolution)
         return self.posed_mesh(head.codes, canonical, head.expression, head.joint_pose)
 
-    def render(self, head: ImplicitHead, cameras: Cameras, *, size: int | None = None, look: Look | None = None) -> Render:
+    def render(self, head: DecodedGANHead, cameras: Cameras, *, size: int | None = None, look: Look | None = None) -> Render:
         """Pictures of heads, one camera each: the rasterised surface. `look`: what of it is shown, `size`: pixels; None: as the
         model is set."""
         image, mask, depth = pictures(head.posed, cameras, size or self.image_size, look or self.look, alone=head.alone)
@@ -342,21 +344,21 @@ class GANHead(HubModel):
     def metres_per_unit(self) -> float:
         return self.rig.metres * 2 / BOX
 
-    def occupancy(self, head: ImplicitHead, xyz: Tensor) -> Tensor:
+    def occupancy(self, head: DecodedGANHead, xyz: Tensor) -> Tensor:
         """Logits [B, N], positive inside, of points xyz [B, N, 3] in world units about the posed heads."""
         return self._at_world(head, xyz).logit.view(xyz.shape[:2])
 
-    def density(self, head: ImplicitHead, xyz: Tensor) -> Tensor:
+    def density(self, head: DecodedGANHead, xyz: Tensor) -> Tensor:
         raise FullheadError("a GANHead has a surface and no density: take its mesh, or ask for `occupancy`")
 
-    def colour(self, head: ImplicitHead, xyz: Tensor) -> Tensor:
+    def colour(self, head: DecodedGANHead, xyz: Tensor) -> Tensor:
         """RGB [B, N, 3] in [-1, 1] of points xyz [B, N, 3] in world units; white where nothing of the head is found."""
         at = self._at_world(head, xyz)
         feature = self.normals(head.codes.detail, at)[1]
         pose = colour_pose(head.expression, head.joint_pose)
         return self.canonical.colours(head.codes.colour, pose, at, feature).clamp(-1, 1).view(xyz.shape)
 
-    def _at_world(self, head: ImplicitHead, xyz: Tensor) -> Located:
+    def _at_world(self, head: DecodedGANHead, xyz: Tensor) -> CanonicalPoints:
         motion = self.motion(head.codes.rig_shape, head.expression, head.joint_pose)
         return self.at_posed(head.volume, motion, *flat(xyz * (2 / BOX)))
 

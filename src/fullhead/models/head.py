@@ -81,7 +81,7 @@ class Render:
     parsing: Tensor | None = None
 
 
-class Several(Protocol):
+class HeadBatch(Protocol):
     """What the latents and the decoded heads of any family offer, as a `Batch` does."""
 
     def __len__(self) -> int: ...
@@ -95,7 +95,7 @@ class Several(Protocol):
 
 
 L = TypeVar("L", bound=Batch)
-H = TypeVar("H", bound=Several)
+H = TypeVar("H", bound=HeadBatch)
 
 
 class HeadModel(Protocol[L, H]):

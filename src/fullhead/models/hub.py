@@ -14,7 +14,7 @@ from typing import Any, Self
 from torch import nn
 
 from fullhead.core.errors import FullheadError, in_words
-from fullhead.core.files import check_place, written_whole
+from fullhead.io.files import check_place, written_whole
 
 WEIGHTS, CARD = "model.safetensors", "README.md"
 TAGS = ("3d", "head", "avatar", "nerf", "fullhead")
@@ -88,7 +88,7 @@ def model_card(model: HubModel, name: str, license: str | None) -> str:
     """The README.md of a model that is known as `name` (a hub id or a folder)."""
     from huggingface_hub import ModelCardData
 
-    from fullhead.core.config import describe
+    from fullhead.io.config import describe
 
     facts = ModelCardData(
         library_name="fullhead", license=license, tags=list(TAGS), pipeline_tag="unconditional-image-generation"

@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from fullhead.core.cameras import Cameras
 from fullhead.core.devices import normal
 from fullhead.core.errors import FullheadError
-from fullhead.core.surface import extract_surface, largest_piece, vertex_normals
-from fullhead.heads.surface import BOX, Look, PosedMesh, coloured, pictures
+from fullhead.core.isosurface import extract_surface, largest_piece, vertex_normals
 from fullhead.kernels.dense import linear
 from fullhead.models.head import Batch, Render
 from fullhead.models.hub import HubModel
 from fullhead.nn.implicit import NormedLinear, by_chunks, encoded_size, positional_encoding, random_codes
+from fullhead.representations.surface import BOX, Look, PosedMesh, coloured, pictures
 
 COARSE = 32  # cells of the grid that is sampled whole
 
@@ -60,7 +60,7 @@ class Codes(Batch):
 
 
 @dataclass(frozen=True)
-class BentHead:
+class I3DMMHead:
     """B decoded heads: their codes and surfaces, in model units. `alone`: rendered without the white behind them."""
 
     codes: Codes
@@ -74,15 +74,15 @@ class BentHead:
     def device(self) -> torch.device:
         return self.codes.device
 
-    def __getitem__(self, index: int | slice) -> BentHead:
+    def __getitem__(self, index: int | slice) -> I3DMMHead:
         index = slice(index, index + 1) if isinstance(index, int) else index
         return replace(self, codes=self.codes[index], posed=self.posed[index])
 
-    def to(self, device: torch.device) -> BentHead:
+    def to(self, device: torch.device) -> I3DMMHead:
         meshes = (PosedMesh(*(getattr(mesh, f.name).to(device) for f in fields(mesh))) for mesh in self.posed)
         return replace(self, codes=self.codes.to(device), posed=tuple(meshes))
 
-    def expand(self, views: int) -> BentHead:
+    def expand(self, views: int) -> I3DMMHead:
         """The same single head for `views` cameras (no copy)."""
         return replace(self, codes=self.codes.expand(views), posed=views * self.posed)
 
@@ -221,16 +221,16 @@ class I3DMM(HubModel):
         colours = (2 * by_chunks(colour, vertices)[0] - 1).clamp(-1, 1)
         return PosedMesh(vertices, torch.from_numpy(surface.faces).long().to(vertices.device), normals.to(vertices), colours)
 
-    def decode(self, latents: Codes, *, background: bool = True, resolution: int | None = None) -> BentHead:
+    def decode(self, latents: Codes, *, background: bool = True, resolution: int | None = None) -> I3DMMHead:
         """The heads' surfaces: the expensive part."""
         size = resolution or self.config.resolution
-        return BentHead(latents, tuple(self.mesh(latents[i], size) for i in range(len(latents))), not background)
+        return I3DMMHead(latents, tuple(self.mesh(latents[i], size) for i in range(len(latents))), not background)
 
-    def surface(self, head: BentHead, resolution: int) -> PosedMesh:
+    def surface(self, head: I3DMMHead, resolution: int) -> PosedMesh:
         """The surface of one decoded head, found anew."""
         return self.mesh(head.codes, resolution)
 
-    def render(self, head: BentHead, cameras: Cameras, *, size: int | None = None, look: Look | None = None) -> Render:
+    def render(self, head: I3DMMHead, cameras: Cameras, *, size: int | None = None, look: Look | None = None) -> Render:
         """Pictures of heads, one camera each: the rasterised surface. `look`: what of it is shown, `size`: pixels; None: as the
         model is set."""
         image, mask, depth = pictures(head.posed, cameras, size or self.image_size, look or self.look, alone=head.alone)
@@ -244,10 +244,10 @@ class I3DMM(HubModel):
     def metres_per_unit(self) -> float:
         return self.config.metres * 2 / BOX
 
-    def density(self, head: BentHead, xyz: Tensor) -> Tensor:
+    def density(self, head: I3DMMHead, xyz: Tensor) -> Tensor:
         raise FullheadError("an i3DMM has a surface and no density: take its mesh, or ask for `distance`")
 
-    def colour(self, head: BentHead, xyz: Tensor) -> Tensor:
+    def colour(self, head: I3DMMHead, xyz: Tensor) -> Tensor:
         """RGB [B, N, 3] in [-1, 1] of points xyz [B, N, 3] in world units."""
         x = xyz * (2 / BOX)
         return (2 * self.colours_at_reference(head.codes, x + self.deformation(head.codes, x)) - 1).clamp(-1, 1)

@@ -19,14 +19,14 @@ from fullhead.core.compositing import density_activation
 from fullhead.core.devices import normal
 from fullhead.core.errors import FullheadError
 from fullhead.core.grids import inside_crop
-from fullhead.heads.fields import Decoder, DecoderConfig, PlanesConfig
-from fullhead.heads.fields import field as build_field
-from fullhead.heads.volume import MarchConfig, render_features
 from fullhead.models.head import Head, Latents, Render
 from fullhead.models.hub import HubModel
 from fullhead.nn.layers import ToRGB
 from fullhead.nn.stylegan2 import Backbone, Mapping, Synthesis
 from fullhead.nn.superres import Superres, SuperresConfig, resized
+from fullhead.representations.planes import Decoder, DecoderConfig, PlanesConfig
+from fullhead.representations.planes import field as build_field
+from fullhead.representations.volume import MarchConfig, render_features
 
 LABEL = 25  # numbers in a camera label: c2w and K
 FIRST_SHIFT = 0.01  # scale of the camera corrections of an untrained model: training starts near the given cameras

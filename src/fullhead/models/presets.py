@@ -1,9 +1,9 @@
 """Configs by name. A preset is a Python value; `fullhead train` and `overridden` change single keys."""
 
-from fullhead.heads.fields import DecoderConfig, PlanesConfig
-from fullhead.heads.volume import MarchConfig
 from fullhead.models.panohead import PanoHeadConfig
 from fullhead.nn.superres import SuperresConfig
+from fullhead.representations.planes import DecoderConfig, PlanesConfig
+from fullhead.representations.volume import MarchConfig
 
 PANOHEAD_FFHQ512 = PanoHeadConfig()
 

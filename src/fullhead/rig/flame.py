@@ -20,8 +20,8 @@ from safetensors.numpy import load_file
 from torch import Tensor
 
 from fullhead.core.errors import FullheadError, in_words
-from fullhead.core.files import existing_file
-from fullhead.core.pickles import Global, Refused, Source, Vocabulary, expect, read_pickle, show
+from fullhead.io.files import existing_file
+from fullhead.io.pickles import Global, Refused, Source, Vocabulary, expect, read_pickle, show
 from fullhead.rig.rig import Rig
 from fullhead.rig.template import JOINTS
 

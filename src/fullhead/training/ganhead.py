@@ -18,17 +18,17 @@ from torch import Tensor, nn
 
 from fullhead.core.cameras import orbit
 from fullhead.core.devices import CPU
-from fullhead.core.images import contact_sheet, to_uint8
+from fullhead.core.isosurface import NoSurfaceError
 from fullhead.core.rotations import matrix_from_axis_angle
-from fullhead.core.surface import NoSurfaceError
 from fullhead.data.scan_set import ScanSet, ViewBatch
-from fullhead.heads.canonical import Located, Volume
-from fullhead.heads.deformer import Deformer, Motion, Warp
-from fullhead.heads.inverse import located, search
-from fullhead.heads.surface import clay, coloured, normal_coloured
+from fullhead.io.images import contact_sheet, to_uint8
 from fullhead.kernels.raster import orthographic
 from fullhead.metrics.features import feature_distance, load_features
 from fullhead.models.ganhead import Codes, GANHead, GANHeadConfig, colour_pose, flat, sized_for
+from fullhead.representations.canonical_field import CanonicalPoints, Volume
+from fullhead.representations.correspondence import find_correspondences, select_correspondences
+from fullhead.representations.deformer import Deformer, Motion, Warp
+from fullhead.representations.surface import clay, coloured, normal_coloured
 from fullhead.rig.neutral import NeutralRig
 from fullhead.rig.rig import Rig
 from fullhead.training.loop import Clock, Phase, Terms
@@ -82,7 +82,7 @@ class GANHeadTaskConfig:
 # -- terms of the losses
 
 
-def occupancy_loss(at: Located, inside: Tensor) -> Tensor:
+def occupancy_loss(at: CanonicalPoints, inside: Tensor) -> Tensor:
     """Cross-entropy of logits and `inside` [N], 1 or 0, mean over all points; points that were not found add nothing."""
     losses = F.binary_cross_entropy_with_logits(at.logit, inside, reduction="none")
     return losses[at.found].sum() / len(inside)
@@ -213,7 +213,9 @@ class GANHeadTask:
         codes = model.codes(batch.to(self.device), who[0])
         volume, warp = model.canonical.volume_where_asked(codes.shape), model.deformer.warp(model.motion(*who))
         x, scan = (value.to(self.device) for value in flat(drawn.points))
-        at = located(model.canonical, volume, warp, search(warp, x, scan, steps=c.coarse_steps), scan)
+        at = select_correspondences(
+            model.canonical, volume, warp, find_correspondences(warp, x, scan, steps=c.coarse_steps), scan
+        )
         terms |= {
             "occupancy": occupancy_loss(at, drawn.inside.flatten().to(self.device)),
             "skinning": c.skinning * self.skinning_term(at.x[at.found]),
@@ -300,7 +302,7 @@ class GANHeadTask:
         with torch.no_grad():
             at = self.model.at_posed(volume, motion, x, scan, steps=self.config.fine_steps)
         found = at.found
-        at = Located(*(value[found] for value in vars(at).values()))
+        at = CanonicalPoints(*(value[found] for value in vars(at).values()))
         true = (value.flatten(0, 1)[found] for value in (drawn.normals, drawn.colours))
         return shading_losses(*self.shaded(codes, motion, at, colour_pose(*who[1:])), *true)
 
@@ -329,7 +331,7 @@ class GANHeadTask:
                 terms["view perceptual"] = self.config.perceptual * distance
         return terms
 
-    def shaded(self, codes: Codes, motion: Motion, at: Located, pose: Tensor) -> tuple[Tensor, Tensor]:
+    def shaded(self, codes: Codes, motion: Motion, at: CanonicalPoints, pose: Tensor) -> tuple[Tensor, Tensor]:
         """Posed unit normals [N, 3] and colours [N, 3]."""
         normals, feature = self.model.normals(codes.detail, at, motion)
         return normals, self.model.canonical.colours(codes.colour, pose, at, feature)
@@ -364,7 +366,7 @@ class GANHeadTask:
         codes = model.codes(which.to(self.device), shape)
         mesh = model.canonical_mesh(codes, model.volume(codes), self.config.view_resolution)
         pivot = model.rig(shape, expression, pose).joints[0, 0]
-        parts = model.carried(codes, mesh, expression, pose)[0], mesh.at.x, mesh.faces, pivot
+        parts = model.posed_vertices(codes, mesh, expression, pose)[0], mesh.at.x, mesh.faces, pivot
         found = CoarseSurface(*(part.cpu() for part in parts))
         if found.bytes <= self._room:
             self._kept[scan], self._room = found, self._room - found.bytes

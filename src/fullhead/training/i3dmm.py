@@ -10,11 +10,11 @@ from torch import Tensor
 
 from fullhead.core.cameras import orbit
 from fullhead.core.devices import CPU, device_of
-from fullhead.core.surface import NoSurfaceError
+from fullhead.core.isosurface import NoSurfaceError
 from fullhead.data.scan_distances import DistanceBatch, ScanDistances
 from fullhead.data.scan_set import ScanSet
-from fullhead.heads.surface import clay
 from fullhead.models.i3dmm import I3DMM, Codes, I3DMMConfig
+from fullhead.representations.surface import clay
 from fullhead.training.loop import Clock, Phase, Terms
 
 FACE = (36, 39, 42, 45, 30, 48, 54, 8)  # landmarks that are held together: corners of the eyes, tip of the nose, mouth, chin

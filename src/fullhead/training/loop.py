@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from fullhead.core.devices import device_of
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import written_whole
+from fullhead.io.files import written_whole
 
 Terms = dict[str, Tensor]
 

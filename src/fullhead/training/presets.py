@@ -11,13 +11,13 @@ import torch
 from fullhead.core.errors import FullheadError
 from fullhead.data.photos import PhotoSet
 from fullhead.data.scan_set import ScanSet
-from fullhead.heads.canonical import CanonicalConfig
-from fullhead.heads.deformer import DeformerConfig
-from fullhead.heads.fields import DecoderConfig, PlanesConfig
 from fullhead.models.ganhead import GANHeadConfig
 from fullhead.models.i3dmm import I3DMMConfig
 from fullhead.models.presets import EG3D_FFHQ512, PANOHEAD_FFHQ512, PANOHEAD_SYNTH64
 from fullhead.nn.discriminator import DiscriminatorConfig
+from fullhead.representations.canonical_field import CanonicalConfig
+from fullhead.representations.deformer import DeformerConfig
+from fullhead.representations.planes import DecoderConfig, PlanesConfig
 from fullhead.rig.cube import flame_cube, template_in_cube
 from fullhead.rig.flame import load_flame
 from fullhead.rig.landmarks import EYES_AND_MOUTH

@@ -13,10 +13,10 @@ import torch.distributed as dist
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fullhead.core.config import from_dict, overridden, to_dict
 from fullhead.core.devices import device_named
 from fullhead.core.errors import FullheadError, in_words
-from fullhead.core.files import written_whole
+from fullhead.io.config import from_dict, overridden, to_dict
+from fullhead.io.files import written_whole
 from fullhead.models.checkpoint import load_file, model_file, read_header, save
 from fullhead.training.loop import Clock, Task, load_state, train
 from fullhead.training.presets import RUNS, RunConfig

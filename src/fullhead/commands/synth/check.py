@@ -27,7 +27,7 @@ def check(out: Annotated[Path, tyro.conf.Positional], detector: str | None = Non
 
 def _check_files(out: Path) -> None:
     from fullhead.core.errors import FullheadError
-    from fullhead.synth.sets import check_set
+    from fullhead.io.sets import check_set
 
     count, wrong = check_set(out)
     if wrong:
@@ -40,8 +40,8 @@ def _check_files(out: Path) -> None:
 
 
 def _check_faces(out: Path, detector: str, yaw_limit: float) -> None:
-    from fullhead.data.landmarks import load_detector
-    from fullhead.metrics.landmarks import agreement
+    from fullhead.data.scan_landmarks import load_detector
+    from fullhead.metrics.landmark_error import agreement
 
     found = agreement(out, load_detector(detector), yaw_limit)
     print(f"{found.faces} of {found.photos} frontal faces found, {found.elsewhere} times something else")

@@ -30,11 +30,11 @@ def export(
     """
     import time
 
-    from fullhead.apps.rigged import rigged_head
-    from fullhead.apps.rigged_files import check_rigged_path, save_rigged
     from fullhead.core.errors import FullheadError
-    from fullhead.core.files import check_place
-    from fullhead.synth.population import population
+    from fullhead.export.rigged_files import check_rigged_path, save_rigged
+    from fullhead.export.rigged_person import rigged_head
+    from fullhead.io.files import check_place
+    from fullhead.synth.people.population import population
 
     check_rigged_path(check_place(out), clip)
     check_seed(seed, bits=64)

@@ -36,8 +36,8 @@ def heads360(
         options: How the set is written.
     """
     from fullhead.core.errors import FullheadError
-    from fullhead.synth.heads360 import EXPRESSIONS, Heads360
-    from fullhead.synth.truth import truth_fields
+    from fullhead.synth.datasets.heads360 import EXPRESSIONS, Heads360
+    from fullhead.synth.rendering.ground_truth import truth_fields
 
     names = EXPRESSIONS if expressions == "all" else tuple(sorted(expressions.replace(" ", "").split(",")))
     if unknown := [name for name in names if name not in EXPRESSIONS]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.files import check_place
+from fullhead.io.files import check_place
 
 if TYPE_CHECKING:
-    from fullhead.synth.population import Population
-    from fullhead.synth.sets import Recipe
+    from fullhead.io.sets import Recipe
+    from fullhead.synth.people.population import Population
 
 
 def check_size(size: int) -> None:
@@ -37,7 +37,7 @@ class WriteOptions:
 
     def write(self, out: Path, recipe: Recipe, noun: str) -> int:
         """Write the set, or what is missing of it, and say so; Ctrl-C exits with 130. Returns how many are new."""
-        from fullhead.synth.sets import write_set
+        from fullhead.io.sets import write_set
 
         check_place(out, folder=True)
         try:
@@ -69,6 +69,6 @@ class SetOptions(WriteOptions):
 
     def population(self) -> Population:
         """From what the heads are drawn."""
-        from fullhead.synth.population import population
+        from fullhead.synth.people.population import population
 
         return population(self.set)

@@ -53,8 +53,8 @@ def photos(
     import math
 
     from fullhead.core.errors import FullheadError
-    from fullhead.synth.photos import Misalignment, Photos
-    from fullhead.synth.truth import truth_fields
+    from fullhead.synth.datasets.photos import Misalignment, Photos
+    from fullhead.synth.rendering.ground_truth import truth_fields
 
     if images < 1 or views_per_head < 1:
         raise FullheadError(f"--images {images} and --views-per-head {views_per_head}: both are at least 1")

@@ -36,7 +36,7 @@ def scans(
         options: How the set is written.
     """
     from fullhead.core.errors import FullheadError
-    from fullhead.synth.scans import Scans
+    from fullhead.synth.datasets.scans import Scans
 
     if subjects < 1 or scans_per_subject < 1:
         raise FullheadError(f"--subjects {subjects} and --scans-per-subject {scans_per_subject}: both are at least 1")

@@ -31,10 +31,10 @@ def sheet(
         consecutive: With heads and faces: show this many seeds as they come, of whatever style; 0 shows 48 faces.
         set: Who they are, as in hair.style=afro person.men=0.2; not with expressions and truth.
     """
-    from fullhead.core.files import check_place
-    from fullhead.core.images import check_still_path, save_image
-    from fullhead.synth import sheet as sheets
-    from fullhead.synth.population import population
+    from fullhead.io.files import check_place
+    from fullhead.io.images import check_still_path, save_image
+    from fullhead.synth.people.population import population
+    from fullhead.viewing import synth_sheet as sheets
 
     check_still_path(check_place(out))
     check_seed(seed, bits=64)

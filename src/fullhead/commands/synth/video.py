@@ -40,11 +40,11 @@ def video(
         preview: Also write a film of each clip, preview/c0000.webp (.mp4 needs the extra `video`).
         options: How the set is written.
     """
-    from fullhead.apps.orbit import check_video_path, save_video
     from fullhead.commands.options import check_film
-    from fullhead.data.stores import open_store
-    from fullhead.synth.truth import truth_fields
-    from fullhead.synth.video import Video, clip_name
+    from fullhead.io.stores import open_store
+    from fullhead.synth.datasets.video import Video, clip_name
+    from fullhead.synth.rendering.ground_truth import truth_fields
+    from fullhead.viewing.turntable import check_video_path, save_video
 
     check_film(frames, fps)
     check_size(size)

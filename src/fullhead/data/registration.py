@@ -1,0 +1,134 @@
+"""A scan put where it belongs: into the cube of a rig, with the rig's parameters of the person, the face and the pose.
+
+Procedural scans know their parameters; only their shape has to be told in the rig's components. Others are fitted.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from torch import Tensor
+
+from fullhead.core.errors import FullheadError, in_words
+from fullhead.data.scan_landmarks import Detector, detected_landmarks, read_landmarks
+from fullhead.data.scan_samples import head_surface
+from fullhead.data.scans import ScanFile, read_scan
+from fullhead.io.mesh_files import PaintedMesh
+from fullhead.rig.cube import CubeRig
+from fullhead.rig.fitting import FitConfig, fit_rig
+from fullhead.rig.rig import Posed
+from fullhead.rig.template import Template
+
+SAME_RIG = 0.5  # millimetres by which a procedural scan may differ from what our template makes of its parameters
+
+
+@dataclass(frozen=True)
+class RegisteredScan:
+    mesh: PaintedMesh  # in the cube
+    shape: NDArray  # [S] float32
+    expression: NDArray  # [E]
+    joint_pose: NDArray  # [J, 3], axis-angle
+    cube_from_scan: NDArray  # [4, 4]
+    landmarks: NDArray  # [68, 3], in the cube; NaN where unknown
+    errors: dict[str, float]  # how well the rig fits, in millimetres
+
+
+def register_scan(
+    scan: ScanFile,
+    cube: CubeRig,
+    template: Template,
+    *,
+    fit: bool,
+    config: FitConfig,
+    detect: Detector | None,
+    rng: np.random.RandomState,
+) -> RegisteredScan:
+    """Read a scan and place it. fit: also where the parameters are known. Raises FullheadError with the scan's name."""
+    try:
+        mesh = read_scan(scan)
+        if scan.truth and not scan.place and not fit:
+            placed = _known(mesh, _truth(scan), cube, template)
+        else:
+            placed = _fitted(mesh, scan_landmarks(scan, mesh, detect), cube, config, rng)
+        if not head_surface(placed.mesh).any():
+            raise FullheadError("nothing of it lies in the rig's cube: are its axes and its unit right, and the rig's file?")
+        return placed
+    except FullheadError as error:
+        raise FullheadError(f"scan {scan.name}: {error}") from error
+
+
+def scan_landmarks(scan: ScanFile, mesh: PaintedMesh, detect: Detector | None) -> NDArray:
+    """Landmarks [68, 3] of an upright scan, by its file, its truth, or the detector; NaN where unknown."""
+    if scan.landmarks is not None:
+        return scan.upright(read_landmarks(scan.landmarks))
+    if scan.truth is not None:
+        points = _truth(scan)["landmarks"].astype(np.float64)
+        if scan.place is None:
+            return points
+        raw_from_scan = np.linalg.inv(json.loads(scan.place.read_text())["scan_from_raw"])
+        return points @ raw_from_scan[:3, :3].T + raw_from_scan[:3, 3]
+    if detect is not None:
+        return detected_landmarks(mesh, detect)
+    raise FullheadError(
+        f"no landmarks: put {scan.mesh.stem}_landmarks.txt (68 lines x y z) beside it, or give --landmarks or --detector"
+    )
+
+
+def _truth(scan: ScanFile) -> dict[str, NDArray]:
+    assert scan.truth is not None
+    try:
+        found = load_file(scan.truth)
+    except (OSError, SafetensorError) as error:
+        raise FullheadError(f"cannot read {scan.truth}: {in_words(error)}") from None
+    if "landmarks" not in found:
+        raise FullheadError(f"{scan.truth} holds no landmarks: give a file below rigs/ of `fullhead synth scans`")
+    return found
+
+
+def _fitted(
+    mesh: PaintedMesh, landmarks: NDArray, cube: CubeRig, config: FitConfig, rng: np.random.RandomState
+) -> RegisteredScan:
+    found = fit_rig(cube, mesh.vertices, mesh.triangles, landmarks, config, rng)
+    motion = found.cube_from_scan
+    matrix = np.eye(4)
+    matrix[:3] = np.column_stack([motion.scale * motion.turn, motion.shift])
+    return RegisteredScan(
+        mesh.placed(motion(mesh.vertices)), found.shape, found.expression, found.joint_pose, matrix, motion(landmarks),
+        {"landmarks": found.landmarks_mm, "face": found.face_mm, "face_95": found.face_mm_95},
+    )  # fmt: skip
+
+
+def _known(mesh: PaintedMesh, truth: dict[str, NDArray], cube: CubeRig, template: Template) -> RegisteredScan:
+    """A procedural scan, which is in the cube: its shape told in the cube's rig."""
+    names = ("shape", "expression", "joint_pose", "scale", "translation", "vertices")
+    shape, expression, pose, scale, translation, vertices = (torch.from_numpy(truth[name])[None] for name in names)
+
+    def placed(posed: Posed) -> Tensor:
+        return posed.placed(scale[0], translation).vertices
+
+    off = (placed(template.rig(shape, expression, pose)) - vertices).norm(dim=-1).max() * cube.millimetres
+    if off > SAME_RIG:
+        raise FullheadError(
+            f"it is {off:.1f} mm off what our rig makes of its parameters: make the set again with this version"
+        )
+    told = rig_shape(cube, placed(template.rig(shape))[0])
+    miss = (cube.rig(told[None], expression, pose).vertices - vertices)[0, cube.surface.unique()].norm(dim=-1)
+    return RegisteredScan(
+        mesh, told.numpy(), truth["expression"], truth["joint_pose"], np.eye(4), truth["landmarks"].astype(np.float64),
+        {"shape": float(miss.mean()) * cube.millimetres},
+    )  # fmt: skip
+
+
+def rig_shape(cube: CubeRig, vertices: Tensor) -> Tensor:
+    """The shape [S] whose neutral head comes closest to vertices [N, 3] in the cube, where it is seen."""
+    seen = cube.surface.unique()
+    basis = cube.rig.shape_basis[:, seen].flatten(1).double() * cube.millimetres
+    wanted = (vertices - cube.rig().vertices[0])[seen].flatten().double() * cube.millimetres
+    ridge = torch.eye(len(basis), dtype=basis.dtype)  # against 1 mm^2 summed over the vertices: next to nothing
+    return torch.linalg.solve(basis @ basis.T + ridge, basis @ wanted).float()

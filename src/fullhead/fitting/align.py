@@ -1,0 +1,148 @@
+"""A photo cut as the photos of a training set are: a face found, and a square laid so that it lands where faces are.
+
+A square's place is given in pixels of the photo: x to the right, y down, from the top left corner.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from fullhead.core.errors import FullheadError
+from fullhead.io.images import Bytes
+
+# The square box in which `find_face` sees frontal faces: its side, and how far its centre lies below the middle of pictures of
+# our cameras, in parts of a picture's side where a unit of the world is a metre. Means over 24 heads of `fullhead synth photos
+# --size 256 --yaw-limit 6 --pitch-spread 0.05` (0.68 metres a unit) and their mirror images, all found; from head to head the
+# centre varies by 0.007 across and 0.010 down, the side by 0.020.
+FACE_SIDE = 0.286
+FACE_BELOW = 0.0286
+
+SEARCH_SIZES = (320, 416)  # pixels of the photo's longer side while searching
+SMALLEST_FACE = 0.1  # of the shorter side: what is smaller is rather a button than the sitter
+SAME_FACE = 0.25  # boxes whose centres and sides differ by less than this part of the side are one face
+VOTES = 3  # of the four searches (two sizes, two mirrorings) that must agree
+LEAST_BOX = 8  # pixels
+
+
+@dataclass(frozen=True)
+class Square:
+    """Centre `x`, `y` and `side`, in pixels; it may reach beyond the photo."""
+
+    x: float
+    y: float
+    side: float
+
+
+def find_face(photo: Bytes) -> Square:
+    """The largest frontal face of a photo uint8 [H, W, 3], rather a central one; from the middle of the forehead to the chin.
+
+    Local binary patterns, from scikit-image; the photo and its mirror image are searched at two sizes, and the searches vote.
+    Raises FullheadError if there is none.
+    """
+    found = [box for size in SEARCH_SIZES for mirrored in (False, True) for box in _search(photo, size, mirrored)]
+    height, width = photo.shape[:2]
+    best, best_score = None, 0.0
+    for box in found:
+        agreeing = [other for other in found if _same(box, other)]
+        off_centre = math.hypot(box.x - width / 2, box.y - height / 2) / max(height, width)  # 0 in the middle, ~0.7 in a corner
+        score = box.side * (1 - off_centre)
+        if len(agreeing) >= VOTES and score > best_score:
+            best, best_score = _mean(agreeing), score
+    if best is None:
+        raise FullheadError(
+            f"no frontal face found in the photo, which has {width} x {height} pixels: say where it is, from the middle of the "
+            "forehead to the chin, with --box x,y,width,height; for a side view say --yaw too, about 90 for the left side of "
+            "the face and -90 for its right"
+        )
+    return best
+
+
+def _search(photo: Bytes, size: int, mirrored: bool) -> list[Square]:
+    from skimage.data import lbp_frontal_face_cascade_filename
+    from skimage.feature import Cascade
+
+    height, width = photo.shape[:2]
+    scale = size / max(height, width)
+    small = Image.fromarray(photo).resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BOX)
+    pixels = np.ascontiguousarray(np.asarray(small)[:, ::-1] if mirrored else np.asarray(small))
+    least = max(24, round(SMALLEST_FACE * min(pixels.shape[:2])))  # the cascade looks at 24 x 24 pixels
+    if least > min(pixels.shape[:2]):
+        return []
+    hits = Cascade(lbp_frontal_face_cascade_filename()).detect_multi_scale(
+        pixels, scale_factor=1.1, step_ratio=1, min_size=(least, least), max_size=pixels.shape[:2]
+    )
+    boxes = [Square((h["c"] + h["width"] / 2) / scale, (h["r"] + h["height"] / 2) / scale, h["width"] / scale) for h in hits]
+    return [Square(width - b.x, b.y, b.side) for b in boxes] if mirrored else boxes
+
+
+def _same(a: Square, b: Square) -> bool:
+    return max(abs(a.x - b.x), abs(a.y - b.y), abs(a.side - b.side)) < SAME_FACE * a.side
+
+
+def _mean(boxes: Sequence[Square]) -> Square:
+    return Square(*(float(np.mean([getattr(b, name) for b in boxes])) for name in ("x", "y", "side")))
+
+
+def parse_box(text: str, photo: Bytes) -> Square:
+    """The square of a face box "x,y,width,height" in pixels of the photo uint8 [H, W, 3]."""
+    number = r"\s*(-?\d+(?:\.\d+)?)\s*"
+    match = re.fullmatch(",".join([number] * 4), text)
+    if not match:
+        raise FullheadError(f"--box {text!r}: write x,y,width,height in pixels of the photo, as in 120,80,200,200")
+    x, y, width, height = map(float, match.groups())
+    box = Square(x + width / 2, y + height / 2, math.sqrt(max(width, 0) * max(height, 0)))
+    photo_height, photo_width = photo.shape[:2]
+    if min(width, height) < LEAST_BOX:
+        raise FullheadError(f"--box {text!r}: a face {width:g} x {height:g} pixels is too small; at least {LEAST_BOX} each way")
+    if x < 0 or y < 0 or x + width > photo_width or y + height > photo_height:
+        raise FullheadError(f"--box {text!r} reaches beyond the photo, which has {photo_width} x {photo_height} pixels")
+    return box
+
+
+def face_place(metres_per_unit: float) -> Square:
+    """Where frontal faces are in pictures of a world whose unit is so many metres, in parts of the picture's side."""
+    return Square(0.5, 0.5 + FACE_BELOW / metres_per_unit, FACE_SIDE / metres_per_unit)
+
+
+def head_square(face: Square, metres_per_unit: float) -> Square:
+    """The square of the photo that becomes the model's image, so that `face` lands where frontal faces do."""
+    place = face_place(metres_per_unit)
+    side = face.side / place.side
+    return Square(face.x + (0.5 - place.x) * side, face.y + (0.5 - place.y) * side, side)
+
+
+def crop(photo: Bytes, square: Square, size: int) -> Bytes:
+    """The square cut out of a photo and resized, uint8 [size, size, 3]; beyond its edge the photo goes on mirrored, softly."""
+    height, width = photo.shape[:2]
+    left, top = square.x - square.side / 2, square.y - square.side / 2
+    edges = [math.floor(left) - 1, math.floor(top) - 1, math.ceil(left + square.side) + 1, math.ceil(top + square.side) + 1]
+    x0, y0, x1, y1 = edges
+    inside = photo[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
+    if not inside.size:
+        raise FullheadError("the square around the face lies wholly beyond the photo")
+    missing = ((max(-y0, 0), max(y1 - height, 0)), (max(-x0, 0), max(x1 - width, 0)))
+    pixels = np.pad(inside, (*missing, (0, 0)), mode="symmetric")
+    if np.any(missing):
+        pixels = _softened(pixels, missing)
+    box = (left - x0, top - y0, left - x0 + square.side, top - y0 + square.side)
+    return np.array(Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS, box))
+
+
+def _softened(pixels: Bytes, missing: tuple[tuple[int, int], tuple[int, int]]) -> Bytes:
+    """Blur the margins that were made up, more the farther they are from the photo."""
+    (up, down), (left, right) = missing
+    height, width = pixels.shape[:2]
+    y, x = np.ogrid[:height, :width]
+    outside = np.hypot(
+        np.maximum(np.maximum(up - y, y - (height - 1 - down)), 0), np.maximum(np.maximum(left - x, x - (width - 1 - right)), 0)
+    )
+    radius = max(height, width) / 24
+    blurred = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius)))
+    share = np.clip(outside / radius, 0, 1)[..., None]
+    return ((1 - share) * pixels + share * blurred).round().astype(np.uint8)

@@ -1,0 +1,290 @@
+"""A GANHead fitted to one raw scan: the rig, then the shape code, then the detail and colour codes [ganhead §4].
+
+    rig     landmarks, then distances between the surfaces: where the scan belongs, the rig's shape, the expression, the pose
+    shape   labelled points about the posed scan --search--> neutral points: the occupancy that the code gives them
+    looks   points of the scan's surface --search--> neutral points: the normals and colours that the codes give them
+
+Networks stay as they are, so nothing that the search finds depends on the codes: it is done once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.random import RandomState
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fullhead.core import cameras as cams
+from fullhead.core.errors import FullheadError
+from fullhead.core.isosurface import vertex_normals
+from fullhead.data.registration import RegisteredScan, register_scan
+from fullhead.data.scan_landmarks import Detector
+from fullhead.data.scan_samples import SampleConfig, head_surface, occupancy, surface
+from fullhead.data.scans import ScanFile
+from fullhead.fitting.invert import rate_ramp
+from fullhead.io.images import Bytes, contact_sheet, to_uint8
+from fullhead.io.mesh_files import PaintedMesh
+from fullhead.metrics.geometry import Samples, SurfaceMetrics, likeness
+from fullhead.metrics.samples import samples_of_mesh
+from fullhead.models.ganhead import Codes, DecodedGANHead, GANHead, colour_pose
+from fullhead.representations.canonical_field import CanonicalPoints, Volume
+from fullhead.representations.correspondence import find_correspondences
+from fullhead.representations.deformer import Motion
+from fullhead.representations.surface import PosedMesh, clay, coloured
+from fullhead.rig.cube import CubeRig, flame_cube, template_in_cube
+from fullhead.rig.fitting import FitConfig
+from fullhead.rig.flame import load_flame
+from fullhead.rig.template import load_template
+from fullhead.training.ganhead import occupancy_loss, regularity, shading_losses
+from fullhead.viewing.sheet import YAWS
+
+LEAST_SPREAD = 0.05  # deviation of a code's numbers that the rates count on at least: a table may be all alike
+RIGS = {"flame": "FLAME: give its file, too", "template": "our own rig: leave the FLAME file out"}
+NOWHERE = "no point of the scan is found in the model: do its landmarks fit?"
+OnStep = Callable[[str, int, float], None]
+"""Called after each step with the stage ("shape", "looks"), the steps done in it, and the loss."""
+
+
+@dataclass(frozen=True)
+class FitScanConfig:
+    shape_steps: int = 200
+    looks_steps: int = 200
+    rate: float = 0.1  # of learning, in deviations of a code's numbers in the table
+    regular: float = 1e-3  # lambda_r: weight of the mean square of a code [ganhead supp. 1.3]
+    near: int = 2000  # points about the surface in a step [ganhead]
+    uniform: int = 250  # points anywhere [ganhead]
+    surface: int = 2000  # points of the surface [ganhead]
+    samples: SampleConfig = field(default_factory=lambda: SampleConfig(near=40_000, uniform=10_000, surface=40_000))
+    rig: FitConfig = field(default_factory=FitConfig)
+
+
+@dataclass(frozen=True)
+class ScanFit:
+    """Who a scan shows: `codes` of one head, its `expression` [1, E] and `joint_pose` [1, J, 3]; the scan as it was `placed` in
+    the model's cube, and what the model makes of it, `head`."""
+
+    codes: Codes
+    expression: Tensor
+    joint_pose: Tensor
+    placed: RegisteredScan
+    head: DecodedGANHead
+    likeness: SurfaceMetrics  # of both surfaces, in units of the cube
+    seconds: float  # of everything
+
+
+def cube_rig(model: GANHead, flame: str | Path | None = None) -> CubeRig:
+    """The rig that moves a model, with what it takes to fit it to a scan; `flame`: FLAME's file, if it is FLAME."""
+    if (model.config.rig == "flame") != (flame is not None):
+        raise FullheadError(f"this GANHead is moved by {RIGS[model.config.rig]}")
+    template, sizes = load_template(), model.config.deformer
+    if flame is None:
+        return template_in_cube(template, sizes.shapes)
+    return flame_cube(load_flame(flame), template, sizes.shapes, sizes.expressions)
+
+
+def fit_scan(
+    model: GANHead,
+    cube: CubeRig,
+    scan: ScanFile,
+    config: FitScanConfig | None = None,
+    *,
+    detect: Detector | None = None,
+    on_step: OnStep | None = None,
+    seed: int = 0,
+) -> ScanFit:
+    """Fit a model, which is left as it is, to a scan; `cube` is the model's rig with what it takes to fit it.
+
+    Landmarks come from the scan's file, or from the detector. The same input and seed give the same head.
+    """
+    began, random, config = time.perf_counter(), RandomState(seed), config or FitScanConfig()
+    placed = register_scan(scan, cube, load_template(), fit=True, config=config.rig, detect=detect, rng=random)
+    device = model.shape_codes.weight.device
+    rig_shape, expression, joint_pose = (
+        torch.from_numpy(x)[None].to(device) for x in (placed.shape, placed.expression, placed.joint_pose)
+    )
+    motion = model.motion(rig_shape, expression, joint_pose)
+    generator = torch.Generator().manual_seed(seed)
+    shape = fitted_shape(model, motion, occupancy(placed.mesh, config.samples, random), config, generator, on_step)
+    pose = colour_pose(expression, joint_pose)
+    points = surface(placed.mesh, config.samples, random)
+    detail, colour = fitted_looks(model, motion, pose, shape, points, config, generator, on_step)
+    codes = Codes(shape, detail, colour, rig_shape)
+    head = model.decode(codes, expression=expression, joint_pose=joint_pose)
+    alike = likeness(samples_of_mesh(head.posed[0], config.samples.surface, random), samples(points))
+    return ScanFit(codes, expression, joint_pose, placed, head, alike, time.perf_counter() - began)
+
+
+def fitted_shape(
+    model: GANHead,
+    motion: Motion,
+    points: dict[str, NDArray],
+    config: FitScanConfig,
+    generator: torch.Generator,
+    on_step: OnStep | None = None,
+) -> Tensor:
+    """The shape code [1, .] whose occupancy agrees best with labelled points, as `data.scan_samples.occupancy` gives them."""
+    sets = []
+    for name, count in (("near", config.near), ("uniform", config.uniform)):
+        x, distinct = neutral_candidates(model, motion, points[f"{name}_points"])
+        inside = torch.from_numpy(points[f"{name}_inside"]).to(x)
+        known = distinct.any(dim=1)
+        if not known.any():
+            raise FullheadError(NOWHERE)
+        sets.append((x[known], distinct[known], inside[known], count))
+    code = table_mean(model.shape_codes)
+
+    def loss() -> Tensor:
+        drawn = []
+        for x, distinct, inside, count in sets:
+            rows = some(len(x), count, generator).to(x.device)
+            drawn.append((x[rows], distinct[rows], inside[rows]))
+        x, distinct, inside = (torch.cat(parts) for parts in zip(*drawn, strict=True))
+        volume = model.canonical.volume_where_asked(code)
+        at = model.at_neutral(volume, deepest(model, volume, x, distinct), of_one(x))
+        return occupancy_loss(at, inside) + config.regular * regularity(code)
+
+    minimise("shape", {code: model.shape_codes}, loss, config.shape_steps, config.rate, on_step)
+    return code.detach()
+
+
+@torch.no_grad()
+def neutral_candidates(model: GANHead, motion: Motion, points: NDArray) -> tuple[Tensor, Tensor]:
+    """The shape-neutral points [N, I, 3] that posed ones [N, 3] may have come from, and which of them count [N, I]."""
+    x = torch.from_numpy(points).to(motion.shape)
+    warp = model.deformer.warp(motion)
+    found = find_correspondences(warp, x, of_one(x))
+    candidates = found.x.flatten(0, 1)
+    return warp.neutral(candidates, of_one(candidates)).view_as(found.x), found.distinct
+
+
+@torch.no_grad()
+def deepest(model: GANHead, volume: Volume, x: Tensor, distinct: Tensor) -> Tensor:
+    """Of candidates x [N, I, 3], those of each point that count [N, I], the one deepest inside [N, 3]."""
+    logits = torch.full_like(x[..., 0], -torch.inf)
+    logits[distinct] = model.canonical.occupancy(volume, x[distinct], of_one(x[distinct]))
+    return x[torch.arange(len(x), device=x.device), logits.argmax(dim=1)]
+
+
+def fitted_looks(
+    model: GANHead,
+    motion: Motion,
+    pose: Tensor,
+    shape: Tensor,
+    points: dict[str, NDArray],
+    config: FitScanConfig,
+    generator: torch.Generator,
+    on_step: OnStep | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The detail and colour codes [1, .] whose normals and colours agree best with points of the surface, as
+    `data.scan_samples.surface` gives them; `pose` [1, .] is what of it the colours see."""
+    x = torch.from_numpy(points["surface_points"]).to(shape)
+    with torch.no_grad():
+        volume = model.canonical.volume(shape)
+        at = model.at_posed(volume, motion, x, of_one(x))
+    found = at.found.nonzero()[:, 0]
+    if not len(found):
+        raise FullheadError(NOWHERE)
+    at = taken(at, found)
+    normals = torch.from_numpy(points["surface_normals"]).to(shape)[found]
+    colours = torch.from_numpy(points["surface_colours"]).to(shape)[found] / 127.5 - 1
+    detail, colour = table_mean(model.detail_codes), table_mean(model.colour_codes)
+
+    def loss() -> Tensor:
+        rows = some(len(found), config.surface, generator).to(x.device)
+        here = taken(at, rows)
+        normal, feature = model.normals(detail, here, motion)
+        seen = model.canonical.colours(colour, pose, here, feature)
+        off_normal, off_colour = shading_losses(normal, seen, normals[rows], colours[rows])
+        return off_normal + off_colour + config.regular * (regularity(detail) + regularity(colour))
+
+    tables = {detail: model.detail_codes, colour: model.colour_codes}
+    minimise("looks", tables, loss, config.looks_steps, config.rate, on_step)
+    return detail.detach(), colour.detach()
+
+
+def minimise(
+    stage: str,
+    codes: dict[Tensor, torch.nn.Embedding],
+    loss: Callable[[], Tensor],
+    steps: int,
+    rate: float,
+    on_step: OnStep | None,
+) -> None:
+    """Move codes, each of a table, by Adam; rates are told in deviations of the tables."""
+    groups = [{"params": [code], "rate": rate * spread(table)} for code, table in codes.items()]
+    optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = group["rate"] * rate_ramp(step / steps)
+        found = loss()
+        if not torch.isfinite(found):
+            raise FullheadError(f"the fit of the {stage} broke down at step {step + 1}: is the model trained?")
+        optimiser.zero_grad()
+        found.backward()
+        optimiser.step()
+        if on_step is not None:
+            on_step(stage, step + 1, float(found.detach()))
+
+
+def spread(table: torch.nn.Embedding) -> float:
+    """How far a table's numbers lie from their means, one number."""
+    weight = table.weight.detach()
+    return max(float((weight - weight.mean(dim=0)).square().mean().sqrt()), LEAST_SPREAD)
+
+
+def table_mean(table: torch.nn.Embedding) -> Tensor:
+    """Where a code begins, [1, .]."""
+    return table.weight.detach().mean(dim=0, keepdim=True).clone().requires_grad_(True)
+
+
+def some(count: int, wanted: int, generator: torch.Generator) -> Tensor:
+    """Numbers [wanted] of points below `count`, with repetition."""
+    return torch.randint(count, (wanted,), generator=generator)
+
+
+def of_one(x: Tensor) -> Tensor:
+    """Whose points x [N, 3] are, if there is one head: [N] zeros."""
+    return torch.zeros(len(x), dtype=torch.long, device=x.device)
+
+
+def taken(at: CanonicalPoints, rows: Tensor) -> CanonicalPoints:
+    return CanonicalPoints(*(value[rows] for value in vars(at).values()))
+
+
+# -- beside the scan
+
+
+def samples(points: dict[str, NDArray]) -> Samples:
+    """What `data.scan_samples.surface` gives, to be compared."""
+    normals, colours = points["surface_normals"].astype(np.float64), points["surface_colours"] / 255
+    return Samples(points["surface_points"], normals, colours)
+
+
+def scan_mesh(mesh: PaintedMesh) -> PosedMesh:
+    """A scan in the cube as a surface to be rendered, the colour of each vertex the mean of those at its corners."""
+    mesh = mesh.kept(head_surface(mesh))
+    count, corner = len(mesh.triangles), mesh.triangles.ravel()
+    at_corners = mesh.colours_at(np.repeat(np.arange(count), 3), np.tile(np.eye(3), (count, 1)))
+    sums = np.stack([np.bincount(corner, at_corners[:, i], len(mesh.vertices)) for i in range(3)], axis=-1)
+    colours = sums / np.bincount(corner, minlength=len(mesh.vertices)).clip(1)[:, None]
+    normals = vertex_normals(mesh.vertices.astype(np.float32), mesh.triangles.astype(np.int32))
+    vertices, normals, colours = (torch.from_numpy(x).float() for x in (mesh.vertices, normals, 2 * colours - 1))
+    return PosedMesh(vertices, torch.from_numpy(mesh.triangles).long(), normals, colours)
+
+
+def scan_sheet(model: GANHead, fit: ScanFit) -> Bytes:
+    """Scan and fit from several sides, in their colours and as clay: uint8 [H, W, 3]."""
+    scan = replace(fit.head, posed=(scan_mesh(fit.placed.mesh),))
+    cameras = cams.orbit(torch.tensor(YAWS))
+    rows = []
+    for look in (coloured, clay):
+        for head in (scan, fit.head):
+            rows.append(list(to_uint8(model.render(head.expand(len(cameras)), cameras, look=look).image)))
+    labels = [f"{np.degrees(yaw):.0f}°" for yaw in YAWS]
+    return contact_sheet(rows, row_labels=("scan", "fit", "scan", "fit"), column_labels=labels)

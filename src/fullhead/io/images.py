@@ -1,0 +1,160 @@
+"""Images at the borders: tensors to bytes and back, reading, writing, compositing, contact sheets.
+
+Inside: float [B, 3, H, W] in [-1, 1].  At the borders: uint8 [H, W, 3] RGB, or [H, W, 4] with straight alpha; both sRGB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
+from scipy import ndimage
+from torch import Tensor
+
+from fullhead.core.errors import FullheadError, in_words
+from fullhead.io.files import existing_file, written_whole
+
+Bytes = NDArray[np.uint8]
+
+STILL_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+PAPER = (255, 255, 255)  # the colour between the pictures of a sheet
+INK = (90, 90, 90)
+
+
+def to_uint8(image: Tensor) -> Bytes:
+    """[B, C, H, W] in [-1, 1] (clamped) -> uint8 [B, H, W, C]."""
+    return ((image.detach().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def from_uint8(pictures: Bytes) -> Tensor:
+    """uint8 [B, H, W, C] -> float32 [B, C, H, W] in [-1, 1]."""
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def read_image(path: str | Path) -> Bytes:
+    """The picture in a file as uint8 [H, W, 3], upright (EXIF), transparency laid over white.
+
+    Raises FullheadError when there is no file, or no whole picture in it.
+    """
+    path = existing_file(path, "an image")
+    try:
+        with Image.open(path) as opened:
+            picture = ImageOps.exif_transpose(opened)
+            if picture.mode.startswith("I;16") or picture.mode == "I":  # 16 bits a channel, which pillow would cut off
+                picture = Image.fromarray((np.asarray(picture, np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+            if not picture.has_transparency_data:
+                return np.array(picture.convert("RGB"))
+            picture = picture.convert("RGBA")
+            return np.array(Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB"))
+    except Image.UnidentifiedImageError as error:
+        raise FullheadError(f"{path} is not an image that pillow can read: give a PNG, JPEG or WebP") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise FullheadError(f"cannot read the image {path} ({in_words(error)}): is the file whole?") from error
+
+
+def check_still_path(path: str | Path) -> Path:
+    """`path` as a Path if a picture can be written there; call it before the picture is computed."""
+    path = Path(path)
+    if path.suffix.lower() not in STILL_SUFFIXES:
+        raise FullheadError(f"cannot write a picture as {path.name!r}: choose one of {', '.join(STILL_SUFFIXES)}")
+    return path
+
+
+def save_image(picture: Bytes, path: str | Path) -> Path:
+    """Write uint8 [H, W, 3 or 4] to a .png, .jpg or .webp; JPEG has no transparency and refuses it."""
+    path = check_still_path(path)
+    suffix = path.suffix.lower()
+    if not isinstance(picture, np.ndarray):
+        raise FullheadError("save_image takes uint8 [H, W, 3 or 4]: of a rendered image, write to_uint8(image)[0]")
+    if picture.shape[-1] == 4 and suffix in (".jpg", ".jpeg"):
+        raise FullheadError(f"{path.name}: a JPEG cannot be transparent; write a .png or .webp")
+    with written_whole(path) as temporary:
+        Image.fromarray(picture).save(temporary, compress_level=4, quality=95)  # each format takes its own of the two
+    return path
+
+
+def save_animated_webp(frames: Iterable[Bytes], path: str | Path, fps: float = 30.0, quality: int = 85) -> Path:
+    """An endlessly looping animated WebP from frames uint8 [H, W, 3 or 4]; all frames are held in memory."""
+    pictures = [Image.fromarray(frame) for frame in frames]
+    if not pictures:
+        raise FullheadError("an animation needs at least one frame")
+    ends = np.round(np.arange(1, len(pictures) + 1) * 1000 / fps).astype(int)  # whole milliseconds that do not drift
+    durations = np.diff(ends, prepend=0).tolist()
+    with written_whole(path) as temporary:
+        pictures[0].save(
+            temporary, "WEBP", save_all=True, append_images=pictures[1:], duration=durations, loop=0, quality=quality, method=2
+        )
+    return Path(path)
+
+
+def filled(picture: NDArray, known: NDArray[np.bool_]) -> NDArray:
+    """A picture [H, W, C] whose pixels that are not known [H, W] have the values of the nearest that is."""
+    rows, columns = np.asarray(ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True))
+    return picture[rows, columns]
+
+
+def upsampled_mask(mask: Tensor, height: int, width: int) -> Tensor:
+    """Masks [B, 1, R, R] resized to [B, 1, height, width], bilinear and antialiased, in [0, 1]."""
+    size = (height, width)
+    return torch.nn.functional.interpolate(mask.float(), size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
+
+
+def composite(image: Tensor, mask: Tensor, background: Tensor) -> Tensor:
+    """Lay `image` [B, 3, H, W] over `background` [B or 1, 3, H or 1, W or 1] where `mask` [B, 1, R, R] in [0, 1] is one."""
+    alpha = upsampled_mask(mask, *image.shape[-2:]).to(image)
+    return alpha * image + (1 - alpha) * background.to(image)
+
+
+def with_alpha(image: Tensor, mask: Tensor) -> Bytes:
+    """Images [B, 3, H, W] and masks [B, 1, R, R] as transparent pictures, uint8 [B, H, W, 4]."""
+    alpha = upsampled_mask(mask, *image.shape[-2:]).to(image)
+    return to_uint8(torch.cat([image, alpha * 2 - 1], dim=1))
+
+
+def background_image(name: str, height: int, width: int) -> Tensor:
+    """A background [1, 3, height, width] in [-1, 1]: a colour ("white", "#20304a") or an image file that is cut to fit."""
+    try:
+        colour = ImageColor.getrgb(name)[:3]
+        picture = Image.new("RGB", (width, height), colour)
+    except ValueError:
+        if not Path(name).suffix:
+            raise FullheadError(f"no background {name!r}: give a colour (white, #20304a) or an image file") from None
+        picture = ImageOps.fit(Image.fromarray(read_image(name)), (width, height), Image.Resampling.LANCZOS)
+    return from_uint8(np.asarray(picture)[None])
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[Bytes]],
+    *,
+    gap: int = 4,
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+) -> Bytes:
+    """Pictures of one size, uint8 [H, W, 3], in rows on white paper with `gap` pixels between and around them.
+
+    Rows may be short; what is missing stays paper.  Labels stand to the left of rows and above columns; their type grows
+    with the pictures.  Returns uint8 [H_sheet, W_sheet, 3].
+    """
+    sizes = {picture.shape for row in rows for picture in row}
+    if len(sizes) != 1:
+        raise FullheadError(f"a sheet needs pictures of one size, not {sorted(sizes) or 'none at all'}")
+    height, width = sizes.pop()[:2]
+    type_size = max(10, width // 18)
+    font = ImageFont.load_default(type_size)
+    left = gap + (round(max(font.getlength(label) for label in row_labels)) + gap if row_labels else 0)
+    top = gap + (round(type_size * 1.4) if column_labels else 0)
+    columns = max(map(len, rows))
+    sheet = Image.new("RGB", (left + columns * (width + gap), top + len(rows) * (height + gap)), PAPER)
+    for i, row in enumerate(rows):
+        for j, picture in enumerate(row):
+            sheet.paste(Image.fromarray(picture), (left + j * (width + gap), top + i * (height + gap)))
+    draw = ImageDraw.Draw(sheet)
+    for i, label in enumerate(row_labels[: len(rows)]):
+        draw.text((left - gap, top + i * (height + gap) + height / 2), label, INK, font, anchor="rm")
+    for j, label in enumerate(column_labels[:columns]):
+        draw.text((left + j * (width + gap) + width / 2, top / 2), label, INK, font, anchor="mm")
+    return np.array(sheet)

@@ -1,0 +1,340 @@
+"""Sets of procedural data: made in parts, kept as a folder or as zip or tar shards; resumable, shared out, checked.
+
+A recipe says what the parts of a set are and makes one at a time; everything here is the same for all recipes. A shard is
+one part (in a folder) or several (in an archive). Its record is written last, so a shard with a record is whole, and a run
+that was stopped goes on where it was. A part depends on the settings and its number alone.
+
+    set.json              what the set is: kind, settings, form, units and frames
+    records/00000/*.json  one record per shard: which parts, the checksums of its files, what is known about each part
+    SHA256SUMS            of every file, as `sha256sum -c` reads them
+
+In a folder and in zips a file is named `folder/key.ending`; in tars `key.field.ending`, so that the files of one sample
+follow each other and share a key (the layout of webdataset).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from fullhead.core.errors import FullheadError, in_words
+from fullhead.io.files import sha256, written_whole
+from fullhead.io.workers import Stopped, run
+
+Form = Literal["folder", "zip", "tar"]
+LISTS_EVERY = 60.0  # seconds between refreshed lists while writing
+SUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Files that belong together. `files` maps "field.ending" to content; `label` goes into tars as key.json."""
+
+    key: str  # path without folder and ending
+    files: Mapping[str, bytes]
+    label: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    record: dict[str, Any]  # everything that is known about the part, as JSON keeps it
+    samples: list[Sample]
+
+
+class Recipe(Protocol):
+    """A kind of set. Its instances are frozen dataclasses, which worker processes can be handed."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def parts(self) -> int:
+        """How many parts the whole set has; more can be asked for later."""
+        ...
+
+    @property
+    def pictures(self) -> int:
+        """Pictures (or scans) per part, for the progress bar."""
+        ...
+
+    @property
+    def per_shard(self) -> int:
+        """Parts in one archive."""
+        ...
+
+    @property
+    def folders(self) -> Mapping[str, str]:
+        """Folder of each field."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """What two runs must agree on to fill one folder."""
+        ...
+
+    def about(self) -> dict[str, Any]:
+        """What a reader must know: units, frames, numbers of labels."""
+        ...
+
+    def open(self) -> Any:
+        """What all parts share, opened once in each process."""
+        ...
+
+    def make(self, shared: Any, part: int) -> Part: ...
+
+    def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
+        """Files that gather the records of all parts, by name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Parts first .. end - 1 of a set, which are written at once."""
+
+    name: str
+    first: int
+    end: int
+
+    @property
+    def record(self) -> str:
+        number = self.name.rpartition("-")[2]
+        return f"records/{int(number) // 1000:05d}/{self.name}.json"
+
+
+def write_set(
+    out: Path, recipe: Recipe, *, form: Form = "folder", share: tuple[int, int] = (0, 1), workers: int | None = None,
+    quiet: bool = False,
+) -> int:  # fmt: skip
+    """Write what is missing of a set (of `share` = (which, of how many)); returns the number of new pictures.
+
+    workers: processes, 0 for this one, None for one per core. Raises FullheadError when `out` holds a different set.
+    KeyboardInterrupt passes through after the lists are written.
+    """
+    _check(recipe, share, workers)
+    _claim(out, recipe, form)
+    mine = shards(recipe, form)[share[0] :: share[1]]
+    todo = [shard for shard in mine if not _is_whole(out, shard)]
+    processes = os.cpu_count() or 1 if workers is None else workers
+    new, due = 0, time.monotonic() + LISTS_EVERY
+    try:
+        bar = _progress(quiet, recipe, sum(shard.end - shard.first for shard in todo))
+        with bar as advance, closing(run(_Task(out, recipe, form), todo, processes)) as done:
+            for parts in done:
+                new += parts
+                advance(parts)
+                if (now := time.monotonic()) > due:
+                    write_lists(out, recipe)
+                    due = time.monotonic() + max(LISTS_EVERY, 20 * (time.monotonic() - now))
+    finally:
+        write_lists(out, recipe)
+    return new * recipe.pictures
+
+
+def shards(recipe: Recipe, form: Form) -> list[Shard]:
+    """All shards of a set."""
+    step = 1 if form == "folder" else recipe.per_shard
+    starts = range(0, recipe.parts, step)
+    return [Shard(f"{recipe.kind}-{i:06d}", first, min(first + step, recipe.parts)) for i, first in enumerate(starts)]
+
+
+def read_set(out: Path, kind: str | None = None) -> dict[str, Any]:
+    """The description of a set; raises FullheadError where there is none, or one of another kind."""
+    try:
+        about = json.loads((out / "set.json").read_text())
+    except (OSError, ValueError) as error:
+        raise FullheadError(f"{out} holds no set ({in_words(error)}): make one with `fullhead synth`") from None
+    if kind is not None and about["kind"] != kind:
+        raise FullheadError(f"{out} holds a set of {about['kind']}, not of {kind}")
+    return about
+
+
+def read_records(out: Path) -> list[dict[str, Any]]:
+    """The records of all parts that are there, in order."""
+    return [record for shard in _shard_records(out) for record in shard["records"]]
+
+
+def write_lists(out: Path, recipe: Recipe) -> None:
+    """Gather the records of all whole shards into the recipe's lists, and all checksums into SHA256SUMS."""
+    found = _shard_records(out)
+    lists = recipe.lists([record for shard in found for record in shard["records"]])
+    for name, text in lists.items():
+        with written_whole(out / name) as beside:
+            beside.write_text(text)
+    sums = {name: digest for shard in found for name, digest in shard["sums"].items()}
+    sums |= {name: sha256(out / name) for name in ["set.json", *lists, *_record_names(out)]}
+    with written_whole(out / SUMS) as beside:
+        beside.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+
+
+def check_set(out: Path) -> tuple[int, list[str]]:
+    """How many files a set should have, and those that are missing or differ from their checksum."""
+    read_set(out)
+    try:
+        lines = (out / SUMS).read_text().splitlines()
+    except OSError as error:
+        raise FullheadError(f"{out} has no {SUMS} ({error.strerror}): run the command that writes the set again") from None
+    wanted = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    wrong = [name for name, digest in wanted.items() if not (out / name).is_file() or sha256(out / name) != digest]
+    return len(wanted), wrong
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Writes shards; sent to every worker process once."""
+
+    out: Path
+    recipe: Recipe
+    form: Form
+
+    def open(self) -> Any:
+        return self.recipe.open()
+
+    def work(self, shared: Any, item: Shard, stopped: Callable[[], bool]) -> int:
+        """Write one shard (`item`), its record last; returns its number of parts. `stopped` is asked between parts."""
+        records: list[dict[str, Any]] = []
+
+        def made() -> Iterator[Sample]:
+            for part in range(item.first, item.end):
+                if stopped():
+                    raise Stopped
+                done = self.recipe.make(shared, part)
+                records.append(done.record)
+                yield from done.samples
+
+        write = {"folder": _write_files, "zip": _write_zip, "tar": _write_tar}[self.form]
+        sums = write(self.out, item, made(), self.recipe.folders)
+        text = json.dumps({"parts": [item.first, item.end], "sums": sums, "records": records}, separators=(",", ":"))
+        with written_whole(self.out / item.record) as beside:
+            beside.write_text(text)
+        return item.end - item.first
+
+
+def file_name(folders: Mapping[str, str], key: str, field: str) -> str:
+    """Path of a sample's file in a folder or a zip."""
+    name, _, ending = field.partition(".")
+    return f"{folders[name]}/{key}.{ending}"
+
+
+def _write_files(out: Path, shard: Shard, samples: Iterator[Sample], folders: Mapping[str, str]) -> dict[str, str]:
+    sums = {}
+    for sample in samples:
+        for field, data in sample.files.items():
+            name = file_name(folders, sample.key, field)
+            with written_whole(out / name) as beside:
+                beside.write_bytes(data)
+            sums[name] = sha256(data)
+    return sums
+
+
+def _archive(out: Path, shard: Shard, ending: str) -> Path:
+    """The archive of a shard; what a killed run left of it is removed."""
+    for left in out.glob(f".{shard.name}.*{ending}"):
+        left.unlink()
+    return out / f"{shard.name}{ending}"
+
+
+def _write_zip(out: Path, shard: Shard, samples: Iterator[Sample], folders: Mapping[str, str]) -> dict[str, str]:
+    path = _archive(out, shard, ".zip")
+    with written_whole(path) as beside:
+        with zipfile.ZipFile(beside, "w") as archive:  # stored, dated 1980
+            for sample in samples:
+                for field, data in sample.files.items():
+                    archive.writestr(zipfile.ZipInfo(file_name(folders, sample.key, field)), data)
+        digest = sha256(beside)
+    return {path.name: digest}
+
+
+def _write_tar(out: Path, shard: Shard, samples: Iterator[Sample], folders: Mapping[str, str]) -> dict[str, str]:
+    path = _archive(out, shard, ".tar")
+    with written_whole(path) as beside:
+        with tarfile.open(beside, "w", format=tarfile.USTAR_FORMAT) as archive:
+            for sample in samples:
+                label = {} if sample.label is None else {"json": json.dumps(sample.label, separators=(",", ":")).encode()}
+                for field, data in {**sample.files, **label}.items():
+                    member = tarfile.TarInfo(f"{sample.key}.{field}")
+                    member.size = len(data)
+                    archive.addfile(member, io.BytesIO(data))
+        digest = sha256(beside)
+    return {path.name: digest}
+
+
+def _is_whole(out: Path, shard: Shard) -> bool:
+    """Whether the record of a shard is there, speaks of the same parts, and all its files are there."""
+    try:
+        record = json.loads((out / shard.record).read_text())
+    except (OSError, ValueError):
+        return False
+    return record["parts"] == [shard.first, shard.end] and all((out / name).is_file() for name in record["sums"])
+
+
+def _record_names(out: Path) -> list[str]:
+    return sorted(path.relative_to(out).as_posix() for path in (out / "records").glob("*/[!.]*.json"))
+
+
+def _shard_records(out: Path) -> list[dict[str, Any]]:
+    found = [json.loads((out / name).read_text()) for name in _record_names(out)]
+    return sorted(found, key=lambda shard: shard["parts"])
+
+
+def _check(recipe: Recipe, share: tuple[int, int], workers: int | None) -> None:
+    if recipe.parts < 1:
+        raise FullheadError(f"a set has at least one part, not {recipe.parts}")
+    if not 0 <= share[0] < share[1]:
+        raise FullheadError(f"share {share[0]}/{share[1]}: the first number counts from 0 and is below the second")
+    if workers is not None and workers < 0:
+        raise FullheadError(f"--workers {workers}: 0 works in this process, otherwise a number of processes")
+
+
+def _claim(out: Path, recipe: Recipe, form: Form) -> None:
+    """Note in the folder what set it holds, or refuse a different one."""
+    about = {"kind": recipe.kind, "form": form, "settings": json.loads(json.dumps(recipe.settings()))}
+    if (out / "set.json").is_file():
+        there = read_set(out)
+        if there["kind"] != recipe.kind:
+            raise FullheadError(f"{out} holds a set of {there['kind']}: choose another folder")
+        old, new = (_flat({"form": d["form"], **d["settings"]}) for d in (there, about))
+        other = [f"{k} {old.get(k)} there and {new.get(k)} asked" for k in old | new if old.get(k) != new.get(k)]
+        if other:
+            some = ", ".join(other[:3]) + ", ..." * (len(other) > 3)
+            raise FullheadError(f"{out} holds another set ({some}): choose another folder, or the same settings to go on")
+        return
+    if out.is_dir() and any(out.iterdir()):
+        raise FullheadError(f"{out} is not empty and holds no set: choose another folder")
+    about |= {"made_by": f"fullhead {version('fullhead')}", "folders": dict(recipe.folders), **recipe.about()}
+    with written_whole(out / "set.json") as beside:
+        beside.write_text(json.dumps(about, indent=1) + "\n")
+
+
+def _flat(settings: Mapping[str, Any], start: str = "") -> dict[str, Any]:
+    """Nested settings as "a.b" -> value."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        found |= _flat(value, f"{start}{name}.") if isinstance(value, dict) else {start + name: value}
+    return found
+
+
+@contextmanager
+def _progress(quiet: bool, recipe: Recipe, parts: int) -> Iterator[Callable[[int], None]]:
+    """A bar on the terminal; yields the function to call with the number of new parts."""
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:.1f}/s"), TimeRemainingColumn())
+    with Progress(TextColumn(recipe.kind), *columns, disable=quiet) as bar:
+        task = bar.add_task(recipe.kind, total=parts * recipe.pictures, rate=0.0)
+        start, total = time.monotonic(), 0
+
+        def advance(new: int) -> None:
+            nonlocal total
+            total += new * recipe.pictures
+            bar.update(task, advance=new * recipe.pictures, rate=total / max(time.monotonic() - start, 1e-6))
+
+        yield advance

@@ -1,0 +1,114 @@
+"""Heads as surfaces: the canonical mesh with all that moves it, the posed mesh, and its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fullhead.core.cameras import FOCAL, RADIUS, Cameras
+from fullhead.core.isosurface import vertex_normals
+from fullhead.kernels.raster import rasterize
+from fullhead.representations.canonical_field import CanonicalPoints
+from fullhead.representations.deformer import Motion
+
+SAMPLES = 2  # of each pixel, per axis
+BOX = RADIUS / FOCAL  # side in world units of what the standard cameras see at the origin: that of the cube [-1, 1]^3
+
+
+@dataclass(frozen=True)
+class CanonicalMesh:
+    """The surface of one head in its canonical pose, V vertices, and at each of them what poses and colours it.
+
+    A posed vertex is skinned by `weights` from its place at rest plus `offsets`.
+    """
+
+    vertices: Tensor  # [V, 3]
+    faces: Tensor  # [F, 3] int64, counter-clockwise seen from outside
+    at: CanonicalPoints  # the vertices without the person's shape
+    weights: Tensor  # [V, J]
+    expression_basis: Tensor  # [V, 3, E]
+    pose_basis: Tensor  # [V, P, 3]
+    normals: Tensor  # [V, 3] at rest
+    normal_feature: Tensor  # [V, W], which the colours see
+
+    def offsets(self, motion: Motion) -> Tensor:
+        """What the pose and the expression of one head add to its vertices at rest, [V, 3]."""
+        pose = torch.einsum("vpc,p->vc", self.pose_basis, (motion.pose - motion.canonical_pose)[0])
+        return pose + self.expression_basis @ motion.expression[0]
+
+
+@dataclass(frozen=True)
+class PosedMesh:
+    """The surface of one head: vertices [V, 3], faces [F, 3] int64, unit normals [V, 3], colours [V, 3] in [-1, 1]."""
+
+    vertices: Tensor
+    faces: Tensor
+    normals: Tensor
+    colours: Tensor
+
+
+Look = Callable[[PosedMesh, Cameras], Tensor]
+"""What a picture shows: values [V, 3] in [-1, 1] of a mesh, seen by one camera."""
+
+
+def coloured(mesh: PosedMesh, camera: Cameras) -> Tensor:
+    return mesh.colours
+
+
+def normal_coloured(mesh: PosedMesh, camera: Cameras) -> Tensor:
+    """Red to the subject's left, green up, blue to the front."""
+    return mesh.normals
+
+
+def clay(mesh: PosedMesh, camera: Cameras) -> Tensor:
+    """The bare geometry in grey, lit from the camera: normals of the triangles, not those that a network gives."""
+    normals = vertex_normals(mesh.vertices.cpu().numpy(), mesh.faces.cpu().numpy().astype(np.int32))
+    to_camera = F.normalize(camera.origins - mesh.vertices, dim=-1)
+    facing = (torch.from_numpy(normals).to(to_camera) * to_camera).sum(dim=-1, keepdim=True)
+    return (facing.clamp(min=0) * 1.6 - 0.8).expand(-1, 3)
+
+
+LOOKS: dict[str, Look] = {"colour": coloured, "normal": normal_coloured, "clay": clay}
+
+
+def picture(mesh: PosedMesh, camera: Cameras, size: int, look: Look = coloured) -> tuple[Tensor, Tensor, Tensor]:
+    """One camera's straight values [3, H, W] (white outside), opacity [1, H, W] and distance along the ray [1, H, W].
+
+    The rasteriser runs on the CPU; `camera` is in the frame of the mesh.
+    """
+    fine = SAMPLES * size
+    x_camera = (mesh.vertices - camera.origins) @ camera.c2w[0, :3, :3]
+    ahead = x_camera[:, 2]
+    homogeneous = x_camera @ camera.K[0].T
+    xy_px = homogeneous[:, :2] / torch.where(ahead > 0, homogeneous[:, 2], torch.ones_like(ahead))[:, None] * fine
+    found = rasterize(xy_px.cpu(), ahead.cpu(), mesh.faces.cpu(), fine, fine)
+    corners = mesh.faces.cpu()[found.triangle.long().clamp(min=0)]  # [H, W, 3]
+    slant = x_camera.norm(dim=-1) / ahead  # distance along the ray per depth; about linear in a triangle
+    values = torch.cat([look(mesh, camera), slant[:, None]], dim=-1).cpu()[corners]  # [H, W, 3, 4]
+    values = (found.barycentric[..., None] * values).sum(dim=-2).permute(2, 0, 1)  # [4, H, W]
+    seen = (found.triangle >= 0).float()[None]
+    values = torch.cat([values[:3], values[3:] * found.depth], dim=0) * seen
+    values, seen = F.avg_pool2d(values, SAMPLES), F.avg_pool2d(seen, SAMPLES)
+    values = values / seen.clamp(min=SAMPLES**-2)
+    image = torch.where(seen > 0, values[:3], torch.ones_like(values[:3]))
+    return image, seen, values[3:]
+
+
+def pictures(
+    meshes: Sequence[PosedMesh], cameras: Cameras, size: int, look: Look = coloured, *, alone: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Values [B, 3, H, W], straight if they stand `alone`, else on white; opacity [B, 1, H, W] and distance along the ray
+    [B, 1, H, W] in world units. Of B meshes in the cube [-1, 1]^3, one camera each."""
+    found = []
+    for i, mesh in enumerate(meshes):
+        camera = cameras[i].to(mesh.vertices.device)
+        c2w = camera.c2w.clone()
+        c2w[:, :3, 3] *= 2 / BOX  # into model units
+        found.append(picture(mesh, replace(camera, c2w=c2w), size, look))
+    image, mask, distance = (torch.stack(parts).to(meshes[0].vertices.device) for parts in zip(*found, strict=True))
+    return image if alone else image * mask + (1 - mask), mask, distance * (BOX / 2)

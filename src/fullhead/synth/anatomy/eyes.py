@@ -1,0 +1,50 @@
+"""Eyeballs: a sphere with a corneal bulge and a polar texture (u azimuth, v from the back pole to the pupil)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from fullhead.core.random import stream
+from fullhead.core.smooth import smoothstep
+from fullhead.rig.subdivision import triangles_from_quads
+from fullhead.synth.people.subject import IRIS_COLOURS, Subject
+
+IRIS_ANGLE = 0.47  # radians from the optical axis to the iris's edge
+
+
+def eye_texture(subject: Subject, rows: int = 128) -> NDArray:
+    """Linear albedo [rows, 2 rows, 3] float32; row 0 is the pupil's pole."""
+    random = stream(subject.seed, "eye texture")
+    columns = 2 * rows
+    polar = ((np.arange(rows) + 0.5) / rows * np.pi)[:, None]
+    veins = ndimage.gaussian_filter(random.normal(size=(rows, columns)), (6, 1.2), mode="wrap")
+    veins = np.clip(veins / veins.std() - 1, 0, 2)[..., None]
+    white = np.array([0.60, 0.565, 0.53]) * (1 - 0.06 * veins * np.array([0.1, 1, 1]))
+    white = white * (1 - 0.40 * smoothstep(0.50, 1.15, polar)[..., None] * np.array([0.55, 0.9, 0.9]))
+    fibres = ndimage.gaussian_filter1d(random.normal(size=columns), 1.0, mode="wrap")
+    wide = ndimage.gaussian_filter1d(random.normal(size=columns), 4.0, mode="wrap")
+    speckle = ndimage.gaussian_filter(random.normal(size=(rows, columns)), (2, 0.8), mode="wrap")
+    radius = polar / IRIS_ANGLE
+    pattern = 1.1 + 0.22 * fibres / fibres.std() + 0.10 * wide / wide.std() + 0.12 * speckle / speckle.std()
+    ring = (0.62 + 0.75 * np.exp(-(((radius - 0.60) / 0.20) ** 2))) * (1 - 0.8 * smoothstep(0.78, 1.0, radius))
+    iris = np.array(IRIS_COLOURS[subject.iris]) * (pattern * ring)[..., None]
+    inner = np.exp(-(((radius - 0.45) / 0.09) ** 2))[..., None]  # the browner ring around the pupil
+    iris = iris * (1 - 0.35 * inner) + 0.35 * inner * np.array([0.09, 0.05, 0.02])
+    pupil = smoothstep(0.40, 0.34, radius)[..., None]
+    iris = iris * (1 - pupil) + 0.003 * pupil
+    edge = smoothstep(1.06, 0.94, radius)[..., None]
+    return np.clip(white * (1 - edge) + iris * edge, 0, 1).astype(np.float32)
+
+
+def eyeball(radius: float, around: int = 36, rings: int = 28) -> tuple[NDArray, NDArray, NDArray]:
+    """Vertices [V, 3] about the origin looking along +z, triangles [F, 3], uv [V, 2] (v up)."""
+    polar, azimuth = np.meshgrid(np.linspace(0, np.pi, rings + 1), np.linspace(0, 2 * np.pi, around + 1), indexing="ij")
+    bulge = 1 + 0.045 * np.exp(-((polar / 0.36) ** 4))
+    direction = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=-1)
+    uv = np.stack([azimuth / (2 * np.pi), 1 - polar / np.pi], axis=-1)
+    first = np.arange(rings)[:, None] * (around + 1) + np.arange(around)
+    quads = np.stack([first, first + around + 1, first + around + 2, first + 1], axis=-1).reshape(-1, 4)
+    vertices = (radius * bulge[..., None] * direction).reshape(-1, 3)
+    return vertices.astype(np.float32), triangles_from_quads(quads), uv.reshape(-1, 2).astype(np.float32)

@@ -1,0 +1,107 @@
+"""Clothes as a shell around the shoulders. Frame: the subject's, dm."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fullhead.core.random import stream
+from fullhead.core.smooth import Noise, smoothstep
+from fullhead.core.triangles import unit_vectors
+from fullhead.rig.subdivision import triangles_from_quads
+from fullhead.synth.anatomy.template_assets import Studio
+from fullhead.synth.people.subject import Outfit, Subject
+
+CLEARANCE = 0.055  # of the cloth from the skin, dm
+PATTERN_LOW, PATTERN_SIDE = np.array([-3.0, 3.0]), 6.0  # what the cloth's texture covers of the average body, dm
+COLLAR_AZIMUTH = (0, 25, 75, 120, 180)  # degrees, 0 front
+COLLAR_HEIGHT = {
+    "crew": (5.66, 5.73, 5.95, 6.05, 6.06),
+    "vneck": (5.22, 5.52, 5.92, 6.04, 6.05),
+    "turtle": (6.02, 6.05, 6.15, 6.22, 6.25),
+    "none": (4.72, 4.80, 5.05, 5.05, 5.00),
+}
+
+
+def collar_signed(studio: Studio, outfit: Outfit) -> NDArray:
+    """Height [U] of the collar above each textured vertex, dm; positive under the cloth."""
+    rest = studio.rest[studio.seam_vertex]
+    azimuth = np.degrees(np.arctan2(np.abs(rest[:, 0]), rest[:, 2] - 0.25))
+    inside = (studio.in_mouth | studio.in_socket)[studio.seam_vertex]
+    return np.where(inside, -1.0, np.interp(azimuth, COLLAR_AZIMUTH, COLLAR_HEIGHT[outfit.collar]) - rest[:, 1])
+
+
+def cloth(studio: Studio, outfit: Outfit, skin: NDArray, normals: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Vertices [V', 3], triangles [F', 3] and uv [V', 2] of the garment over a skin [V, 3]."""
+    signed = collar_signed(studio, outfit)
+    rest = studio.rest[studio.seam_vertex]
+    folds = np.sin(9 * rest[:, 0] + 5 * rest[:, 1]) * np.sin(8 * rest[:, 2] - 3 * rest[:, 1]) * smoothstep(0, 0.4, signed)
+    lifted = skin[studio.seam_vertex] + normals[studio.seam_vertex] * (0.010 * folds)[:, None]
+    flat = (rest[:, :2] - PATTERN_LOW) / PATTERN_SIDE  # the cloth is printed from the front
+    attributes = np.concatenate([lifted, normals[studio.seam_vertex], flat], axis=1)  # [U, 8]
+    attributes, triangles, rim = clipped(attributes, studio.seam_triangles, signed)
+    points, normal, uv = attributes[:, :3], unit_vectors(attributes[:, 3:6]), attributes[:, 6:]
+    outer = points + normal * CLEARANCE
+    rim_vertices, rim = np.unique(rim, return_inverse=True)
+    rim = rim.reshape(-1, 2)
+    lip = outer[rim_vertices]
+    inner = points[rim_vertices] - normal[rim_vertices] * 0.01
+    first, n = len(outer), len(rim_vertices)
+    band = np.stack([first + rim[:, 0], first + rim[:, 1], first + n + rim[:, 1], first + n + rim[:, 0]], axis=1)
+    vertices = np.concatenate([outer, lip, inner])
+    uv = np.concatenate([uv, uv[rim_vertices], uv[rim_vertices]])
+    return vertices.astype(np.float32), np.concatenate([triangles, triangles_from_quads(band)]), uv.astype(np.float32)
+
+
+def clipped(attributes: NDArray, triangles: NDArray, signed: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """The part of a mesh where `signed` [U] > 0: attributes [U', A], triangles [F', 3], border edges [E, 2].
+
+    Triangles across the border are cut; attributes are interpolated linearly.
+    """
+    inside = signed[triangles] > 0  # [F, 3]
+    number = inside.sum(1)
+    made: list[NDArray] = []
+    cut_edges: dict[tuple[int, int], int] = {}
+
+    def cut(i: int, j: int) -> int:
+        key = (min(i, j), max(i, j))
+        if key not in cut_edges:
+            part = signed[i] / (signed[i] - signed[j])
+            cut_edges[key] = len(attributes) + len(made)
+            made.append(attributes[i] * (1 - part) + attributes[j] * part)
+        return cut_edges[key]
+
+    extra: list[tuple[int, int, int]] = []
+    border: list[tuple[int, int]] = []
+    across = (number == 1) | (number == 2)
+    for corner_ids, corner_inside in zip(triangles[across], inside[across], strict=True):
+        alone = int(np.argmax(corner_inside)) if corner_inside.sum() == 1 else int(np.argmin(corner_inside))
+        a, b, c = (int(corner_ids[(alone + k) % 3]) for k in range(3))
+        on_ab, on_ac = cut(a, b), cut(a, c)
+        if corner_inside.sum() == 1:
+            extra.append((a, on_ab, on_ac))
+            border.append((on_ab, on_ac))
+        else:
+            extra += [(on_ab, b, c), (on_ab, c, on_ac)]
+            border.append((on_ac, on_ab))
+    everything = np.concatenate([triangles[number == 3], np.array(extra, int).reshape(-1, 3)])
+    values = np.concatenate([attributes, np.array(made).reshape(-1, attributes.shape[1])])
+    used, inverse = np.unique(everything, return_inverse=True)
+    renumbered = np.full(len(values), -1)
+    renumbered[used] = np.arange(len(used))
+    return values[used], inverse.reshape(-1, 3).astype(np.int32), renumbered[np.array(border, int).reshape(-1, 2)]
+
+
+def cloth_texture(subject: Subject, size: int) -> NDArray:
+    """Linear albedo [size, size, 3] of the garment, over the average body seen from the front."""
+    outfit, noise = subject.outfit, Noise(stream(subject.seed, "cloth"))
+    across, up = np.meshgrid((np.arange(size) + 0.5) / size, 1 - (np.arange(size) + 0.5) / size)
+    x, y = PATTERN_LOW[0] + PATTERN_SIDE * across, PATTERN_LOW[1] + PATTERN_SIDE * up
+    points = np.stack([x, y, 0 * x], axis=-1)
+    bands = [smoothstep(0.46, 0.54, np.abs((v * rate) % 1 - 0.5) * 2) for v, rate in ((x, 2.0), (y, 2.2))]
+    share = {"stripe": bands[1], "check": 0.5 * (bands[0] + bands[1])}.get(outfit.pattern, 0 * x)
+    colour = np.array(outfit.colour) + share[..., None] * (np.array(outfit.second) - np.array(outfit.colour))
+    weave = 1 + 0.05 * noise(points, 30, 1) + 0.05 * noise(points, 3, 2)
+    if outfit.pattern == "knit":
+        weave = weave * (1 + 0.12 * np.sin(2 * np.pi * 7 * x + noise(points, 4, 3)))
+    return np.clip(colour * weave[..., None], 0, 1).astype(np.float32)

@@ -1,0 +1,252 @@
+"""Heads in motion: expression, pose and camera as smooth functions of time, in clips by name, drawn from a seed.
+
+A clip is a function of time in seconds, so more frames a second show the same motion. All motion is seeded; a clip's length
+matters only to the clips that go through a list (`faces`, `turn`, `orbit`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import NDArray
+
+from fullhead.core.random import stream
+from fullhead.core.smooth import smoothstep
+from fullhead.rig.arkit import ARKIT
+
+Weights = dict[str, float]
+Curve = Callable[[float], float]
+
+CLOSING, CLOSED, OPENING = 0.09, 0.05, 0.16  # seconds of a blink
+SYLLABLE = 0.19  # seconds
+MOUTHS: tuple[Weights, ...] = (  # what lips do in speech
+    {"jawOpen": 0.42, "mouthLowerDownLeft": 0.2, "mouthLowerDownRight": 0.2},
+    {"jawOpen": 0.25, "mouthStretchLeft": 0.3, "mouthStretchRight": 0.3, "mouthUpperUpLeft": 0.15, "mouthUpperUpRight": 0.15},
+    {"jawOpen": 0.18, "mouthFunnel": 0.6},
+    {"jawOpen": 0.1, "mouthPucker": 0.7},
+    {"mouthPressLeft": 0.4, "mouthPressRight": 0.4, "mouthRollLower": 0.2, "mouthRollUpper": 0.2},
+    {"jawOpen": 0.08, "mouthRollLower": 0.45},
+    {"jawOpen": 0.3, "mouthSmileLeft": 0.25, "mouthSmileRight": 0.25},
+)
+GROUPS: tuple[Weights, ...] = (  # what faces do as a whole; weights at full strength
+    {"mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "cheekSquintLeft": 0.6, "cheekSquintRight": 0.6},
+    {"jawOpen": 0.8},
+    {"mouthPucker": 1.0},
+    {"mouthFunnel": 0.9, "jawOpen": 0.15},
+    {"mouthFrownLeft": 0.9, "mouthFrownRight": 0.9},
+    {"browInnerUp": 1.0, "browOuterUpLeft": 0.8, "browOuterUpRight": 0.8, "eyeWideLeft": 0.6, "eyeWideRight": 0.6},
+    {"browDownLeft": 1.0, "browDownRight": 1.0, "eyeSquintLeft": 0.5, "eyeSquintRight": 0.5},
+    {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
+    {"eyeBlinkLeft": 1.0, "mouthSmileLeft": 0.5},
+    {"noseSneerLeft": 0.9, "noseSneerRight": 0.9, "mouthUpperUpLeft": 0.6, "mouthUpperUpRight": 0.6},
+    {"cheekPuff": 1.0},
+    {"jawLeft": 0.8},
+    {"jawRight": 0.8},
+    {"mouthLeft": 0.9},
+    {"mouthRight": 0.9},
+    {"mouthStretchLeft": 0.9, "mouthStretchRight": 0.9, "mouthLowerDownLeft": 0.6, "mouthLowerDownRight": 0.6},
+    {"mouthPressLeft": 0.8, "mouthPressRight": 0.8},
+    {"jawOpen": 0.5, "tongueOut": 0.9},
+)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """One moment."""
+
+    expression: Weights  # ARKit weights, those above 0
+    joint_pose: tuple[tuple[float, ...], ...]  # [5, 3] axis-angle, radians
+    yaw: float  # of the camera, radians
+    pitch: float
+
+
+def clip(name: str, seed: int, frames: int, fps: float) -> list[Pose]:
+    """The frames of a clip; `name` is one of CLIPS."""
+    seconds = frames / fps
+    at = CLIPS[name](seed, seconds)
+    return [at(frame / fps) for frame in range(frames)]
+
+
+def face(random: RandomState, groups: int, strength: tuple[float, float] = (0.5, 1.0)) -> Weights:
+    """An expression of some of GROUPS together."""
+    found: Weights = {}
+    for k in random.choice(len(GROUPS), groups, replace=False):
+        _add(found, GROUPS[k], float(random.uniform(*strength)))
+    return found
+
+
+def _talk(seed: int, seconds: float) -> Callable[[float], Pose]:
+    """Blinks, speaks in phrases and smiles between them; the head nods along, the camera sways in front of it."""
+    blink, gaze = _blinks(seed, seconds), _gaze(seed)
+    phrases = _phrases(stream(seed, "phrases"), seconds)
+    mouths = stream(seed, "mouths").randint(0, len(MOUTHS), int(seconds / SYLLABLE) + 2)
+    loudness = stream(seed, "loudness").uniform(0.55, 1.1, len(mouths))
+    nod, camera = _sway(seed, "nod", 0.9), _sway(seed, "camera", 0.12)
+
+    def at(t: float) -> Pose:
+        speaking = max((_window(t, start, end, 0.15) for start, end in phrases), default=0.0)
+        weights: Weights = {}
+        for k in (int(t / SYLLABLE), int(t / SYLLABLE) + 1):  # two syllables overlap at any time
+            share = max(0.0, 1 - abs(t / SYLLABLE - k))
+            _add(weights, MOUTHS[mouths[k]], float(speaking * loudness[k]) * share)
+        smile = 0.75 * max((_window(t, end, end + 1.0, 0.35) for _, end in phrases), default=0.0)
+        _add(weights, GROUPS[0], smile)
+        _add(weights, {"browInnerUp": 0.5, "browOuterUpLeft": 0.3, "browOuterUpRight": 0.3}, max(0.0, nod(t)) * speaking)
+        head = (0.05 * nod(t) + 0.03 * nod(t + 7), 0.10 * nod(0.6 * t + 20), 0.05 * nod(0.5 * t + 40))
+        return _pose(weights, blink(t), gaze(t), head, 0.35 * camera(t), 0.08 * camera(t + 50))
+
+    return at
+
+
+def _idle(seed: int, seconds: float) -> Callable[[float], Pose]:
+    """Breathes, looks around, blinks."""
+    blink, gaze, sway = _blinks(seed, seconds), _gaze(seed), _sway(seed, "head", 0.25)
+
+    def at(t: float) -> Pose:
+        head = (0.04 * sway(t), 0.12 * sway(0.8 * t + 20), 0.03 * sway(t + 40))
+        return _pose({}, blink(t), gaze(t), head, 0.0, 0.0)
+
+    return at
+
+
+def _wander(seed: int, seconds: float) -> Callable[[float], Pose]:
+    """One face after the other while the head turns and the camera goes all around."""
+    blink, gaze, sway, camera = _blinks(seed, seconds), _gaze(seed), _sway(seed, "head", 0.3), _sway(seed, "camera", 0.08)
+    faces = [face(stream(seed, "face", k), 2) for k in range(int(seconds) + 3)]
+    start = float(stream(seed, "start").uniform(-math.pi, math.pi))
+
+    def at(t: float) -> Pose:
+        k, part = int(t), float(smoothstep(0.35, 1.0, t % 1))
+        weights: Weights = {}
+        _add(weights, faces[k], 1 - part)
+        _add(weights, faces[k + 1], part)
+        head = (0.20 * sway(t), 0.35 * sway(0.8 * t + 20), 0.15 * sway(t + 40))
+        yaw = math.remainder(start + 0.5 * t + 0.6 * camera(t), 2 * math.pi)
+        return _pose(weights, blink(t), gaze(t), head, yaw, 0.25 * camera(t + 30))
+
+    return at
+
+
+def _faces(seed: int, seconds: float) -> Callable[[float], Pose]:
+    """Each of ARKit's 52 expressions in turn, seen from the front."""
+
+    def at(t: float) -> Pose:
+        k, part = divmod(len(ARKIT) * t / seconds, 1.0)
+        name = ARKIT[min(int(k), len(ARKIT) - 1)]
+        weights = {name: 1.0} | ({"jawOpen": 1.0} if name == "mouthClose" else {})
+        strength = float(smoothstep(0, 0.35, part) * smoothstep(1, 0.65, part))
+        return _pose({key: value * strength for key, value in weights.items()}, 0.0, (0.0, 0.0), (0.0, 0.0, 0.0), 0.0, 0.0)
+
+    return at
+
+
+def _turn(seed: int, seconds: float) -> Callable[[float], Pose]:
+    """Shakes the head, nods, tilts it; the camera stays in front."""
+    blink = _blinks(seed, seconds)
+
+    def at(t: float) -> Pose:
+        part = 3 * t / seconds
+        wave = math.sin(2 * math.pi * (part % 1))
+        head = tuple(size * wave * (int(part) == k) for k, size in ((1, 0.35), (0, 0.6), (2, 0.3)))
+        return _pose({}, blink(t), (0.0, 0.0), (head[0], head[1], head[2]), 0.0, 0.0)
+
+    return at
+
+
+def _orbit(seed: int, seconds: float) -> Callable[[float], Pose]:
+    """Stays still while the camera goes once around."""
+    del seed
+
+    def at(t: float) -> Pose:
+        yaw = math.remainder(2 * math.pi * t / seconds, 2 * math.pi)
+        return _pose({}, 0.0, (0.0, 0.0), (0.0, 0.0, 0.0), yaw, 0.0)
+
+    return at
+
+
+CLIPS: Mapping[str, Callable[[int, float], Callable[[float], Pose]]] = {
+    "talk": _talk, "idle": _idle, "wander": _wander, "faces": _faces, "turn": _turn, "orbit": _orbit,
+}  # fmt: skip
+
+
+def _pose(
+    weights: Weights, blink: float, gaze: tuple[float, float], head: tuple[float, float, float], yaw: float, pitch: float
+) -> Pose:
+    """A moment of an expression, a blink on top, a gaze (outwards to the left, up) and a turn of the head."""
+    weights = dict(weights)
+    for side, outwards in (("Left", gaze[0]), ("Right", -gaze[0])):
+        horizontal, vertical = "Out" if outwards > 0 else "In", "Up" if gaze[1] > 0 else "Down"
+        more = {"Blink": blink, f"Look{horizontal}": abs(outwards), f"Look{vertical}": abs(gaze[1])}
+        for name, value in more.items():
+            weights[f"eye{name}{side}"] = max(weights.get(f"eye{name}{side}", 0.0), value)
+    kept = {name: round(min(value, 1.0), 4) for name, value in sorted(weights.items())}
+    still = (0.0, 0.0, 0.0)
+    neck = tuple(round(float(x), 5) for x in head)
+    return Pose({name: value for name, value in kept.items() if value > 0}, (still, neck, still, still, still), yaw, pitch)
+
+
+def _add(weights: Weights, more: Weights, strength: float) -> None:
+    for name, value in more.items():
+        weights[name] = weights.get(name, 0.0) + strength * value
+
+
+def _window(t: float, start: float, end: float, ramp: float) -> float:
+    """1 from `start` to `end`, rising and falling within `ramp` seconds inside."""
+    return float(smoothstep(start, start + ramp, t) * smoothstep(end, end - ramp, t))
+
+
+def _sway(seed: int, name: str, rate: float) -> Curve:
+    """A smooth curve in about [-1, 1] of frequencies up to `rate` a second."""
+    random = stream(seed, "sway", name)
+    frequency, phase = rate * random.uniform(0.25, 1.0, 5), random.uniform(0, 2 * np.pi, 5)
+    strength = random.uniform(0.5, 1.0, 5)
+    strength = strength / np.sqrt((strength**2).sum() / 2) * 0.6
+
+    def curve(t: float) -> float:
+        return float(np.clip((strength * np.sin(2 * np.pi * frequency * t + phase)).sum(), -1.3, 1.3))
+
+    return curve
+
+
+def _times(random: RandomState, seconds: float, gap: tuple[float, float]) -> NDArray:
+    """Moments from 0 to beyond the end, `gap` apart."""
+    count = int(seconds / gap[0]) + 2
+    return np.cumsum(random.uniform(*gap, count))
+
+
+def _blinks(seed: int, seconds: float) -> Curve:
+    starts = _times(stream(seed, "blinks"), seconds, (1.2, 4.0)) - 0.8
+
+    def curve(t: float) -> float:
+        s = t - starts[(starts <= t)][-1] if (starts <= t).any() else 9.0
+        return float(smoothstep(0, CLOSING, s) * smoothstep(CLOSING + CLOSED + OPENING, CLOSING + CLOSED, s))
+
+    return curve
+
+
+def _gaze(seed: int) -> Callable[[float], tuple[float, float]]:
+    """Where the eyes look: they rest and jump."""
+
+    def target(k: int) -> NDArray:
+        return stream(seed, "gaze", max(k, 0)).normal(size=2) * [0.22, 0.12]
+
+    def curve(t: float) -> tuple[float, float]:
+        k, part = divmod(t / 1.1, 1.0)
+        x, y = target(int(k) - 1) + (target(int(k)) - target(int(k) - 1)) * smoothstep(0, 0.06, part)
+        return float(np.clip(x, -0.6, 0.6)), float(np.clip(y, -0.4, 0.4))
+
+    return curve
+
+
+def _phrases(random: RandomState, seconds: float) -> list[tuple[float, float]]:
+    """Start and end of each."""
+    found, t = [], 0.3
+    while t < seconds:
+        end = t + float(random.uniform(1.2, 2.6))
+        found.append((t, end))
+        t = end + float(random.uniform(0.7, 1.4))
+    return found

@@ -1,0 +1,196 @@
+"""Light on a scene that no camera changes: a key light with a shadow map, and ambient light gathered at every vertex.
+
+The ambient light is a sky with a rim behind and a fill in front. It is gathered by shadow maps from directions spread over
+the sphere, each vertex adding the light of the directions that see it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from fullhead.core.triangles import unit_vectors
+from fullhead.kernels.raster import rasterize_arrays
+from fullhead.synth.people.subject import Lighting
+from fullhead.synth.rendering.scene import Scene
+
+EXTENT = 0.56  # half side of the square that a shadow map covers, world units
+FAR = np.float32(4)  # shadow maps keep FAR minus the distance along the light
+HAIR_DENSITY = 28.0  # how fast light fades in hair, per world unit
+FADE_STEPS, FADE_REACH = 2048, 0.4  # of the table of what is left of the light behind so much hair
+FADE = np.exp(-HAIR_DENSITY * FADE_REACH * np.arange(FADE_STEPS) / FADE_STEPS).astype(np.float32)
+OUTSIDE = np.float32(1e9)  # how far before everything lies what the map does not cover
+HALF = np.float32(0.5)
+
+
+@dataclass(frozen=True)
+class Lights:
+    """Directions point towards the light."""
+
+    key: NDArray  # [3]
+    key_colour: NDArray  # [3]
+    ambient: float
+    rim: NDArray  # [3]
+    fill: NDArray  # [3]
+
+
+@dataclass(frozen=True)
+class ShadowMap:
+    """FAR minus the distance of the first thing hit along `to_light`; 0 where nothing is."""
+
+    nearest: NDArray  # [R, R]
+    basis: NDArray  # [3, 3] rows: right, up, away from the light
+    scale: float  # texels per world unit
+
+
+@dataclass(frozen=True)
+class Lit:
+    """A scene with its light."""
+
+    scene: Scene
+    lights: Lights
+    surface_ambient: NDArray  # [V], the same in all colours
+    strand_ambient: NDArray  # [P]
+    key_shadow: ShadowMap
+
+
+def lights_of(lighting: Lighting) -> Lights:
+    """Key light as chosen, rim behind on the other side, fill in front on the other side."""
+    az, el = lighting.azimuth, lighting.elevation
+    return Lights(
+        key=np.array([np.sin(az) * np.cos(el), np.sin(el), np.cos(az) * np.cos(el)]),
+        key_colour=np.array([1 + lighting.warmth, 1, 1 - lighting.warmth]) * lighting.key,
+        ambient=lighting.ambient,
+        rim=unit_vectors(np.array([-np.sin(az), 0.35, -0.9])),
+        fill=unit_vectors(np.array([-0.8 * np.sin(az), 0.1, 0.8])),
+    )
+
+
+def ambient_radiance(lights: Lights, directions: NDArray) -> NDArray:
+    """Radiance [...] of the surroundings in unit directions [..., 3], without the key light."""
+    up = directions[..., 1]
+    sky = 0.30 + 0.25 * np.clip(up, 0, 1) - 0.12 * np.clip(-up, 0, 1)
+    rim = 1.6 * np.exp(14 * (directions @ lights.rim - 1))
+    return lights.ambient * (sky + rim + 0.55 * np.exp(4 * (directions @ lights.fill - 1)))
+
+
+def lit(scene: Scene, lights: Lights, directions: int = 32, size: int = 128, key_size: int = 512) -> Lit:
+    """Gather the light of a scene; the sizes are those of the shadow maps."""
+    surface = np.zeros(len(scene.vertices), np.float32)
+    strands = np.zeros(len(scene.strand_points), np.float32)
+    for direction in _sphere(directions):
+        weight = np.float32(ambient_radiance(lights, direction) * 4 / directions)
+        shadow = shadow_map(scene, direction, size)
+        args = (shadow.nearest, shadow.basis, np.float32(shadow.scale), direction.astype(np.float32), weight)
+        _gather_surface(scene.vertices, scene.normals, *args, surface)
+        if len(strands):
+            _gather_strands(scene.strand_points, scene.strand_tangents, *args, strands)
+    surface *= scene.vertex_open
+    return Lit(scene, lights, surface, strands, shadow_map(scene, lights.key, key_size))
+
+
+def shadow_map(scene: Scene, to_light: NDArray, size: int) -> ShadowMap:
+    """What the light sees first, surfaces and strands alike."""
+    basis = _light_basis(to_light)
+    scale = size / (2 * EXTENT)
+    placed = np.empty_like(scene.vertices)
+    _place(scene.vertices, basis, np.float32(scale), np.float32(size / 2), placed)
+    x, y, nearness = np.ascontiguousarray(placed.T)
+    nearest = rasterize_arrays(x, y, nearness, scene.triangles, size, size, scene.triangle_keep)[3]
+    if len(scene.segments):
+        placed = np.empty_like(scene.strand_points)
+        _place(scene.strand_points, basis, np.float32(scale), np.float32(size / 2), placed)
+        _splat_segments(placed, scene.segments, nearest)
+    return ShadowMap(nearest, basis, scale)
+
+
+def _sphere(count: int) -> NDArray:
+    """`count` directions evenly over the sphere, along a spiral [count, 3]."""
+    i = np.arange(count) + 0.5
+    y = 1 - 2 * i / count
+    turn = np.pi * (1 + 5**0.5) * i
+    r = np.sqrt(1 - y * y)
+    return np.stack([r * np.cos(turn), y, r * np.sin(turn)], axis=1)
+
+
+def _light_basis(to_light: NDArray) -> NDArray:
+    away = unit_vectors(np.asarray(to_light, float))
+    side = np.array([0, 1, 0]) if abs(away[1]) < 0.95 else np.array([1, 0, 0])
+    right = unit_vectors(np.cross(side, away))
+    return np.stack([right, np.cross(away, right), -away]).astype(np.float32)
+
+
+@njit(cache=True, nogil=True)
+def _place(points, basis, scale, middle, placed):
+    """Column and row in a shadow map, and FAR minus the distance along the light, of each point [P, 3]."""
+    for i in range(len(points)):
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        placed[i, 0] = (basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + middle
+        placed[i, 1] = (basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + middle
+        placed[i, 2] = FAR - (basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z)
+
+
+@njit(cache=True, nogil=True)
+def _splat_segments(placed, segments, nearest):
+    """Draw strand segments one texel wide into a shadow map."""
+    height, width = nearest.shape
+    for s in range(segments.shape[0]):
+        a, b = placed[segments[s, 0]], placed[segments[s, 1]]
+        dx, dy, dz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+        steps = int(max(abs(dx), abs(dy))) + 1
+        for k in range(steps):
+            t = (np.float32(k) + HALF) / np.float32(steps)
+            x, y = int(a[0] + dx * t), int(a[1] + dy * t)
+            if 0 <= x < width and 0 <= y < height:
+                value = a[2] + dz * t
+                if value > nearest[y, x]:
+                    nearest[y, x] = value
+
+
+@njit(cache=True, nogil=True)
+def shadow_gap(nearest, basis, scale, x, y, z):
+    """How far behind the first thing hit along the light a point lies; hugely negative in the open."""
+    size = nearest.shape[0]
+    column = int((basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + np.float32(size) * HALF)
+    row = int((basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + np.float32(size) * HALF)
+    if not (0 <= column < size and 0 <= row < size) or nearest[row, column] <= 0:
+        return -OUTSIDE
+    return basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z - (FAR - nearest[row, column])
+
+
+@njit(cache=True, nogil=True)
+def _gather_surface(points, normals, nearest, basis, scale, direction, weight, light):
+    """Add one direction's light to vertices: cosine times visibility, with a little leaking into thin shadows."""
+    bias = np.float32(0.006)
+    for i in range(points.shape[0]):
+        nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
+        cosine = nx * direction[0] + ny * direction[1] + nz * direction[2]
+        if cosine <= 0:
+            continue
+        x, y, z = points[i, 0] + nx * bias, points[i, 1] + ny * bias, points[i, 2] + nz * bias
+        gap = shadow_gap(nearest, basis, scale, x, y, z) - bias
+        light[i] += cosine * weight * (np.float32(1) if gap < 0 else np.float32(0.25) * np.exp(np.float32(-25) * gap))
+
+
+@njit(cache=True, nogil=True)
+def _gather_strands(points, tangents, nearest, basis, scale, direction, weight, light):
+    """Add one direction's light to strand points: sine to the hair, fading with the hair in between.
+
+    Without branches that depend on what is hit, and with a table in place of the exponential, it takes a quarter of the time.
+    """
+    size, texels = nearest.shape[0], nearest.ravel()
+    middle, per_step = np.float32(size) * HALF, np.float32(FADE_STEPS / FADE_REACH)
+    zero, one, last = np.float32(0), np.float32(1), np.float32(FADE_STEPS - 1)
+    for i in range(points.shape[0]):
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        column = np.int32((basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + middle)
+        row = np.int32((basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + middle)
+        inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
+        hit = texels[np.uint32(row * size + column)] if inside else zero
+        gap = basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z - (FAR - hit) - np.float32(0.003)
+        step = min(max(gap * per_step, zero), last) if hit > 0 else zero
+        along = tangents[i, 0] * direction[0] + tangents[i, 1] * direction[1] + tangents[i, 2] * direction[2]
+        light[i] += HALF * weight * np.sqrt(max(zero, one - along * along)) * FADE[np.uint32(step)]

@@ -1,0 +1,154 @@
+"""Pictures through tensors, files and sheets."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fullhead.core.errors import FullheadError
+from fullhead.io.images import (
+    background_image,
+    composite,
+    contact_sheet,
+    filled,
+    from_uint8,
+    read_image,
+    save_animated_webp,
+    save_image,
+    to_uint8,
+    with_alpha,
+)
+
+
+@pytest.fixture
+def photo() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+
+
+def test_bytes_survive_the_way_through_a_tensor():
+    every = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=-1)
+    np.testing.assert_array_equal(to_uint8(from_uint8(every)), every)
+
+
+def test_values_outside_the_range_are_clamped():
+    image = torch.tensor([-7.0, -1.0, 0.0, 1.0, 7.0]).reshape(1, 1, 1, 5)
+    assert to_uint8(image).ravel().tolist() == [0, 0, 128, 255, 255]
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_png_is_read_back_as_it_was(tmp_path, photo, channels):
+    picture = np.dstack([photo, np.full(photo.shape[:2], 255, np.uint8)])[..., :channels]
+    np.testing.assert_array_equal(read_image(save_image(picture, tmp_path / "new" / "photo.png")), photo)
+
+
+def test_exif_orientation_is_applied(tmp_path, photo):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees clockwise to see it upright
+    Image.fromarray(photo).save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "turned.png"), np.rot90(photo, -1))
+
+
+def test_transparency_is_laid_over_white_and_other_modes_become_rgb(tmp_path):
+    Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert (read_image(tmp_path / "clear.png") == 255).all()
+    Image.new("L", (4, 4), 77).save(tmp_path / "grey.png")
+    assert (read_image(tmp_path / "grey.png") == 77).all()
+    Image.fromarray(np.full((4, 4), 40000, np.uint16)).save(tmp_path / "deep.png")
+    assert (read_image(tmp_path / "deep.png") == 40000 >> 8).all()
+
+
+def test_what_is_no_image_is_refused_in_one_line(tmp_path, photo):
+    (tmp_path / "text.jpg").write_text("no image")
+    save_image(photo, tmp_path / "photo.png")
+    (tmp_path / "half.png").write_bytes((tmp_path / "photo.png").read_bytes()[:900])
+    for name, says in [
+        ("text.jpg", "is not an image"),
+        ("half.png", "is the file whole"),
+        ("none.png", "no an image|no image"),
+    ]:
+        with pytest.raises(FullheadError, match=says) as refusal:
+            read_image(tmp_path / name)
+        assert "\n" not in str(refusal.value)
+
+
+def test_a_picture_with_an_unknown_suffix_lists_the_valid_ones(tmp_path, photo):
+    with pytest.raises(FullheadError, match=r"'photo.bmp': choose one of .png, .jpg"):
+        save_image(photo, tmp_path / "photo.bmp")
+    with pytest.raises(FullheadError, match="cannot be transparent"):
+        save_image(np.zeros((2, 2, 4), np.uint8), tmp_path / "photo.jpg")
+    with pytest.raises(FullheadError, match="to_uint8"):
+        save_image(torch.zeros(1, 3, 4, 4), tmp_path / "a.png")  # type: ignore[arg-type]
+
+
+def test_an_animated_webp_keeps_its_frames_and_its_time(tmp_path):
+    frames = [np.full((16, 16, 3), 10 * i, np.uint8) for i in range(7)]
+    with Image.open(save_animated_webp(frames, tmp_path / "turn.webp", fps=30)) as read:
+        durations = []
+        for i in range(read.n_frames):
+            read.seek(i)
+            read.load()
+            durations.append(read.info["duration"])
+            assert abs(np.asarray(read.convert("RGB")).astype(int) - 10 * i).max() < 6
+    assert len(durations) == 7
+    assert sum(durations) == round(7000 / 30)
+    with pytest.raises(FullheadError, match="at least one frame"):
+        save_animated_webp([], tmp_path / "none.webp")
+
+
+def test_composite_keeps_what_is_masked_and_shows_the_background_elsewhere():
+    image, background = torch.full((2, 3, 8, 8), 0.5), background_image("white", 1, 1)
+    mask = torch.zeros(2, 1, 4, 4)
+    mask[..., 2:] = 1
+    result = composite(image, mask, background)
+    assert (result[..., 7] == 0.5).all()
+    assert (result[..., 0] == 1).all()
+    assert ((result[..., 3] > 0.5) & (result[..., 3] < 1)).all()  # the edge is smooth
+    pictures = with_alpha(image, mask)
+    assert pictures.shape == (2, 8, 8, 4)
+    assert pictures[0, 0, 0].tolist() == [191, 191, 191, 0]
+    assert pictures[0, 0, 7, 3] == 255
+
+
+def test_a_background_is_a_colour_or_a_picture(tmp_path, photo):
+    assert to_uint8(background_image("#20304a", 2, 3))[0, 0, 0].tolist() == [0x20, 0x30, 0x4A]
+    assert background_image(str(save_image(photo, tmp_path / "wall.png")), 12, 12).shape == (1, 3, 12, 12)
+    with pytest.raises(FullheadError, match="no background 'whit': give a colour"):
+        background_image("whit", 2, 2)
+    with pytest.raises(FullheadError, match=r"at .*gone\.png"):
+        background_image(str(tmp_path / "gone.png"), 2, 2)
+
+
+def test_a_sheet_has_its_pictures_in_rows_with_gaps(photo):
+    sheet = contact_sheet([[photo, photo], [photo]], gap=3)
+    assert sheet.shape == (3 + 2 * 23, 3 + 2 * 33, 3)
+    np.testing.assert_array_equal(sheet[3:23, 36:66], photo)
+    np.testing.assert_array_equal(sheet[26:46, 3:33], photo)
+    assert (sheet[26:, 36:] == 255).all()  # the short row
+    assert (sheet[:3] == 255).all()
+
+
+def test_labels_take_room_and_leave_the_pictures_whole(photo):
+    sheet = contact_sheet([[photo]], gap=3, row_labels=["seed 7"], column_labels=["0°"])
+    np.testing.assert_array_equal(sheet[-23:-3, -33:-3], photo)
+    assert sheet.shape[0] > 26
+    assert sheet.shape[1] > 36
+    assert (sheet[:-23] < 200).any()
+    assert (sheet[:, :-33] < 200).any()
+
+
+def test_a_sheet_of_unequal_pictures_is_refused(photo):
+    with pytest.raises(FullheadError, match="one size"):
+        contact_sheet([[photo, photo[:5]]])
+    with pytest.raises(FullheadError, match="none at all"):
+        contact_sheet([])
+
+
+def test_what_is_not_known_takes_the_nearest_known_pixel():
+    rng = np.random.default_rng(0)
+    picture, known = rng.integers(0, 255, (9, 7, 3)), rng.random((9, 7)) < 0.3
+    result = filled(picture, known)
+    places = np.argwhere(known)
+    for place in np.ndindex(9, 7):
+        distance = np.linalg.norm(places - place, axis=1)
+        nearest = places[distance == distance.min()]
+        assert any((result[place] == picture[tuple(other)]).all() for other in nearest)
