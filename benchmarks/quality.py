@@ -30,7 +30,7 @@ from fullhead.metrics.features import load_features
 from fullhead.metrics.quality import figures, generated_batches, halves, looks, photo_batches
 from fullhead.models.checkpoint import load, model_file, read_header
 from fullhead.models.panohead import PanoHead
-from fullhead.models.presets import MODELS
+from fullhead.models.presets import PANOHEADS
 from fullhead.synth.datasets.photos import Photos
 from fullhead.synth.people.population import population
 from fullhead.training.head_features import blurred
@@ -60,7 +60,7 @@ def generator_of(name: str) -> tuple[PanoHead, dict[str, object]]:
     of it."""
     if name.startswith("random:"):
         torch.manual_seed(0)
-        return PanoHead(MODELS[name.removeprefix("random:")]).eval(), {"weights": "random"}
+        return PanoHead(PANOHEADS[name.removeprefix("random:")]).eval(), {"weights": "random"}
     return load(name), read_header(model_file(name))["about"]
 
 

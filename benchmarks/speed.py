@@ -23,7 +23,7 @@ from fullhead.export.mesh import extract_mesh
 from fullhead.kernels.allocator import keep_memory
 from fullhead.models.head import Head
 from fullhead.models.panohead import PanoHead
-from fullhead.models.presets import MODELS
+from fullhead.models.presets import PANOHEADS
 from fullhead.representations.volume import render_features
 from fullhead.viewing.turntable import orbit as turn
 from fullhead.viewing.turntable import turntable_cameras
@@ -64,7 +64,7 @@ def main() -> None:
     keep_memory()  # as the command line does
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    model = EggHead(MODELS[arguments.preset]).eval()
+    model = EggHead(PANOHEADS[arguments.preset]).eval()
     reference = None
     latents, camera = model.seed_latents([0]), orbit(0.4, 0.1)
     if arguments.precision == "bf16":

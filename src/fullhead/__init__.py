@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from fullhead.export.rigged_files import save_rigged as save_rigged
     from fullhead.export.rigged_ganhead import rig_ganhead as rig_ganhead
     from fullhead.export.rigged_person import rigged_head as rigged_head
+    from fullhead.families.opening import load as load
     from fullhead.fitting.invert import invert_photo as invert_photo
     from fullhead.io.images import read_image as read_image
     from fullhead.io.images import save_image as save_image
     from fullhead.io.images import to_uint8 as to_uint8
-    from fullhead.models.checkpoint import load as load
+    from fullhead.io.video import save_video as save_video
     from fullhead.models.checkpoint import save as save
     from fullhead.models.head import Latents as Latents
     from fullhead.synth.datasets.photos import write_photos as write_photos
     from fullhead.viewing.sheet import sheet as sheet
-    from fullhead.viewing.turntable import save_video as save_video
     from fullhead.viewing.turntable import turntable_cameras as turntable_cameras
 
 _HOMES = {
@@ -44,7 +44,7 @@ _HOMES = {
     "convert_checkpoint": "convert.panohead",
     "extract_mesh": "export.mesh",
     "invert_photo": "fitting.invert",
-    "load": "models.checkpoint",
+    "load": "families.opening",
     "orbit": "core.cameras",
     "read_image": "io.images",
     "rig_ganhead": "export.rigged_ganhead",
@@ -53,7 +53,7 @@ _HOMES = {
     "save_image": "io.images",
     "save_mesh": "export.mesh",
     "save_rigged": "export.rigged_files",
-    "save_video": "viewing.turntable",
+    "save_video": "io.video",
     "sheet": "viewing.sheet",
     "to_uint8": "io.images",
     "turntable_cameras": "viewing.turntable",

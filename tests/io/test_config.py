@@ -7,7 +7,7 @@ import pytest
 
 from fullhead.core.errors import FullheadError
 from fullhead.io.config import describe, from_dict, overridden, to_dict
-from fullhead.models.presets import MODELS
+from fullhead.models.presets import PANOHEADS
 from fullhead.training.presets import RUNS
 
 
@@ -33,9 +33,9 @@ class Needs:
     value: int
 
 
-@pytest.mark.parametrize("preset", sorted(MODELS))
+@pytest.mark.parametrize("preset", sorted(PANOHEADS))
 def test_every_model_preset_survives_the_way_through_plain_values(preset: str):
-    config = MODELS[preset]
+    config = PANOHEADS[preset]
     assert from_dict(type(config), to_dict(config)) == config
 
 

@@ -9,8 +9,8 @@ import pytest
 from fullhead.core.errors import FullheadError
 from fullhead.export.mesh import save_mesh
 from fullhead.io.images import save_image
+from fullhead.io.video import save_video
 from fullhead.viewing.page import Medium, Section, write_page
-from fullhead.viewing.turntable import save_video
 
 FRAME = np.full((16, 16, 3), 99, np.uint8)
 

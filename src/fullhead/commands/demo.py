@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fullhead.commands.options import Device, tracked
 from fullhead.io.files import check_place
 
 if TYPE_CHECKING:
-    from fullhead.models.ganhead import GANHead
-    from fullhead.models.panohead import PanoHead
+    from fullhead.families.opening import Opened
+    from fullhead.models.head import HeadModel
     from fullhead.viewing.page import Section
 
 HEADS = YAWS = 8
@@ -35,19 +35,17 @@ def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Dev
         model: A shipped model's name, a .safetensors file or its folder, or a Hugging Face hub id.
         device: Where to compute: auto is cuda if there is one, else cpu.
     """
-    from fullhead.core.devices import device_named
-    from fullhead.models.ganhead import GANHead
-    from fullhead.models.panohead import PanoHead
+    from fullhead.families.opening import load, open_model
     from fullhead.viewing.page import write_page
 
     check_place(out, folder=True)
-    generator = PanoHead.from_pretrained(model).to(device_named(device))
+    opened = open_model(model, device=device)
     stages = {
-        "heads": lambda: heads(generator, out),
-        "a turntable, and heads that flow into each other": lambda: turntable(generator, out),
-        "a mesh": lambda: mesh(generator, out),
-        "a fit to a photo": lambda: photo(generator, out),
-        "heads that move": lambda: implicit(GANHead.from_pretrained(GANHEAD).to(device_named(device)), out),
+        "heads": lambda: heads(opened.model, out),
+        "a turntable, and heads that flow into each other": lambda: turntable(opened.model, out),
+        "a mesh": lambda: mesh(opened.model, out),
+        "a fit to a photo": lambda: photo(opened, out),
+        "heads that move": lambda: implicit(load(GANHEAD, device=device), out),
     }
     sections = []
     for name, made in stages.items():
@@ -62,42 +60,43 @@ def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Dev
     print(f"open {page}")
 
 
-def heads(model: PanoHead, out: Path) -> Section:
+def heads(model: HeadModel[Any, Any], out: Path) -> Section:
     """The sheet of seeds and yaws."""
     import math
     import time
 
-    from fullhead.commands.options import HeadOptions
     from fullhead.io.images import contact_sheet, save_image
+    from fullhead.models.head import RenderOptions
     from fullhead.viewing.page import Medium, Section
     from fullhead.viewing.sheet import sheet_rows
 
     start = time.perf_counter()
     yaws = [i * 2 * math.pi / YAWS for i in range(YAWS)]
     latents = model.seed_latents(list(range(HEADS)), TRUNCATION)
-    rows = list(tracked(sheet_rows(model, latents, yaws, show=HeadOptions(size=SHOWN).show()), "heads", HEADS))
+    rows = list(tracked(sheet_rows(model, latents, yaws, options=RenderOptions(size=SHOWN)), "heads", HEADS))
     seconds = time.perf_counter() - start
     save_image(contact_sheet(rows), out / "heads.png")
     return Section(
         "Heads",
         f"{HEADS} seeds, each turned once around.",
-        {"pictures a second": f"{HEADS * YAWS / seconds:.1f}", "pixels": f"{model.config.image_size}"},
+        {"pictures a second": f"{HEADS * YAWS / seconds:.1f}", "pixels": f"{model.image_size}"},
         [Medium(out / "heads.png")],
     )
 
 
-def turntable(model: PanoHead, out: Path) -> Section:
+def turntable(model: HeadModel[Any, Any], out: Path) -> Section:
     """Films of one head turning, and of heads that flow into each other."""
-    from fullhead.commands.options import HeadOptions
     from fullhead.core.errors import FullheadError
+    from fullhead.io.video import save_video
+    from fullhead.models.head import RenderOptions
     from fullhead.viewing.page import Medium, Section
-    from fullhead.viewing.turntable import interpolate, orbit, save_video, turntable_cameras
+    from fullhead.viewing.turntable import interpolate, render_views, turntable_cameras
 
-    show = HeadOptions(size=2 * SHOWN).show()
+    options = RenderOptions(size=2 * SHOWN)
     latents = model.seed_latents(list(range(HEADS)), TRUNCATION)
-    turning = orbit(model, model.decode(latents[MESH_SEED]), turntable_cameras(FRAMES), show=show)
+    turning = render_views(model, model.decode(latents[MESH_SEED]), turntable_cameras(FRAMES), options)
     frames = list(tracked(turning, "turntable", FRAMES))
-    flowing = interpolate(model, latents, turntable_cameras(FRAMES), show=show)
+    flowing = interpolate(model, latents, turntable_cameras(FRAMES), options)
     media = [
         Medium(save_video(frames, out / "turntable.webp", 24), f"Seed {MESH_SEED}, all around"),
         Medium(save_video(tracked(flowing, "interpolation", FRAMES), out / "interpolate.webp", 24), "From seed to seed"),
@@ -107,15 +106,16 @@ def turntable(model: PanoHead, out: Path) -> Section:
     return Section("All around", media=media)
 
 
-def mesh(model: PanoHead, out: Path) -> Section:
+def mesh(model: HeadModel[Any, Any], out: Path) -> Section:
     """A coloured mesh."""
     import time
 
     from fullhead.export.mesh import extract_mesh, save_mesh
+    from fullhead.models.head import RenderOptions
     from fullhead.viewing.page import Medium, Section
 
     start = time.perf_counter()
-    head = model.decode(model.seed_latents([MESH_SEED], TRUNCATION), background=False)
+    head = model.decode(model.seed_latents([MESH_SEED], TRUNCATION), None, RenderOptions(background=False))
     found = extract_mesh(model, head, resolution=256)
     save_mesh(found, out / "head.glb")
     seconds = time.perf_counter() - start
@@ -127,13 +127,15 @@ def mesh(model: PanoHead, out: Path) -> Section:
     )
 
 
-def photo(model: PanoHead, out: Path) -> Section:
+def photo(opened: Opened[Any, Any], out: Path) -> Section:
     """A short fit to the portrait of Eileen Collins that comes with scikit-image (NASA, public domain)."""
     from rich.console import Console
     from rich.progress import Progress
     from skimage.data import astronaut
 
-    from fullhead.fitting.invert import fit_sheet, invert_photo
+    from fullhead.families.table import require
+    from fullhead.fitting.invert import fit_sheet
+    from fullhead.fitting.options import InvertConfig
     from fullhead.io.images import save_image
     from fullhead.viewing.page import Medium, Section
 
@@ -143,7 +145,8 @@ def photo(model: PanoHead, out: Path) -> Section:
         def on_step(stage: str, step: int, due: int, loss: float) -> None:
             progress.advance(bar)
 
-        aligned, fitted = invert_photo(astronaut(), model, steps=FIT_STEPS, pivot_steps=PIVOT_STEPS, on_step=on_step)
+        fit, steps = require(opened.family, "fit_photo"), InvertConfig(FIT_STEPS, PIVOT_STEPS)
+        aligned, fitted = fit(astronaut(), opened.model, config=steps, on_step=on_step)
     save_image(fit_sheet(aligned, fitted), out / "fit.png")
     return Section(
         "A photo",
@@ -153,7 +156,7 @@ def photo(model: PanoHead, out: Path) -> Section:
     )
 
 
-def implicit(model: GANHead, out: Path) -> Section:
+def implicit(model: HeadModel[Any, Any], out: Path) -> Section:
     """Heads of a GANHead, in colour and as bare geometry, and one of them saying "ah"."""
     import time
 
@@ -162,25 +165,26 @@ def implicit(model: GANHead, out: Path) -> Section:
 
     from fullhead.core.cameras import orbit
     from fullhead.io.images import contact_sheet, save_image, to_uint8
-    from fullhead.representations.surface import clay, coloured
-    from fullhead.viewing.animate import animate, posed, rig_poses, there_and_back
+    from fullhead.io.video import save_video
+    from fullhead.models.head import RenderOptions
+    from fullhead.viewing.animate import animate, posed, there_and_back
     from fullhead.viewing.page import Medium, Section
-    from fullhead.viewing.turntable import save_video
 
     start, latents = time.perf_counter(), model.seed_latents(list(range(HEADS)), TRUNCATION)
-    decoded = [model.decode(latents[i], resolution=CELLS) for i in tracked(range(HEADS), "heads that move", HEADS)]
+    coarse = RenderOptions(resolution=CELLS)
+    decoded = [model.decode(latents[i], None, coarse) for i in tracked(range(HEADS), "heads that move", HEADS)]
     seconds = time.perf_counter() - start
     cameras, rows = orbit(torch.tensor(SIDES)), []
     for head in decoded:
-        seen = head.expand(len(SIDES))
-        rows.append(
-            [p for look in (coloured, clay) for p in to_uint8(model.render(seen, cameras, size=SHOWN, look=look).image)]
-        )
+        seen, row = head.expand(len(SIDES)), []
+        for shading in ("colour", "clay"):
+            row += list(to_uint8(model.render(seen, cameras, RenderOptions(SHOWN, shading)).image))
+        rows.append(row)
     save_image(contact_sheet(rows), out / "ganheads.png")
-    model.image_size, poses = 2 * SHOWN, rig_poses(model, there_and_back(posed(AH, {}), AH_FRAMES))
-    head, films = model.decode(latents[AH_SEED], resolution=CELLS), []
-    for model.look in (coloured, clay):
-        films.append(list(tracked(animate(model, head, poses, orbit(AH_YAW)), "ah", AH_FRAMES)))
+    poses, films = there_and_back(posed(AH, {}), AH_FRAMES), []
+    for shading in ("colour", "clay"):
+        frames = animate(model, decoded[AH_SEED], poses, orbit(AH_YAW), RenderOptions(2 * SHOWN, shading))
+        films.append(list(tracked(frames, "ah", AH_FRAMES)))
     film = save_video([np.concatenate(pair, axis=1) for pair in zip(*films, strict=True)], out / "ah.webp", AH_FRAMES)
     return Section(
         "Heads that move",

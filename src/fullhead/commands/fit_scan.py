@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
-from fullhead.commands.options import Device, HeadOptions, check_seed
+from fullhead.commands.options import HeadOptions, Unset, check_seed
 from fullhead.core.errors import FullheadError
 from fullhead.io.files import check_new, check_place
 
@@ -15,16 +15,14 @@ from fullhead.io.files import check_new, check_place
 def fit_scan(
     scan: Annotated[Path, tyro.conf.Positional],
     out: Path = Path("out/fit-scan"),
-    model: str = "ganhead-demo",
-    landmarks: Path | None = None,
-    detector: str | None = None,
-    axes: str | None = None,
-    metres_per_unit: float | None = None,
-    flame: Path | None = None,
+    heads: HeadOptions = HeadOptions(model="ganhead-demo"),
+    landmarks: Unset[Path] = None,
+    detector: Unset[str] = None,
+    axes: Unset[str] = None,
+    metres_per_unit: Unset[float] = None,
     shape_steps: int = 200,
     looks_steps: int = 200,
     seed: int = 0,
-    device: Device = "auto",
     overwrite: bool = False,
 ) -> None:
     """Fit a GANHead to a scan of a head: the rig, then the shape code, then the detail and colour codes.
@@ -35,17 +33,15 @@ def fit_scan(
     Args:
         scan: An .obj, .ply or .glb of a head; it need not be closed.
         out: Folder of the results.
-        model: The GANHead to fit: a shipped one's name, a .safetensors file or its folder, or a Hugging Face hub id.
+        heads: The model to fit.
         landmarks: 68 landmarks in the scan's frame, .txt or .json, or a rigs/ file of `fullhead synth scans`; by default
             <scan>_landmarks.txt beside it.
         detector: module:function that finds 68 landmarks in a picture of the front, if there is no file.
         axes: Which axes of the file become x (to the subject's left), y (up) and z (forward), as in x,-y,-z.
         metres_per_unit: Size of a unit of the file, 0.001 for millimetres; by default the scale is fitted, too.
-        flame: FLAME's file, for a GANHead that FLAME moves.
         shape_steps: Of the fit of the shape code.
         looks_steps: Of the fit of the detail and colour codes.
         seed: Of the fit's randomness.
-        device: Where to compute: auto is cuda if there is one, else cpu.
         overwrite: Replace the results that are in the folder.
     """
     check_place(out, folder=True)
@@ -62,16 +58,17 @@ def fit_scan(
 
     from fullhead.data.scan_landmarks import load_detector
     from fullhead.data.scans import scan_file
+    from fullhead.families.table import require
     from fullhead.fitting.fit_scan import FitScanConfig, cube_rig, scan_sheet
-    from fullhead.fitting.fit_scan import fit_scan as fit
     from fullhead.io.images import save_image
     from fullhead.models.checkpoint import save
     from fullhead.rig.fitting import FitConfig
 
     given = scan_file(scan, landmarks, axes)
     detect = None if detector is None else load_detector(detector)
-    moved = HeadOptions(model, device=device, flame=flame).ganhead()
-    cube = cube_rig(moved, flame)
+    opened = heads.open()
+    model: Any = opened.model
+    fit, cube = require(opened.family, "fit_scan"), cube_rig(model)
     config = FitScanConfig(shape_steps, looks_steps, rig=FitConfig(metres_per_unit=metres_per_unit))
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not Console().is_terminal) as progress:
@@ -80,10 +77,10 @@ def fit_scan(
             "looks": progress.add_task("detail and colour", total=looks_steps, loss=float("nan")),
         }
         fitted = fit(
-            moved, cube, given, config, detect=detect, seed=seed,
+            model, cube, given, config, detect=detect, seed=seed,
             on_step=lambda stage, step, loss: progress.update(bars[stage], completed=step, loss=loss),
         )  # fmt: skip
-        sheet = scan_sheet(moved, fitted)
+        sheet = scan_sheet(model, fitted)
     alike, unit = fitted.likeness, cube.millimetres
     numbers = {
         "chamfer_mm": round(alike.chamfer * unit, 3),
@@ -91,10 +88,10 @@ def fit_scan(
         "f_score": round(alike.f_score, 4),
         "colour_error": round(alike.colour_error or 0.0, 4),
     }
-    pose = {"expression": fitted.expression[0].tolist(), "joint_pose": fitted.joint_pose[0].tolist()}
-    record = {"fitted_to": scan.name, "model": model, "seed": seed, **numbers, **pose}
+    pose = {"expression": fitted.pose.expression[0].tolist(), "joint_pose": fitted.pose.joint_pose[0].tolist()}
+    record = {"fitted_to": scan.name, "model": heads.model, "seed": seed, **numbers, **pose}
     save_image(sheet, sheet_file)
-    save(moved, head, dtype=torch.float16, about=record, latents=fitted.codes)
+    save(model, head, dtype=torch.float16, about=record, latents=fitted.codes)
     rig = ", ".join(f"{name} {value:.2f}" for name, value in fitted.placed.errors.items())
     print(f"rig, mm: {rig}")
     print(

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import tyro
 
-from fullhead.commands.options import Device, check_seed, radians
+from fullhead.commands.options import Device, Unset, check_seed, radians
 from fullhead.core.errors import FullheadError
+from fullhead.fitting.options import InvertConfig
 from fullhead.io.files import check_new, check_place
 
 
@@ -16,12 +17,10 @@ def invert(
     photo: Annotated[Path, tyro.conf.Positional],
     out: Path = Path("out/invert"),
     model: str = "panohead-demo",
-    box: str | None = None,
+    box: Unset[str] = None,
     yaw: float = 0.0,
     pitch: float = 0.0,
-    steps: int = 400,
-    pivot_steps: int = 200,
-    seed: int = 0,
+    fit: InvertConfig = InvertConfig(),
     device: Device = "auto",
     overwrite: bool = False,
 ) -> None:
@@ -37,9 +36,7 @@ def invert(
         box: Where the face is, from the middle of the forehead to the chin: x,y,width,height in pixels. By default it is found.
         yaw: From where the photo was taken, degrees, roughly: positive from the head's left. It is refined.
         pitch: The same upwards.
-        steps: Of the first stage, which looks for the head among those the model knows.
-        pivot_steps: Of the second stage, which adapts the model to the photo; 0 leaves the model as it is.
-        seed: Of the fit's randomness.
+        fit: How long the fit takes, and where it begins.
         device: Where to compute: auto is cuda if there is one, else cpu.
         overwrite: Replace the results that are in the folder.
     """
@@ -47,25 +44,26 @@ def invert(
     head, part, sheet_file = (check_new(out / name, overwrite) for name in ("head.safetensors", "photo.png", "fit.png"))
     if photo.resolve() == part.resolve():
         raise FullheadError(f"{photo} would be replaced by the part that is fitted: choose another --out")
-    if steps < 1 or pivot_steps < 0:
-        raise FullheadError(f"--steps {steps}, --pivot-steps {pivot_steps}: at least 1 and 0")
-    check_seed(seed, "--seed")
+    if fit.steps < 1 or fit.pivot_steps < 0:
+        raise FullheadError(f"--steps {fit.steps}, --pivot-steps {fit.pivot_steps}: at least 1 and 0")
+    check_seed(fit.seed)
     about, above = radians(yaw, "--yaw", 90), radians(pitch, "--pitch", 60)
 
     import torch
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from fullhead.core.devices import device_named
+    from fullhead.families.opening import open_model
+    from fullhead.families.table import require
     from fullhead.fitting.align import find_face, parse_box
-    from fullhead.fitting.invert import fit_sheet, invert_photo
+    from fullhead.fitting.invert import fit_sheet
     from fullhead.io.images import read_image, save_image
     from fullhead.models.checkpoint import save
-    from fullhead.models.panohead import PanoHead
 
     pixels = read_image(photo)
     face = parse_box(box, pixels) if box else None
-    generator = PanoHead.from_pretrained(model).to(device_named(device))
+    opened = open_model(model, device=device)
+    fit_photo = require(opened.family, "fit_photo")
     if face is None:
         face = find_face(pixels)
         corner = f"{face.x - face.side / 2:.0f},{face.y - face.side / 2:.0f}"
@@ -73,15 +71,15 @@ def invert(
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not Console().is_terminal) as progress:
         bars = {
-            "latents": progress.add_task("looking for the head", total=steps, loss=float("nan")),
-            "weights": progress.add_task("adapting the model", total=pivot_steps, loss=float("nan")),
+            "latents": progress.add_task("looking for the head", total=fit.steps, loss=float("nan")),
+            "weights": progress.add_task("adapting the model", total=fit.pivot_steps, loss=float("nan")),
         }
-        aligned, fitted = invert_photo(
-            pixels, generator, face, about, above, steps, pivot_steps,
-            lambda stage, step, _, loss: progress.update(bars[stage], completed=step, loss=loss), seed=seed,
+        aligned, fitted = fit_photo(
+            pixels, opened.model, face, about, above, fit,
+            lambda stage, step, _, loss: progress.update(bars[stage], completed=step, loss=loss),
         )  # fmt: skip
         sheet = fit_sheet(aligned, fitted)
-    record = {"inverted": True, "photo": photo.name, "model": model, "psnr": round(fitted.psnr, 2), "seed": seed}
+    record = {"inverted": True, "photo": photo.name, "model": model, "psnr": round(fitted.psnr, 2), "seed": fit.seed}
     save_image(aligned, part)
     save_image(sheet, sheet_file)
     save(fitted.model, head, dtype=torch.float16, about=record, latents=fitted.latents)

@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from fullhead.commands.options import HeadOptions
-from fullhead.core.errors import FullheadError
-from fullhead.io.files import check_place
+from fullhead.commands.options import HeadOptions, Unset, check_out, check_resolution, output_files
 
 
 def mesh(
-    head: HeadOptions = HeadOptions(),  # noqa: B008
+    heads: HeadOptions = HeadOptions(),
     out: Path = Path("out/mesh.glb"),
+    suffix: Literal[".glb", ".ply", ".obj"] = ".glb",
     resolution: int = 256,
-    level: float | None = None,
+    level: Unset[float] = None,
     keep_floaters: bool = False,
 ) -> None:
-    """A head as a closed, coloured mesh in metres, upright. With several seeds, one file each.
+    """A head as a closed, coloured mesh in metres, upright.
 
     Args:
-        head: Which heads; --background and --size do not matter here.
-        out: A .glb, .ply or .obj; with several seeds, mesh_seed0003.glb and so on.
+        heads: Which heads.
+        out: A .glb, .ply or .obj; for several seeds a folder of seed0003.glb and so on.
+        suffix: Kind of the files in a folder.
         resolution: Cells along the box that holds the head; 512 shows all the model knows.
-        level: Density of the surface of a PanoHead; lower keeps more of thin hair.
-        keep_floaters: Keep pieces of a PanoHead that hang free.
+        level: Of a head with a density, as a PanoHead: the density of the surface. By default what stops half of the light
+            within a sixteenth of the box; lower keeps more of thin hair.
+        keep_floaters: Of a head with a density: keep pieces that hang free.
     """
     import time
 
     from fullhead.export.mesh import check_mesh_path, extract_mesh, save_mesh
+    from fullhead.models.head import RenderOptions
 
-    head.check()
-    check_mesh_path(check_place(out))
-    if not 16 <= resolution <= 1024:
-        raise FullheadError(f"--resolution {resolution}: between 16 and 1024 cells")
-    model = head.load()
-    names, latents = head.heads(model, default="0")
-    for i, name in enumerate(names):
-        path = out if len(names) == 1 else out.with_stem(f"{out.stem}_{name}")
+    heads.check()
+    check_out(out, suffix, check_mesh_path)
+    check_resolution(resolution)
+    opened = heads.open()
+    names, latents = heads.latents(opened, default="0")
+    for i, path in enumerate(output_files(out, names, suffix)):
         start = time.perf_counter()
-        decoded = model.decode(latents[i], background=False)
-        found = extract_mesh(model, decoded, resolution, level, keep_floaters=keep_floaters)
+        decoded = opened.model.decode(latents[i], None, RenderOptions(background=False))
+        found = extract_mesh(opened.model, decoded, resolution, level, keep_floaters=keep_floaters)
         save_mesh(found, path)
         seconds = time.perf_counter() - start
-        print(f"{name}: {len(found.vertices)} vertices, {len(found.faces)} faces in {path} ({seconds:.1f} s)")
+        print(f"{names[i]}: {len(found.vertices)} vertices, {len(found.faces)} faces in {path} ({seconds:.1f} s)")

@@ -1,159 +1,234 @@
-"""Options that several commands share, and what they mean."""
+"""Options that several commands share, and what they mean.
+
+What holds for all commands: a list takes its items with spaces or with commas between them; one result goes to a file, several
+go to a folder.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial, wraps
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, make_dataclass
+from functools import partial
+from inspect import get_annotations, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import tyro
 
 from fullhead.core.errors import FullheadError
+from fullhead.families.table import FAMILIES
+from fullhead.io.files import check_place
 
 if TYPE_CHECKING:
+    from fullhead.families.opening import Opened
     from fullhead.io.images import Bytes
-    from fullhead.models.ganhead import GANHead
-    from fullhead.models.head import HeadModel, Render
+    from fullhead.models.head import Render, RenderOptions
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Unset = Annotated[T | None, tyro.conf.arg(help_behavior_hint="")]  # an option whose help says what holds without it
 Device = Literal["auto", "cpu", "cuda", "mps"]
 MOST_SEEDS = 100_000  # in one range
 
 
 @dataclass(frozen=True)
 class HeadOptions:
-    """Which heads, and how they are shown."""
+    """Which heads."""
 
     model: str = "panohead-demo"
     """A shipped model's name, a .safetensors file or its folder, or a Hugging Face hub id."""
-    seeds: str | None = None
-    """Heads: single seeds and ranges, as in 0-3,7. By default the first few, or a fitted head of `invert` or `fit-scan`."""
+    seeds: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="")] = ()
+    """Heads: single seeds and ranges, as in 0-3,7. By default the first few, or the fitted head of `invert` or `fit-scan`."""
     truncation: float = 0.7
     """1: as varied as the training set; towards 0: closer to the average head."""
-    size: int | None = None
-    """Pixels of each picture; by default the model's own. A PanoHead draws its own size, and more pixels only enlarge that."""
-    background: str | None = None
-    """What stands behind the head: a colour (white, #20304a), transparent, or an image file. By default the model's."""
-    background_seed: int | None = None
-    """Take the model's background of this seed instead of the head's own."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the convolutions: bf16 is faster on CPUs and GPUs that have it."""
+    vary: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="")] = ()
+    """Parts of the latents that the seeds draw, as in shape,colour; the others stay at their means. By default all. A GANHead
+    has shape, detail, colour and rig."""
     device: Device = "auto"
     """Where to compute: auto is cuda if there is one, else cpu."""
-    look: Literal["colour", "normal", "clay"] | None = None
-    """Of a GANHead or an i3DMM: its colours, its normals, or its bare geometry."""
-    vary: tuple[Literal["shape", "detail", "colour", "rig"], ...] = ()
-    """Of a GANHead: which codes the seeds draw, with spaces between, while the others stay at their means; rig is the shape of
-    its rig. By default all."""
-    flame: Path | None = None
-    """FLAME's file, for a GANHead that FLAME moves."""
 
-    def load(self) -> HeadModel[Any, Any]:
-        """The model, ready to render."""
-        from fullhead.models.checkpoint import load
-        from fullhead.models.ganhead import GANHead
-        from fullhead.models.i3dmm import I3DMM
-        from fullhead.representations.surface import LOOKS
+    def check(self) -> None:
+        """Refuse what can be seen to be wrong before anything is loaded."""
+        parse_seeds(self.seeds)
+        if not -2 <= self.truncation <= 2:
+            raise FullheadError(
+                f"--truncation {self.truncation:g}: 0 is the average head, 1 as varied as the training set; at most 2"
+            )
 
-        model = load(self.model, precision=self.precision, device=self.device, flame=self.flame)
-        if self.vary and not isinstance(model, GANHead):
-            raise FullheadError(f"--vary is for a GANHead, and {self.model} is a {type(model).__name__}")
-        if isinstance(model, GANHead | I3DMM):
-            model.look, model.image_size = LOOKS[self.look or "colour"], self.size or model.image_size
-        elif self.look:
-            raise FullheadError(f"--look is for heads with a surface, and {self.model} is a {type(model).__name__}")
-        return model
+    def open(self) -> Opened[Any, Any]:
+        """The model, ready to render, with its family's own options."""
+        from fullhead.families.opening import open_model
+        from fullhead.models.head import HasLatentParts, capable
 
-    def ganhead(self) -> GANHead:
-        """The model, if it can be posed."""
-        from fullhead.models.ganhead import GANHead
+        opened = open_model(self.model, device=self.device)
+        own = {name: getattr(self, name, None) for name in FAMILIES}
+        if strangers := [name for name, given in own.items() if given and name != opened.family and given != type(given)()]:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in vars(own[strangers[0]]))
+            raise FullheadError(
+                f"{options}: for a {FAMILIES[strangers[0]].title}; {self.model} is a {type(opened.model).__name__}"
+            )
+        if given := own.get(opened.family):
+            given.apply(opened.model)
+        if self.vary:
+            parts = capable(opened.model, HasLatentParts, self.model, "leave --vary out").latent_parts
+            if unknown := sorted(set(items(self.vary)) - set(parts)):
+                raise FullheadError(f"--vary {unknown[0]}: the latents of {self.model} are {', '.join(parts)}")
+        return opened
 
-        model = self.load()
-        if not isinstance(model, GANHead):
-            raise FullheadError(f"{self.model} is a {type(model).__name__}, whose heads do not move: give a GANHead")
-        return model
-
-    def heads(self, model: HeadModel[Any, Any], default: str) -> tuple[list[str], Any]:
+    def latents(self, opened: Opened[Any, Any], default: str) -> tuple[list[str], Any]:
         """Names (seed0000, or fit) and latents of the heads: of --seeds, else fitted ones, else the seeds `default`."""
-        from fullhead.core.devices import device_named
-        from fullhead.models.checkpoint import load_latents
-        from fullhead.models.head import Latents
+        from fullhead.models.head import HasLatentParts, capable
 
-        fitted = load_latents(self.model) if self.seeds is None else None
-        varied = {"vary": self.vary} if self.vary else {}
-        if fitted is not None:
-            names, latents = [f"fit{i or ''}" for i in range(len(fitted))], fitted.to(device_named(self.device))
-        else:
-            seeds = parse_seeds(self.seeds or default)
-            names, latents = [f"seed{seed:04d}" for seed in seeds], model.seed_latents(seeds, self.truncation, **varied)
-        if self.background_seed is not None:
-            if not isinstance(latents, Latents):
-                raise FullheadError("--background-seed is for a PanoHead: others make no background; see --background")
-            behind = model.seed_latents([self.background_seed], self.truncation).w.expand_as(latents.w)
-            latents = replace(latents, background=behind)
-        return names, latents
+        if opened.fitted is not None and not self.seeds:
+            return [f"fit{i or ''}" for i in range(len(opened.fitted))], opened.fitted
+        seeds = parse_seeds(self.seeds or (default,))
+        names = [f"seed{seed:04d}" for seed in seeds]
+        if self.vary:
+            parts = capable(opened.model, HasLatentParts, opened.name)
+            return names, parts.vary_latents(seeds, self.truncation, items(self.vary))
+        return names, opened.model.seed_latents(seeds, self.truncation)
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """How they are shown."""
+
+    size: Unset[int] = None
+    """Pixels of each picture; by default the model's own. A PanoHead draws its own size, and more pixels only enlarge that."""
+    background: Unset[str] = None
+    """What stands behind the head: a colour (white, #20304a), transparent, or an image file. By default the model's."""
+    background_seed: Unset[int] = None
+    """Take the model's background of this seed instead of the head's own."""
+    shading: Literal["colour", "normal", "clay"] = "colour"
+    """Of a head with a surface: its colours, its normals, or its bare geometry."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of a PanoHead's convolutions: bf16 is faster on CPUs and GPUs that have it."""
 
     def check(self) -> None:
         """Refuse what can be seen to be wrong before anything is loaded."""
         from fullhead.io.images import background_image
 
-        if self.seeds is not None:
-            parse_seeds(self.seeds)
         if self.background_seed is not None:
             check_seed(self.background_seed, "--background-seed")
-        if not -2 <= self.truncation <= 2:
-            raise FullheadError(
-                f"--truncation {self.truncation:g}: 0 is the average head, 1 as varied as the training set; at most 2"
-            )
         if self.size is not None and not 8 <= self.size <= 4096:
             raise FullheadError(f"--size {self.size}: a picture has between 8 and 4096 pixels a side")
         if self.background not in (None, "transparent"):
             background_image(self.background, 8, 8)
 
+    def options(self, opened: Opened[Any, Any]) -> RenderOptions:
+        """For decoding and rendering with a model that has been opened. FullheadError if it cannot."""
+        from fullhead.models.head import HasSurface, RenderOptions, capable
+
+        if self.shading != "colour":
+            capable(opened.model, HasSurface, opened.name, "leave --shading at colour")
+        return RenderOptions(self.size, self.shading, self.precision, background=self.background is None)
+
+    def before(self, opened: Opened[Any, Any], latents: Any, truncation: float) -> Any:
+        """The heads before the background of --background-seed, if there is one."""
+        if self.background_seed is None:
+            return latents
+        from fullhead.models.head import HasBackground, capable
+
+        model = capable(opened.model, HasBackground, opened.name, "see --background instead of --background-seed")
+        return model.with_background(latents, self.background_seed, truncation)
+
     def show(self) -> Callable[[Render], Bytes]:
         """The function from a render to its pictures."""
         from fullhead.io.images import background_image, composite, to_uint8, with_alpha
-        from fullhead.nn.superres import resized
 
         def show(render: Render) -> Bytes:
-            image = resized(render.image, self.size) if self.size else render.image
             if self.background is None:
-                return to_uint8(image)
+                return to_uint8(render.image)
             if self.background == "transparent":
-                return with_alpha(image, render.mask)
-            return to_uint8(composite(image, render.mask, background_image(self.background, *image.shape[-2:])))
+                return with_alpha(render.image, render.mask)
+            return to_uint8(composite(render.image, render.mask, background_image(self.background, *render.image.shape[-2:])))
 
         return show
 
 
-def later(command: Callable[P, None]) -> Callable[P, Callable[[], None]]:
-    """The command with its options and help, which gives back what it would do: words are understood before work begins."""
+# -- commands as tyro takes them
 
-    @wraps(command)
-    def given(*values: P.args, **options: P.kwargs) -> Callable[[], None]:
+
+def later(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
+    """The command with its options and help, which gives back what it would do: words are understood before work begins.
+
+    HeadOptions gain the own options of every family in the table.
+    """
+
+    def given(*values: Any, **options: Any) -> Callable[[], None]:
         return partial(command, *values, **options)
 
+    hints = get_annotations(command, eval_str=True)
+    parameters = signature(command).parameters.values()
+    defaults = {p.name: _with_family_options(p.default) for p in parameters if isinstance(p.default, HeadOptions)}
+    given.__annotations__ = {**hints, **{name: type(default) for name, default in defaults.items()}}
+    given.__signature__ = signature(command).replace(  # type: ignore[attr-defined]
+        parameters=[p.replace(default=defaults.get(p.name, p.default)) for p in parameters]
+    )
+    given.__doc__, given.__name__ = command.__doc__, command.__name__
     return given
 
 
-def parse_seeds(text: str) -> list[int]:
-    """Seeds of "0-3,7": [0, 1, 2, 3, 7]."""
+def _with_family_options(default: HeadOptions) -> HeadOptions:
+    own = [(name, f.options, field(default_factory=f.options)) for name, f in FAMILIES.items() if f.options]
+    bases = (type(default),)
+    return make_dataclass("HeadOptions", own, bases=bases, frozen=True, namespace={"__doc__": HeadOptions.__doc__})(
+        **vars(default)
+    )
+
+
+# -- values
+
+
+def items(words: Sequence[str]) -> list[str]:
+    """The items of a list, with spaces or commas between: ("a,b", "c") is a, b, c."""
+    return [item for word in words for item in word.replace(" ", "").split(",") if item]
+
+
+def parse_seeds(words: Sequence[str]) -> list[int]:
+    """Seeds of ("0-3", "7"): [0, 1, 2, 3, 7]."""
     seeds: list[int] = []
-    for part in text.replace(" ", "").split(","):
+    for part in items(words):
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
         if not match:
-            raise FullheadError(f"--seeds {text!r}: write numbers and ranges from 0 on, as in 0-3,7")
+            raise FullheadError(f"--seeds {part}: write numbers and ranges from 0 on, as in 0-3,7")
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first:
-            raise FullheadError(f"--seeds {text!r}: {part} goes downwards; write {last}-{first}")
+            raise FullheadError(f"--seeds {part} goes downwards; write {last}-{first}")
         if last - first >= MOST_SEEDS:
-            raise FullheadError(f"--seeds {text!r}: {part} are more than {MOST_SEEDS} heads")
+            raise FullheadError(f"--seeds {part}: more than {MOST_SEEDS} heads")
         check_seed(last, "--seeds")
         seeds += range(first, last + 1)
     return seeds
+
+
+def parse_angles(words: Sequence[str], option: str, limit: float = 360.0) -> list[float]:
+    """Degrees of ("0,90", "-45"), in radians."""
+    try:
+        degrees = [float(item) for item in items(words)]
+    except ValueError as error:
+        raise FullheadError(f"{option} {' '.join(words)}: write degrees, as in 0,90,-45") from error
+    return [radians(angle, option, limit) for angle in degrees]
+
+
+def output_files(out: Path, names: Sequence[str], suffix: str) -> list[Path]:
+    """Where results go: to the file `out` if it has a suffix, which holds one; else to the folder `out`, each by its name with
+    the suffix `suffix`."""
+    if not out.suffix:
+        return [out / f"{name}{suffix}" for name in names]
+    if len(names) > 1:
+        raise FullheadError(
+            f"--out {out} is one file, for one head, not {len(names)}: give a folder, a name without {out.suffix}; "
+            f"--suffix {out.suffix} says what kind of files it gets"
+        )
+    return [out]
+
+
+def check_out(out: Path, suffix: str, check: Callable[[Path], Any]) -> None:
+    """Refuse a place or a kind of file that cannot be written; `check` refuses kinds."""
+    check(out if out.suffix else Path(f"file{suffix}"))
+    check_place(out, folder=not out.suffix)
 
 
 def check_seed(seed: int, option: str = "--seed", bits: int = 32) -> None:
@@ -168,6 +243,12 @@ def check_film(frames: int, fps: float) -> None:
         raise FullheadError(f"--frames {frames}: a film has between 1 and 100000 frames")
     if not 1 <= fps <= 1000:
         raise FullheadError(f"--fps {fps:g}: between 1 and 1000 frames a second")
+
+
+def check_resolution(cells: int, least: int = 16, most: int = 1024) -> None:
+    """Refuse grids that are too coarse or too fine."""
+    if not least <= cells <= most:
+        raise FullheadError(f"--resolution {cells}: between {least} and {most} cells")
 
 
 def radians(degrees: float, option: str, limit: float = 360.0) -> float:

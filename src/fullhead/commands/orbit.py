@@ -1,41 +1,46 @@
-"""`fullhead orbit`: a head turned once around."""
+"""`fullhead orbit`: a head that turns once around."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from fullhead.commands.options import HeadOptions, check_film, radians, tracked
-from fullhead.io.files import check_place
+from fullhead.commands.options import HeadOptions, ViewOptions, check_film, check_out, output_files, radians, tracked
 
 
 def orbit(
-    head: HeadOptions = HeadOptions(),  # noqa: B008
+    heads: HeadOptions = HeadOptions(),
+    view: ViewOptions = ViewOptions(),
     out: Path = Path("out/orbit.webp"),
+    suffix: Literal[".webp", ".mp4"] = ".webp",
     frames: int = 72,
     fps: float = 24.0,
     pitch: float = 0.0,
 ) -> None:
-    """A film of a head turned once around. With several seeds, one file each.
+    """A film of a head that turns once around.
 
     Args:
-        head: Which heads, and how they are shown.
-        out: A .webp or (with the extra `video`) .mp4; with several seeds, orbit_seed0003.webp and so on.
+        heads: Which heads.
+        view: How they are shown.
+        out: A .webp or (with the extra `video`) .mp4; for several seeds a folder of seed0003.webp and so on.
+        suffix: Kind of the files in a folder.
         frames: Of a full turn.
         fps: Frames a second.
         pitch: Height of the camera, degrees; positive looks down on the head.
     """
-    from fullhead.viewing.turntable import check_video_path, save_video, turntable_cameras
-    from fullhead.viewing.turntable import orbit as turn
+    from fullhead.io.video import check_video_path, save_video
+    from fullhead.viewing.turntable import render_views, turntable_cameras
 
-    head.check()
+    heads.check()
+    view.check()
     check_film(frames, fps)
-    check_video_path(check_place(out))
-    up, show = radians(pitch, "--pitch", 85), head.show()
-    model = head.load()
-    names, latents = head.heads(model, default="0")
-    for i, name in enumerate(names):
-        path = out if len(names) == 1 else out.with_stem(f"{out.stem}_{name}")
-        decoded = model.decode(latents[i], background=head.background is None)
-        turning = turn(model, decoded, turntable_cameras(frames, up), show=show)
-        save_video(tracked(turning, name, frames), path, fps)
-        print(f"{name}: {frames} frames in {path}")
+    check_out(out, suffix, check_video_path)
+    up, show = radians(pitch, "--pitch", 85), view.show()
+    opened = heads.open()
+    names, latents = heads.latents(opened, default="0")
+    options, latents = view.options(opened), view.before(opened, latents, heads.truncation)
+    for i, path in enumerate(output_files(out, names, suffix)):
+        decoded = opened.model.decode(latents[i], None, options)
+        turning = render_views(opened.model, decoded, turntable_cameras(frames, up), options, show=show)
+        save_video(tracked(turning, names[i], frames), path, fps)
+        print(f"{names[i]}: {frames} frames in {path}")

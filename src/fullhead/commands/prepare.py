@@ -29,7 +29,7 @@ def prepare(
     view_size: int = 256,
     held_out: float = 0.1,
     seed: int = 0,
-    options: WriteOptions = WriteOptions(),  # noqa: B008
+    options: WriteOptions = WriteOptions(),
 ) -> None:
     """Put scans into the cube of a rig, tell them in its parameters, and take what an implicit head trains on.
 

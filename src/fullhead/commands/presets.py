@@ -9,25 +9,27 @@ import tyro
 from fullhead.core.errors import FullheadError
 
 
-def presets(name: Annotated[str | None, tyro.conf.Positional] = None, set: tuple[str, ...] = ()) -> None:
+def presets(
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(help_behavior_hint="")] = None, set: tuple[str, ...] = ()
+) -> None:
     """List the training runs and models by name, or show every key of one.
 
     Args:
         name: A preset; without it, all names.
         set: Changes to try, as in task.r1_gamma=2.
     """
+    from fullhead.families.opening import shipped_names
+    from fullhead.families.table import all_configs, all_runs
     from fullhead.io.config import describe, overridden
-    from fullhead.models.checkpoint import shipped_names
-    from fullhead.models.presets import MODELS
-    from fullhead.training.presets import RUNS
 
+    configs, runs = all_configs(), all_runs()
     if name is None:
         print("shipped models, for --model:", ", ".join(shipped_names()))
-        print("training runs, for `fullhead train`:", ", ".join(RUNS))
-        print("sizes of models, for Python and conversion:", ", ".join(MODELS))
-    elif name in RUNS:
-        print(describe(overridden(RUNS[name], list(set))))
-    elif name in MODELS:
-        print(describe(overridden(MODELS[name], list(set))))
+        print("training runs, for `fullhead train`:", ", ".join(runs))
+        print("sizes of models, for Python and conversion:", ", ".join(configs))
+    elif name in runs:
+        print(describe(overridden(runs[name], list(set))))
+    elif name in configs:
+        print(describe(overridden(configs[name], list(set))))
     else:
-        raise FullheadError(f"no preset {name}: there is {', '.join(sorted({*RUNS, *MODELS}))}")
+        raise FullheadError(f"no preset {name}: there is {', '.join(sorted({*runs, *configs}))}")

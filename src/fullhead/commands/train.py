@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from fullhead.commands.options import Device
+from fullhead.core.errors import FullheadError
 from fullhead.io.files import check_place
 
 
@@ -37,7 +38,11 @@ def train(
         export_only: Write the models of a run's present state and do not train.
         device: Where to compute: auto is cuda if there is one, else cpu.
     """
+    from fullhead.families.table import all_runs
     from fullhead.training.run import train_run
 
     check_place(run, folder=True)
-    train_run(preset, data, run, list(set), warm_start=warm_start, export_only=export_only, device=device)
+    runs = all_runs()
+    if preset not in runs:
+        raise FullheadError(f"no training preset {preset}: there is {', '.join(runs)}")
+    train_run(preset, runs[preset], data, run, list(set), warm_start=warm_start, export_only=export_only, device=device)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fullhead.convert.reader import Module, read_snapshot, state_dict
 from fullhead.convert.weights import filled
@@ -21,6 +21,7 @@ from fullhead.io.pickles import show
 from fullhead.models import checkpoint
 from fullhead.models.panohead import LABEL, PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
+from fullhead.nn.module import ConfiguredModule
 from fullhead.nn.superres import SuperresConfig
 from fullhead.representations.planes import DecoderConfig, PlanesConfig
 from fullhead.representations.volume import MarchConfig
@@ -251,15 +252,16 @@ def discriminator_config(converted: Converted) -> DiscriminatorConfig:
     )
 
 
-def build(converted: Converted) -> nn.Module:
+def build(converted: Converted) -> ConfiguredModule:
     """Our module with the original's tensors, which must fit it one to one. For saving: constants are not filled in."""
     with torch.device("meta"):
         if converted.which == "D":
-            module: nn.Module = Discriminator(discriminator_config(converted))
+            module: ConfiguredModule = Discriminator(discriminator_config(converted))
         else:
             module = PanoHead(config_from_original(converted))
     theirs = {_our_name(name): tensor for name, tensor in converted.tensors.items()}
-    return filled(module, theirs, f"{converted.family} {converted.which}")
+    filled(module, theirs, f"{converted.family} {converted.which}")
+    return module
 
 
 def _our_name(name: str) -> str:

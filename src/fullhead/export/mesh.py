@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +18,7 @@ from fullhead.core.isosurface import NoSurfaceError, extract_surface, largest_pi
 from fullhead.io.files import written_whole
 from fullhead.io.gltf_writer import save_glb
 from fullhead.io.ply import ply_bytes
-from fullhead.models.ganhead import GANHead
-from fullhead.models.head import H, HeadModel, L
-from fullhead.models.i3dmm import I3DMM
+from fullhead.models.head import H, HasDensity, HasSurface, HeadModel, L, capable
 from fullhead.representations.surface import BOX
 
 MESH_SUFFIXES = (".glb", ".ply", ".obj")
@@ -70,23 +67,24 @@ def extract_mesh(
 
     resolution: cells along the box, best a power of two times `coarse`.  views: cameras whose renders colour the mesh
     (None: `colouring_cameras()`; an empty set, `views[:0]`: colours of the field alone, which are blurrier and quicker).
-    A GANHead and an i3DMM have a surface of their own, with their networks' normals and colours, and neither `level` nor
-    floaters.
+    A model that has a surface of its own gives it, with its networks' normals and colours; it has neither `level` nor floaters.
     """
     if len(head) != 1:
         raise FullheadError(f"a mesh is made of one head, not {len(head)}: take head[0]")
-    if isinstance(model, GANHead | I3DMM):
+    if isinstance(model, HasSurface):
         if level is not None or keep_floaters:
             raise FullheadError(
-                f"a {type(model).__name__} has no density and no floaters: leave --level and --keep-floaters out"
+                f"a {type(model).__name__} has a surface of its own, so no level and no floaters: leave --level and "
+                "--keep-floaters out"
             )
-        return own_surface(model, head, resolution)
+        return own_surface(model, head, resolution, model.metres_per_unit)
+    volume = capable(model, HasDensity, "this model")
     level = density_level(model.box_size) if level is None else level
     if not level > 0:
         raise FullheadError(f"the level is a density and must be above 0, not {level:g}")
 
     def opacity(xyz: Tensor) -> Tensor:  # of a slab that is half opaque at the level: bounded, so edges divide evenly
-        sigma = model.density(head, xyz[None].to(head.device))[0, :, 0]
+        sigma = volume.density(head, xyz[None].to(head.device))[0, :, 0]
         return 1 - torch.exp2(-sigma.float() / level)
 
     with torch.no_grad():
@@ -104,11 +102,11 @@ def extract_mesh(
     return Mesh(surface.vertices, surface.faces, normals, _bytes(colours), model.metres_per_unit, surface.queries)
 
 
-def own_surface(model: GANHead | I3DMM, head: Any, resolution: int) -> Mesh:
+def own_surface(model: HasSurface, head: H, resolution: int, metres_per_unit: float) -> Mesh:
     """The surface that a model finds itself."""
     mesh = model.surface(head, resolution)
     vertices, normals = ((scale * x).cpu().numpy() for scale, x in ((BOX / 2, mesh.vertices), (1.0, mesh.normals)))
-    return Mesh(vertices, mesh.faces.int().cpu().numpy(), normals, _bytes(mesh.colours), model.metres_per_unit)
+    return Mesh(vertices, mesh.faces.int().cpu().numpy(), normals, _bytes(mesh.colours), metres_per_unit)
 
 
 def colouring_cameras() -> Cameras:
@@ -117,9 +115,9 @@ def colouring_cameras() -> Cameras:
     return cams.orbit(torch.tensor(yaws), torch.tensor([0.0] * 8 + [0.6] * 4))
 
 
-def point_colours(model: HeadModel[L, H], head: H, points: Tensor, normals: Tensor, chunk: int = 2**18) -> Tensor:
-    """The field's colours [V, 3] in [-1, 1] just under the surface points [V, 3] with outward normals [V, 3]."""
-    inner = points - COLOUR_DEPTH * model.box_size * normals
+def point_colours(model: HasDensity, head: H, points: Tensor, normals: Tensor, depth: float, chunk: int = 2**18) -> Tensor:
+    """The field's colours [V, 3] in [-1, 1] at `depth` under the surface points [V, 3] with outward normals [V, 3]."""
+    inner = points - depth * normals
     return torch.cat([model.colour(head, part[None])[0].float() for part in inner.split(chunk)])
 
 
@@ -131,7 +129,9 @@ def blended_colours(
     A camera counts where it sees the point: its render is opaque there, and no surface lies more than HIDDEN_DEPTH before
     the point. It counts more the straighter it looks at the surface. Where none looks, the field's own colour stands.
     """
-    total = POINT_WEIGHT * point_colours(model, head, points, normals, chunk)  # [V, 3]
+    depth = COLOUR_DEPTH * model.box_size
+    volume = capable(model, HasDensity, "this model")
+    total = POINT_WEIGHT * point_colours(volume, head, points, normals, depth, chunk)  # [V, 3]
     weights = torch.full_like(points[:, :1], POINT_WEIGHT)  # [V, 1]
     cameras = cameras.to(points.device)
     for i in range(len(cameras)):

@@ -23,7 +23,6 @@ from fullhead.io.images import filled
 from fullhead.kernels.raster import rasterize_arrays
 from fullhead.models.ganhead import Codes, GANHead, colour_pose, flat
 from fullhead.representations.surface import CanonicalMesh
-from fullhead.rig.arkit import ARKIT
 
 ROUGHNESS = 0.8
 CHUNK = 2**17  # points whose features are held at once
@@ -44,11 +43,11 @@ def rig_ganhead(
     metres, volume, rig = model.rig.metres, model.volume(codes), model.rig
     surface = simplified(model.canonical_surface(codes, volume, resolution), faces)
     mesh = model.dressed(codes, volume, surface)
-    expressions, still = torch.eye(len(rig.expression_names)).to(volume), torch.zeros(1, len(rig.parents), 3).to(volume)
+    expressions, rest = torch.eye(len(rig.expression_names)).to(volume), model.rest_pose()
 
     def built(expression: Tensor) -> tuple[NDArray, NDArray]:
         """Vertices in metres and normals of the form."""
-        vertices = model.posed_vertices(codes, mesh, expression, still)[0].cpu().numpy()
+        vertices = model.posed_vertices(codes, mesh, replace(rest, expression=expression))[0].cpu().numpy()
         return metres * vertices, vertex_normals(vertices, surface.faces)
 
     vertices, normals = built(0 * expressions[:1])
@@ -72,12 +71,6 @@ def rig_ganhead(
     )
     joints = metres * rig(codes.rig_shape).joints[0].cpu().numpy()
     return RiggedHead((layer,), joints, rig.parents, rig.expression_names, model.metres_per_unit)
-
-
-def check_clip(model: GANHead, clip: str | None) -> None:
-    """Refuse a clip, which tells of ARKit's expressions, for a model that has others."""
-    if clip is not None and model.rig.expression_names != ARKIT:
-        raise FullheadError(f"the clip {clip} tells of ARKit's expressions, which a GANHead of FLAME does not have")
 
 
 def simplified(surface: Surface, faces: int) -> Surface:
@@ -145,8 +138,8 @@ def _in_frame(vectors: NDArray, tangent: NDArray, normal: NDArray) -> NDArray:
 
 def _looks(model: GANHead, codes: Codes, volume: Tensor, canonical: Tensor) -> tuple[NDArray[np.uint8], NDArray]:
     """sRGB colours [N, 3] and unit normals [N, 3] at rest, of canonical points [N, 3] of one head."""
-    rig = model.rig
-    pose = colour_pose(volume.new_zeros(1, len(rig.expression_names)), volume.new_zeros(1, len(rig.parents), 3))
+    rest = model.rest_pose()
+    pose = colour_pose(rest.expression, rest.joint_pose)
     colours, normals = [], []
     for points in canonical.to(volume).split(CHUNK):
         at = model.at_canonical(volume, codes.rig_shape, *flat(points[None]))

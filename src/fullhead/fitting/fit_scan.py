@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,10 +32,11 @@ from fullhead.io.mesh_files import PaintedMesh
 from fullhead.metrics.geometry import Samples, SurfaceMetrics, likeness
 from fullhead.metrics.samples import samples_of_mesh
 from fullhead.models.ganhead import Codes, DecodedGANHead, GANHead, colour_pose
+from fullhead.models.head import HeadPose, RenderOptions
 from fullhead.representations.canonical_field import CanonicalPoints, Volume
 from fullhead.representations.correspondence import find_correspondences
 from fullhead.representations.deformer import Motion
-from fullhead.representations.surface import PosedMesh, clay, coloured
+from fullhead.representations.surface import PosedMesh
 from fullhead.rig.cube import CubeRig, flame_cube, template_in_cube
 from fullhead.rig.fitting import FitConfig
 from fullhead.rig.flame import load_flame
@@ -45,7 +45,6 @@ from fullhead.training.ganhead import occupancy_loss, regularity, shading_losses
 from fullhead.viewing.sheet import YAWS
 
 LEAST_SPREAD = 0.05  # deviation of a code's numbers that the rates count on at least: a table may be all alike
-RIGS = {"flame": "FLAME: give its file, too", "template": "our own rig: leave the FLAME file out"}
 NOWHERE = "no point of the scan is found in the model: do its landmarks fit?"
 OnStep = Callable[[str, int, float], None]
 """Called after each step with the stage ("shape", "looks"), the steps done in it, and the loss."""
@@ -66,26 +65,25 @@ class FitScanConfig:
 
 @dataclass(frozen=True)
 class ScanFit:
-    """Who a scan shows: `codes` of one head, its `expression` [1, E] and `joint_pose` [1, J, 3]; the scan as it was `placed` in
-    the model's cube, and what the model makes of it, `head`."""
+    """Who a scan shows: `codes` of one head and its `pose`; the scan as it was `placed` in the model's cube, and what the model
+    makes of it, `head`."""
 
     codes: Codes
-    expression: Tensor
-    joint_pose: Tensor
+    pose: HeadPose
     placed: RegisteredScan
     head: DecodedGANHead
     likeness: SurfaceMetrics  # of both surfaces, in units of the cube
     seconds: float  # of everything
 
 
-def cube_rig(model: GANHead, flame: str | Path | None = None) -> CubeRig:
-    """The rig that moves a model, with what it takes to fit it to a scan; `flame`: FLAME's file, if it is FLAME."""
-    if (model.config.rig == "flame") != (flame is not None):
-        raise FullheadError(f"this GANHead is moved by {RIGS[model.config.rig]}")
+def cube_rig(model: GANHead) -> CubeRig:
+    """The rig that moves a model, with what it takes to fit it to a scan."""
     template, sizes = load_template(), model.config.deformer
-    if flame is None:
+    if model.config.rig == "template":
         return template_in_cube(template, sizes.shapes)
-    return flame_cube(load_flame(flame), template, sizes.shapes, sizes.expressions)
+    if model.flame_file is None:
+        raise FullheadError("FLAME moves this GANHead: give its file with --flame, in Python with model.use_flame(file)")
+    return flame_cube(load_flame(model.flame_file), template, sizes.shapes, sizes.expressions)
 
 
 def fit_scan(
@@ -111,13 +109,13 @@ def fit_scan(
     motion = model.motion(rig_shape, expression, joint_pose)
     generator = torch.Generator().manual_seed(seed)
     shape = fitted_shape(model, motion, occupancy(placed.mesh, config.samples, random), config, generator, on_step)
-    pose = colour_pose(expression, joint_pose)
     points = surface(placed.mesh, config.samples, random)
-    detail, colour = fitted_looks(model, motion, pose, shape, points, config, generator, on_step)
+    detail, colour = fitted_looks(model, motion, colour_pose(expression, joint_pose), shape, points, config, generator, on_step)
     codes = Codes(shape, detail, colour, rig_shape)
-    head = model.decode(codes, expression=expression, joint_pose=joint_pose)
+    pose = HeadPose(expression, joint_pose)
+    head = model.decode(codes, pose)
     alike = likeness(samples_of_mesh(head.posed[0], config.samples.surface, random), samples(points))
-    return ScanFit(codes, expression, joint_pose, placed, head, alike, time.perf_counter() - began)
+    return ScanFit(codes, pose, placed, head, alike, time.perf_counter() - began)
 
 
 def fitted_shape(
@@ -283,8 +281,9 @@ def scan_sheet(model: GANHead, fit: ScanFit) -> Bytes:
     scan = replace(fit.head, posed=(scan_mesh(fit.placed.mesh),))
     cameras = cams.orbit(torch.tensor(YAWS))
     rows = []
-    for look in (coloured, clay):
+    for shading in ("colour", "clay"):
         for head in (scan, fit.head):
-            rows.append(list(to_uint8(model.render(head.expand(len(cameras)), cameras, look=look).image)))
+            render = model.render(head.expand(len(cameras)), cameras, RenderOptions(shading=shading))
+            rows.append(list(to_uint8(render.image)))
     labels = [f"{np.degrees(yaw):.0f}°" for yaw in YAWS]
     return contact_sheet(rows, row_labels=("scan", "fit", "scan", "fit"), column_labels=labels)

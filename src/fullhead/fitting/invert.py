@@ -19,6 +19,7 @@ from torch import Tensor
 from fullhead.core.cameras import Cameras, orbit, yaw_pitch
 from fullhead.core.errors import FullheadError
 from fullhead.fitting.align import Square, crop, find_face, head_square
+from fullhead.fitting.options import InvertConfig
 from fullhead.fitting.reconstruction_loss import ReconstructionLoss, reconstruction_loss
 from fullhead.io.images import Bytes, contact_sheet, from_uint8, to_uint8
 from fullhead.metrics.images import psnr
@@ -68,20 +69,17 @@ def fit(
     target: Tensor,
     yaw: float = 0.0,
     pitch: float = 0.0,
-    steps: int = 300,
-    pivot_steps: int = 150,
+    config: InvertConfig = InvertConfig(),
     on_step: OnStep | None = None,
-    *,
-    seed: int = 0,
 ) -> Inversion:
     """Fit one head of `model` (left as it is) to a picture `target` [1, 3, H, W] in [-1, 1], seen from about `yaw`, `pitch`
     (radians). The camera is refined with the latents. The same input and seed give the same result.
     """
-    size = model.config.image_size
+    size = model.image_size
     if target.shape != (1, 3, size, size):
         raise FullheadError(f"the photo must be cut to [1, 3, {size}, {size}], the model's image, not {list(target.shape)}")
     began = time.perf_counter()
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(config.seed)
     target = target.to(model.backbone.mapping.w_avg)
     losses: list[float] = []
     unlike = reconstruction_loss(target, model.metres_per_unit)
@@ -93,9 +91,9 @@ def fit(
         if on_step is not None:
             on_step(stage, step, steps, losses[-1])
 
-    latents, camera = fit_latents(model, unlike, (yaw, pitch), steps, generator, report)
+    latents, camera = fit_latents(model, unlike, (yaw, pitch), config.steps, generator, report)
     reached = psnr(shown(model, latents, camera), target)
-    tuned = tune(model, latents, unlike, camera, pivot_steps, generator, report)
+    tuned = tune(model, latents, unlike, camera, config.pivot_steps, generator, report)
     image = shown(tuned, latents, camera)
     return Inversion(latents, tuned, camera, image, reached, psnr(image, target), time.perf_counter() - began, losses)
 
@@ -225,18 +223,15 @@ def invert_photo(
     face: Square | None = None,
     yaw: float = 0.0,
     pitch: float = 0.0,
-    steps: int = 400,
-    pivot_steps: int = 200,
+    config: InvertConfig = InvertConfig(),
     on_step: OnStep | None = None,
-    *,
-    seed: int = 0,
 ) -> tuple[Bytes, Inversion]:
     """The part of a photo uint8 [H, W, 3] that was fitted, uint8 [h, w, 3] of the model's size, and the fit.
 
     `face` (None: found) is the square from the middle of the forehead to the chin; the rest as in `fit`.
     """
-    aligned = crop(photo, head_square(face or find_face(photo), model.metres_per_unit), model.config.image_size)
-    return aligned, fit(model, from_uint8(aligned[None]), yaw, pitch, steps, pivot_steps, on_step, seed=seed)
+    aligned = crop(photo, head_square(face or find_face(photo), model.metres_per_unit), model.image_size)
+    return aligned, fit(model, from_uint8(aligned[None]), yaw, pitch, config, on_step)
 
 
 def fit_sheet(aligned: Bytes, inversion: Inversion) -> Bytes:

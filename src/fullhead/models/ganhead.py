@@ -20,20 +20,21 @@ import torch
 from torch import Tensor, nn
 
 from fullhead.core.cameras import Cameras
-from fullhead.core.devices import device_of, normal
+from fullhead.core.devices import CPU, device_of, normal
 from fullhead.core.errors import FullheadError
 from fullhead.core.isosurface import Surface, central_piece, extract_surface
-from fullhead.models.head import Batch, Render
+from fullhead.models.head import Batch, HeadPose, Render, RenderOptions
 from fullhead.models.hub import HubModel
 from fullhead.nn.implicit import random_codes
 from fullhead.representations.canonical_field import CanonicalConfig, CanonicalHead, CanonicalPoints, Volume
 from fullhead.representations.correspondence import find_correspondences, select_correspondences
 from fullhead.representations.deformer import Deformer, DeformerConfig, Motion, Skeleton, rig_motion
-from fullhead.representations.surface import BOX, CanonicalMesh, Look, PosedMesh, coloured, pictures
+from fullhead.representations.surface import BOX, SHADINGS, CanonicalMesh, PosedMesh, pictures
 from fullhead.rig.cube import flame_in_cube, template_in_cube
 from fullhead.rig.flame import load_flame
 from fullhead.rig.rig import Rig
 from fullhead.rig.template import load_template
+from fullhead.rig.transfer import FACE_JOINTS, map_expressions
 
 CANONICAL_JAW = 0.2  # radians that the jaw is opened by in the canonical pose [ganhead]
 JAW = 2  # among the joints
@@ -80,16 +81,14 @@ class Codes(Batch):
 
 @dataclass(frozen=True)
 class DecodedGANHead:
-    """B decoded heads: features `volume` [B, C, 16, 64, 64], canonical surfaces, the pose they are in (`expression` [B, E],
-    `joint_pose` [B, J, 3]) and the surfaces in that pose, in model units. `alone`: rendered without the white behind them."""
+    """B decoded heads: features `volume` [B, C, 16, 64, 64], canonical surfaces, the pose they are in and the surfaces in that
+    pose, in model units."""
 
     codes: Codes
     volume: Tensor
-    expression: Tensor
-    joint_pose: Tensor
+    pose: HeadPose
     canonical: tuple[CanonicalMesh, ...]
     posed: tuple[PosedMesh, ...]
-    alone: bool = False
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -100,22 +99,27 @@ class DecodedGANHead:
 
     def __getitem__(self, index: int | slice) -> DecodedGANHead:
         index = slice(index, index + 1) if isinstance(index, int) else index
-        return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "alone"})
+        return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     def expand(self, views: int) -> DecodedGANHead:
         """The same single head for `views` cameras (no copy)."""
-        tensors = {name: getattr(self, name) for name in ("volume", "expression", "joint_pose")}
-        expanded = {name: x.expand(views, *x.shape[1:]) for name, x in tensors.items()}
-        surfaces = {"canonical": views * self.canonical, "posed": views * self.posed}
-        return replace(self, codes=self.codes.expand(views), **expanded, **surfaces)
+        codes, pose, volume = (
+            self.codes.expand(views),
+            self.pose.expand(views),
+            self.volume.expand(views, *self.volume.shape[1:]),
+        )
+        return DecodedGANHead(codes, volume, pose, views * self.canonical, views * self.posed)
 
 
 class GANHead(HubModel):
     """The model. `rig` stands in the cube; without one, a model of FLAME can be queried in its canonical space only."""
 
+    model_type, config_class = "ganhead", GANHeadConfig
+    config: GANHeadConfig
+    latent_parts = (*CODES, RIG)
+
     def __init__(self, config: GANHeadConfig, rig: Rig | None = None) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.canonical = CanonicalHead(config.canonical)
         self.deformer = Deformer(config.deformer)
         sizes = config.canonical
@@ -124,9 +128,8 @@ class GANHead(HubModel):
         self.colour_codes = nn.Embedding(config.scans, sizes.colour_code)
         for table in self.tables:
             nn.init.zeros_(table.weight)  # [ganhead supp. 1.3]
-        self.look: Look = coloured  # what renders show
-        self.image_size = config.image_size  # their pixels
         self._rig: Rig | None = None
+        self.flame_file: Path | None = None
         if rig is None and config.rig == "template":
             rig = template_in_cube(load_template(), config.deformer.shapes).rig
         if rig is not None:
@@ -149,8 +152,8 @@ class GANHead(HubModel):
         self._rig = rig
 
     def use_flame(self, file: str | Path) -> None:
-        """Be moved by FLAME, from the user's own file."""
-        sizes = self.config.deformer
+        """Be moved by FLAME, from the user's own file, which is remembered as `flame_file`."""
+        sizes, self.flame_file = self.config.deformer, Path(file)
         self.use_rig(flame_in_cube(load_flame(file), sizes.shapes, sizes.expressions))
 
     @property
@@ -161,6 +164,18 @@ class GANHead(HubModel):
                 "model.use_flame(file)"
             )
         return self._rig.to(device_of(self))
+
+    def rig_pose(self, pose: HeadPose) -> HeadPose:
+        """A pose in ARKit's 52 weights and our template's joints, as the model's own rig has it."""
+        if self.config.rig == "template":
+            return pose.to(device_of(self))
+        mapping = map_expressions(template_in_cube(load_template()).rig, self.rig.to(CPU), joints=FACE_JOINTS)
+        return HeadPose(*mapping(pose.expression, pose.joint_pose)).to(device_of(self))
+
+    def rest_pose(self, heads: int = 1) -> HeadPose:
+        """No expression, all joints at zero."""
+        zeros = torch.zeros(heads, len(self.rig.expression_names), device=device_of(self))
+        return HeadPose(zeros, zeros.new_zeros(heads, len(self.rig.parents), 3))
 
     def canonical_pose(self) -> Tensor:
         """[1, J, 3]: everything at rest but the jaw."""
@@ -193,13 +208,17 @@ class GANHead(HubModel):
         codes = self.random_codes([normal((n, t.embedding_dim), t.weight, generator) for t in self.tables])
         return replace(codes, rig_shape=normal((n, self.config.deformer.shapes), codes.rig_shape, generator))
 
-    def seed_latents(self, seeds: list[int], truncation: float = 0.7, vary: Collection[str] = (*CODES, RIG)) -> Codes:
+    def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> Codes:
         """The heads of seeds, drawn as the field does: RandomState(seed).randn(1, all numbers of the three codes), and on for
-        the rig's shape. `vary`: which of CODES and RIG are drawn; the others stay at their means."""
+        the rig's shape."""
+        return self.vary_latents(seeds, truncation, self.latent_parts)
+
+    def vary_latents(self, seeds: list[int], truncation: float, vary: Collection[str]) -> Codes:
+        """The same, of which only the parts `vary`, of CODES and RIG, are drawn; the others stay at their means."""
         sizes = [*(table.embedding_dim for table in self.tables), self.config.deformer.shapes]
         z = np.concatenate([np.random.RandomState(seed).randn(1, sum(sizes)) for seed in seeds])
         parts = (truncation * torch.from_numpy(z).to(self.shape_codes.weight)).split(sizes, dim=1)
-        *noise, rig_shape = (part * (name in vary) for name, part in zip((*CODES, RIG), parts, strict=True))
+        *noise, rig_shape = (part * (name in vary) for name, part in zip(self.latent_parts, parts, strict=True))
         return replace(self.random_codes(noise), rig_shape=rig_shape)
 
     # -- points
@@ -259,82 +278,58 @@ class GANHead(HubModel):
         return CanonicalMesh(vertices, faces.long(), at, *self.deformer.bases(at.x), normals, feature)
 
     @torch.no_grad()
-    def posed_vertices(
-        self, codes: Codes, mesh: CanonicalMesh, expression: Tensor, joint_pose: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Vertices [V, 3] and unit normals [V, 3] of one head in a pose: expression [1, E], joint_pose [1, J, 3]."""
-        motion = self.motion(codes.rig_shape, expression, joint_pose)
+    def posed_vertices(self, codes: Codes, mesh: CanonicalMesh, pose: HeadPose) -> tuple[Tensor, Tensor]:
+        """Vertices [V, 3] and unit normals [V, 3] of one head in a pose."""
+        motion = self.motion(codes.rig_shape, pose.expression, pose.joint_pose)
         skeleton = Skeleton.of(motion)
         vertices = skeleton.forward_skin(mesh.vertices, mesh.weights, mesh.offsets(motion), mesh.at.scan)
         return vertices, nn.functional.normalize(skeleton.rotate_normals(mesh.normals, mesh.weights, mesh.at.scan), dim=-1)
 
     @torch.no_grad()
-    def posed_mesh(self, codes: Codes, mesh: CanonicalMesh, expression: Tensor, joint_pose: Tensor) -> PosedMesh:
+    def posed_mesh(self, codes: Codes, mesh: CanonicalMesh, pose: HeadPose) -> PosedMesh:
         """The surface of one head in a pose, coloured."""
-        vertices, normals = self.posed_vertices(codes, mesh, expression, joint_pose)
-        colours = self.canonical.colours(codes.colour, colour_pose(expression, joint_pose), mesh.at, mesh.normal_feature)
+        vertices, normals = self.posed_vertices(codes, mesh, pose)
+        colours = self.canonical.colours(
+            codes.colour, colour_pose(pose.expression, pose.joint_pose), mesh.at, mesh.normal_feature
+        )
         return PosedMesh(vertices, mesh.faces, normals, colours.clamp(-1, 1))
 
-    def decode(
-        self,
-        latents: Codes,
-        *,
-        background: bool = True,
-        expression: Tensor | None = None,
-        joint_pose: Tensor | None = None,
-        resolution: int | None = None,
-    ) -> DecodedGANHead:
-        """The heads and their surfaces: the expensive part. The pose is neutral unless it is given (see `posed`)."""
+    def decode(self, latents: Codes, pose: HeadPose | None = None, options: RenderOptions = RenderOptions()) -> DecodedGANHead:
+        """The heads and their surfaces: the expensive part. They are at rest unless a pose is given (see `posed`)."""
         with torch.no_grad():
             volume = self.volume(latents)
-        meshes = [
-            self.canonical_mesh(latents[i], volume[i : i + 1], resolution or self.config.resolution)
-            for i in range(len(latents))
-        ]
-        B, E = len(latents), len(self.rig.expression_names)
-        still = DecodedGANHead(
-            latents,
-            volume,
-            volume.new_zeros(B, E),
-            volume.new_zeros(B, len(self.rig.parents), 3),
-            tuple(meshes),
-            (),
-            not background,
-        )
-        return self.posed(still, expression, joint_pose)
+        resolution = options.resolution or self.config.resolution
+        meshes = [self.canonical_mesh(latents[i], volume[i : i + 1], resolution) for i in range(len(latents))]
+        rest = self.rest_pose(len(latents))
+        return self.posed(DecodedGANHead(latents, volume, rest, tuple(meshes), ()), rest if pose is None else pose)
 
-    def posed(
-        self,
-        head: DecodedGANHead,
-        expression: Tensor | None = None,
-        joint_pose: Tensor | None = None,
-        *,
-        repaint: bool = True,
-    ) -> DecodedGANHead:
-        """The same heads with another expression [B, E] and joint_pose [B, J, 3] (None: as they are); some milliseconds, unless
-        the pose's own colours are asked for (`repaint`; otherwise they stay as they are)."""
-        expression = head.expression if expression is None else expression.expand(len(head), -1)
-        joint_pose = head.joint_pose if joint_pose is None else joint_pose.expand(len(head), -1, -1)
+    def posed(self, head: DecodedGANHead, pose: HeadPose, options: RenderOptions = RenderOptions()) -> DecodedGANHead:
+        """The same heads in another pose, [B] or one for all; some milliseconds, unless their colours are shown, which depend
+        on the pose: without them they stay as they are."""
+        pose = pose if len(pose) == len(head) else pose.expand(len(head))
         meshes = []
         for i, mesh in enumerate(head.canonical):
-            pose = head.codes[i], mesh, expression[i : i + 1], joint_pose[i : i + 1]
-            if repaint:
-                meshes.append(self.posed_mesh(*pose))
+            if options.shading == "colour":
+                meshes.append(self.posed_mesh(head.codes[i], mesh, pose[i]))
             else:
-                vertices, normals = self.posed_vertices(*pose)
+                vertices, normals = self.posed_vertices(head.codes[i], mesh, pose[i])
                 meshes.append(replace(head.posed[i], vertices=vertices, normals=normals))
-        return replace(head, expression=expression, joint_pose=joint_pose, posed=tuple(meshes))
+        return replace(head, pose=pose, posed=tuple(meshes))
 
     def surface(self, head: DecodedGANHead, resolution: int) -> PosedMesh:
-        """The surface of one decoded head in the pose it is in: found anew in the canonical pose, then carried."""
-        canonical = self.canonical_mesh(head.codes, head.volume, resolution)
-        return self.posed_mesh(head.codes, canonical, head.expression, head.joint_pose)
+        """The surface of one decoded head in its pose: found anew in the canonical pose, then moved."""
+        return self.posed_mesh(head.codes, self.canonical_mesh(head.codes, head.volume, resolution), head.pose)
 
-    def render(self, head: DecodedGANHead, cameras: Cameras, *, size: int | None = None, look: Look | None = None) -> Render:
-        """Pictures of heads, one camera each: the rasterised surface. `look`: what of it is shown, `size`: pixels; None: as the
-        model is set."""
-        image, mask, depth = pictures(head.posed, cameras, size or self.image_size, look or self.look, alone=head.alone)
+    def render(self, head: DecodedGANHead, cameras: Cameras, options: RenderOptions = RenderOptions()) -> Render:
+        """Pictures of heads, one camera each: the rasterised surface."""
+        options.refuse("a GANHead", precision="fp32")
+        size, shading = options.size or self.image_size, SHADINGS[options.shading]
+        image, mask, depth = pictures(head.posed, cameras, size, shading, alone=not options.background)
         return Render(image, image, mask, depth)
+
+    @property
+    def image_size(self) -> int:
+        return self.config.image_size
 
     @property
     def box_size(self) -> float:
@@ -348,18 +343,15 @@ class GANHead(HubModel):
         """Logits [B, N], positive inside, of points xyz [B, N, 3] in world units about the posed heads."""
         return self._at_world(head, xyz).logit.view(xyz.shape[:2])
 
-    def density(self, head: DecodedGANHead, xyz: Tensor) -> Tensor:
-        raise FullheadError("a GANHead has a surface and no density: take its mesh, or ask for `occupancy`")
-
     def colour(self, head: DecodedGANHead, xyz: Tensor) -> Tensor:
         """RGB [B, N, 3] in [-1, 1] of points xyz [B, N, 3] in world units; white where nothing of the head is found."""
         at = self._at_world(head, xyz)
         feature = self.normals(head.codes.detail, at)[1]
-        pose = colour_pose(head.expression, head.joint_pose)
+        pose = colour_pose(head.pose.expression, head.pose.joint_pose)
         return self.canonical.colours(head.codes.colour, pose, at, feature).clamp(-1, 1).view(xyz.shape)
 
     def _at_world(self, head: DecodedGANHead, xyz: Tensor) -> CanonicalPoints:
-        motion = self.motion(head.codes.rig_shape, head.expression, head.joint_pose)
+        motion = self.motion(head.codes.rig_shape, head.pose.expression, head.pose.joint_pose)
         return self.at_posed(head.volume, motion, *flat(xyz * (2 / BOX)))
 
 

@@ -1,20 +1,25 @@
-"""What applications may assume of a head model, and the values that pass between them.
+"""What an application may ask of a head, whatever family made it, and the values that pass between them.
 
-latents = model.sample_latents(4, generator)     which head
-head = model.decode(latents)                     the expensive part, once
-render = model.render(head, cameras)             as often as wanted
+    latents = model.seed_latents([7])                who
+    head = model.decode(latents, pose)               the expensive part, once
+    render = model.render(head, cameras, options)    as often as wanted
+
+`HeadModel` is what all families offer. What only some can do is a capability, a protocol of its own: an application asks
+`capable(model, Posable, name)` and never asks for a class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Protocol, Self, TypeVar
+from typing import Literal, Protocol, Self, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from fullhead.core.cameras import Cameras
+from fullhead.core.errors import FullheadError
+from fullhead.representations.surface import PosedMesh
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,18 @@ class Latents(Batch):
 
 
 @dataclass(frozen=True)
+class HeadPose(Batch):
+    """B poses: `expression` [B, E] weights and `joint_pose` [B, J, 3] axis-angle in radians, relative to the parent joint.
+
+    Applications speak in ARKit's 52 weights and the joints of our template; `Posable.rig_pose` turns these into the
+    expressions and joints of the model's own rig.
+    """
+
+    expression: Tensor
+    joint_pose: Tensor
+
+
+@dataclass(frozen=True)
 class Head(Batch):
     """A decoded head: `planes` [B, P, C, D, H, W], `background` features [B, C, h, w] or None, `w_last` [B, w_dim]
     (the style that colours and super-resolves)."""
@@ -81,6 +98,31 @@ class Render:
     parsing: Tensor | None = None
 
 
+Shading = Literal["colour", "normal", "clay"]
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """How heads are decoded and shown. What a family cannot do, it refuses in words."""
+
+    size: int | None = None  # pixels of the picture; None: the model's own
+    shading: Shading = "colour"  # colours, normals, or the bare geometry
+    precision: Precision = "fp32"  # of convolutions
+    background: bool = True  # paint what stands behind the head; without it, straight colours beside the mask
+    resolution: int | None = None  # cells along the box in which a surface is found; None: the model's own
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+
+    def refuse(self, who: str, **kept: object) -> None:
+        """Raise FullheadError if one of the named options is not at the only value that `who` knows."""
+        for name, value in kept.items():
+            if getattr(self, name) != value:
+                raise FullheadError(f"{who} has no {name} {getattr(self, name)}: leave {name} at {value}")
+
+
 class HeadBatch(Protocol):
     """What the latents and the decoded heads of any family offer, as a `Batch` does."""
 
@@ -96,11 +138,11 @@ class HeadBatch(Protocol):
 
 L = TypeVar("L", bound=Batch)
 H = TypeVar("H", bound=HeadBatch)
+C = TypeVar("C")
 
 
 class HeadModel(Protocol[L, H]):
-    """A family's model, as applications see it. B heads, V views; one camera per head. Its latents L and decoded heads H are
-    its own."""
+    """A family's model, as applications see it. B heads, one camera per head. Its latents L and decoded heads H are its own."""
 
     @property
     def box_size(self) -> float:
@@ -112,22 +154,93 @@ class HeadModel(Protocol[L, H]):
         """Metres in a world unit, for export: what makes a grown head about 0.23 m high from chin to crown."""
         ...
 
+    @property
+    def image_size(self) -> int:
+        """Pixels of a render whose size is not given."""
+        ...
+
     def sample_latents(self, n: int, generator: torch.Generator | None = None) -> L: ...
 
     def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> L:
         """The heads of seeds; truncation 1: as varied as the training set, 0: the average head."""
         ...
 
-    def decode(self, latents: L, *, background: bool = True) -> H:
-        """The heads; without `background` (or for a family that has none) they are rendered alone, in straight colours."""
+    def decode(self, latents: L, pose: HeadPose | None = None, options: RenderOptions = RenderOptions()) -> H:
+        """The heads in a pose of the model's own rig (None: at rest). A family that cannot be posed refuses one."""
         ...
 
-    def render(self, head: H, cameras: Cameras) -> Render: ...
+    def render(self, head: H, cameras: Cameras, options: RenderOptions = RenderOptions()) -> Render: ...
+
+
+# -- capabilities
+
+
+@runtime_checkable
+class HasDensity(Protocol):
+    """A volume: density and colour of any point."""
 
     def density(self, head: H, xyz: Tensor) -> Tensor:
         """sigma after activation, [B, N, 1], of points xyz [B, N, 3] in world units; 0 outside the head's box."""
         ...
 
     def colour(self, head: H, xyz: Tensor) -> Tensor:
-        """RGB in [-1, 1], [B, N, 3], of points xyz [B, N, 3]."""
+        """RGB [B, N, 3] in [-1, 1] of points xyz [B, N, 3] in world units."""
         ...
+
+
+@runtime_checkable
+class HasSurface(Protocol):
+    """A surface that the model finds itself, with colours and normals."""
+
+    def surface(self, head: H, resolution: int) -> PosedMesh:
+        """The surface of one decoded head in its pose, in the cube [-1, 1]^3; `resolution` cells along the cube."""
+        ...
+
+
+@runtime_checkable
+class Posable(Protocol):
+    """A rig: ARKit's weights and joints move the head."""
+
+    def rig_pose(self, pose: HeadPose) -> HeadPose:
+        """A pose in ARKit's 52 weights and our template's joints, as the model's own rig has it."""
+        ...
+
+    def posed(self, head: H, pose: HeadPose, options: RenderOptions = RenderOptions()) -> H:
+        """The same decoded heads in another pose of the model's rig: much cheaper than `decode`."""
+        ...
+
+
+@runtime_checkable
+class HasBackground(Protocol):
+    """A background of its own, which belongs to the latents."""
+
+    def with_background(self, latents: L, seed: int, truncation: float = 0.7) -> L:
+        """The same heads before the background of a seed."""
+        ...
+
+
+@runtime_checkable
+class HasLatentParts(Protocol):
+    """Latents of several parts, such as shape and colour, that can vary one by one."""
+
+    latent_parts: tuple[str, ...]
+
+    def vary_latents(self, seeds: list[int], truncation: float, vary: Collection[str]) -> Batch:
+        """The heads of seeds in which only the parts `vary` differ from the average head."""
+        ...
+
+
+MISSING = {
+    HasDensity: "has no density",
+    HasSurface: "has no surface of its own",
+    Posable: "has no rig, so its heads do not move",
+    HasBackground: "makes no background",
+    HasLatentParts: "has latents of one part, which cannot vary in parts",
+}
+
+
+def capable(model: object, capability: type[C], name: str, hint: str = "") -> C:
+    """The model, seen as what can do something. FullheadError if the model, known as `name`, cannot; `hint`: what to do."""
+    if isinstance(model, capability):
+        return model
+    raise FullheadError(f"{name} is a {type(model).__name__}, which {MISSING[capability]}{hint and f': {hint}'}")

@@ -7,44 +7,31 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import tempfile
+from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self
-
-from torch import nn
+from typing import Self
 
 from fullhead.core.errors import FullheadError, in_words
-from fullhead.io.files import check_place, written_whole
+from fullhead.io.files import check_place, existing_file, written_whole
+from fullhead.models.checkpoint import read_module, save
+from fullhead.nn.module import ConfiguredModule
 
 WEIGHTS, CARD = "model.safetensors", "README.md"
 TAGS = ("3d", "head", "avatar", "nerf", "fullhead")
 
 
-class HubModel(nn.Module):
-    """A family's model, with the three methods that users of Hugging Face expect. A class with a `config`."""
-
-    config: Any
-    about: dict[str, Any]
-    """How the model came to be, as its file says; {} for a new one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.about = {}
+class HubModel(ConfiguredModule):
+    """A family's model, with the three methods that users of Hugging Face expect."""
 
     @classmethod
     def from_pretrained(cls, model: str | Path) -> Self:
         """The model of a folder, a file, a hub id ("owner/name") or a shipped name, on the CPU. FullheadError if it is none."""
-        from fullhead.models.checkpoint import load_file, model_file  # which knows the families, and so comes after them
-
-        found = load_file(model_file(model), family=None)
-        if not isinstance(found, cls):
-            raise FullheadError(f"{model} holds a {type(found).__name__}, where a {cls.__name__} is due")
-        return found
+        return read_module(model_file(model), cls)
 
     def save_pretrained(self, folder: str | Path, *, license: str | None = None) -> Path:
         """Write folder/model.safetensors and folder/README.md, a model card; `license` as the hub names them ("cc0-1.0")."""
-        from fullhead.models.checkpoint import save
-
         folder = check_place(folder, folder=True)
         save(self, folder / WEIGHTS)
         with written_whole(folder / CARD) as path:
@@ -69,6 +56,21 @@ class HubModel(nn.Module):
                     f"cannot upload to {repo_id}: {in_words(error)}; check the name, the connection, and `hf auth whoami`"
                 ) from None
         return str(page)
+
+
+def model_file(model: str | Path) -> Path:
+    """The file of a model by name, path or hub id. Raises FullheadError in one line if there is none."""
+    model = str(model)
+    shipped = files("fullhead.models") / "weights" / f"{model}.safetensors"
+    if shipped.is_file():
+        return Path(str(shipped))
+    if Path(model).is_dir():
+        return existing_file(Path(model) / WEIGHTS, "a model file")
+    if Path(model).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", model) or model.endswith((".safetensors", ".pkl")):
+        if "/" not in model and "." not in model and not Path(model).exists():
+            raise FullheadError(f"no model called {model}: `fullhead presets` lists them; or give a file or a hub id")
+        return Path(model)
+    return from_hub(model)
 
 
 def from_hub(repo_id: str) -> Path:

@@ -22,10 +22,10 @@ from fullhead.core.devices import normal
 from fullhead.core.errors import FullheadError
 from fullhead.core.isosurface import extract_surface, largest_piece, vertex_normals
 from fullhead.kernels.dense import linear
-from fullhead.models.head import Batch, Render
+from fullhead.models.head import Batch, HeadPose, Render, RenderOptions
 from fullhead.models.hub import HubModel
 from fullhead.nn.implicit import NormedLinear, by_chunks, encoded_size, positional_encoding, random_codes
-from fullhead.representations.surface import BOX, Look, PosedMesh, coloured, pictures
+from fullhead.representations.surface import BOX, SHADINGS, PosedMesh, pictures
 
 COARSE = 32  # cells of the grid that is sampled whole
 
@@ -61,11 +61,10 @@ class Codes(Batch):
 
 @dataclass(frozen=True)
 class I3DMMHead:
-    """B decoded heads: their codes and surfaces, in model units. `alone`: rendered without the white behind them."""
+    """B decoded heads: their codes and surfaces, in model units."""
 
     codes: Codes
     posed: tuple[PosedMesh, ...]
-    alone: bool = False
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -121,9 +120,11 @@ class CodedNetwork(nn.Module):
 class I3DMM(HubModel):
     """The model."""
 
+    model_type, config_class = "i3dmm", I3DMMConfig
+    config: I3DMMConfig
+
     def __init__(self, config: I3DMMConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         c = config
         shared = {"octaves": c.octaves}
         self.deform = CodedNetwork(
@@ -145,8 +146,6 @@ class I3DMM(HubModel):
         self.tables = nn.ModuleDict({name: nn.Embedding(count, c.code) for name, count in rows.items()})
         for table in self._tables:
             nn.init.normal_(table.weight, std=(3 * c.code) ** -0.5)
-        self.look: Look = coloured  # what renders show
-        self.image_size = c.image_size  # their pixels
 
     @property
     def _tables(self) -> list[nn.Embedding]:
@@ -221,20 +220,27 @@ class I3DMM(HubModel):
         colours = (2 * by_chunks(colour, vertices)[0] - 1).clamp(-1, 1)
         return PosedMesh(vertices, torch.from_numpy(surface.faces).long().to(vertices.device), normals.to(vertices), colours)
 
-    def decode(self, latents: Codes, *, background: bool = True, resolution: int | None = None) -> I3DMMHead:
+    def decode(self, latents: Codes, pose: HeadPose | None = None, options: RenderOptions = RenderOptions()) -> I3DMMHead:
         """The heads' surfaces: the expensive part."""
-        size = resolution or self.config.resolution
-        return I3DMMHead(latents, tuple(self.mesh(latents[i], size) for i in range(len(latents))), not background)
+        if pose is not None:
+            raise FullheadError("an i3DMM has no rig: its expressions are in its codes, leave the pose out")
+        size = options.resolution or self.config.resolution
+        return I3DMMHead(latents, tuple(self.mesh(latents[i], size) for i in range(len(latents))))
 
     def surface(self, head: I3DMMHead, resolution: int) -> PosedMesh:
         """The surface of one decoded head, found anew."""
         return self.mesh(head.codes, resolution)
 
-    def render(self, head: I3DMMHead, cameras: Cameras, *, size: int | None = None, look: Look | None = None) -> Render:
-        """Pictures of heads, one camera each: the rasterised surface. `look`: what of it is shown, `size`: pixels; None: as the
-        model is set."""
-        image, mask, depth = pictures(head.posed, cameras, size or self.image_size, look or self.look, alone=head.alone)
+    def render(self, head: I3DMMHead, cameras: Cameras, options: RenderOptions = RenderOptions()) -> Render:
+        """Pictures of heads, one camera each: the rasterised surface."""
+        options.refuse("an i3DMM", precision="fp32")
+        size, shading = options.size or self.image_size, SHADINGS[options.shading]
+        image, mask, depth = pictures(head.posed, cameras, size, shading, alone=not options.background)
         return Render(image, image, mask, depth)
+
+    @property
+    def image_size(self) -> int:
+        return self.config.image_size
 
     @property
     def box_size(self) -> float:
@@ -243,9 +249,6 @@ class I3DMM(HubModel):
     @property
     def metres_per_unit(self) -> float:
         return self.config.metres * 2 / BOX
-
-    def density(self, head: I3DMMHead, xyz: Tensor) -> Tensor:
-        raise FullheadError("an i3DMM has a surface and no density: take its mesh, or ask for `distance`")
 
     def colour(self, head: I3DMMHead, xyz: Tensor) -> Tensor:
         """RGB [B, N, 3] in [-1, 1] of points xyz [B, N, 3] in world units."""

@@ -19,7 +19,7 @@ from fullhead.core.compositing import density_activation
 from fullhead.core.devices import normal
 from fullhead.core.errors import FullheadError
 from fullhead.core.grids import inside_crop
-from fullhead.models.head import Head, Latents, Render
+from fullhead.models.head import Head, HeadPose, Latents, Render, RenderOptions
 from fullhead.models.hub import HubModel
 from fullhead.nn.layers import ToRGB
 from fullhead.nn.stylegan2 import Backbone, Mapping, Synthesis
@@ -62,10 +62,11 @@ class PanoHeadConfig:
 class PanoHead(HubModel):
     """The generator. Deterministic unless a generator (of random numbers) is passed."""
 
+    model_type, config_class = "panohead", PanoHeadConfig
+    config: PanoHeadConfig
+
     def __init__(self, config: PanoHeadConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.precision = torch.float32  # of the convolutions; bfloat16 halves their time where the CPU or GPU has it
+        super().__init__(config)
         self.field = build_field(config.planes)
         channels, w_dim = config.planes.channels, config.w_dim
         synthesis = Synthesis(
@@ -104,6 +105,10 @@ class PanoHead(HubModel):
         return self.config.metres_per_unit
 
     @property
+    def image_size(self) -> int:
+        return self.config.image_size
+
+    @property
     def num_ws(self) -> int:
         return self.backbone.synthesis.num_ws
 
@@ -134,21 +139,34 @@ class PanoHead(HubModel):
         z = np.concatenate([np.random.RandomState(seed).randn(1, self.config.z_dim) for seed in seeds])
         return self.latents(torch.from_numpy(z).to(self.backbone.mapping.w_avg), truncation)
 
+    def with_background(self, latents: Latents, seed: int, truncation: float = 0.7) -> Latents:
+        """The same heads before the background of a seed."""
+        return replace(latents, background=self.seed_latents([seed], truncation).w.to(latents.w).expand_as(latents.w))
+
     # -- heads
 
-    def decode(self, latents: Latents, *, background: bool = True, generator: torch.Generator | None = None) -> Head:
-        """Planes of the heads and, with `background`, features of what stands behind them: the expensive part."""
+    def decode(
+        self,
+        latents: Latents,
+        pose: HeadPose | None = None,
+        options: RenderOptions = RenderOptions(),
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Head:
+        """Planes of the heads and features of what stands behind them, if the options want it: the expensive part."""
+        if pose is not None:
+            raise FullheadError("the heads of a PanoHead do not move: leave the pose out")
         ws = latents.w
-        image = self.backbone.synthesis(ws, generator=generator, dtype=self.precision)
+        image = self.backbone.synthesis(ws, generator=generator, dtype=options.dtype)
         if self.config.template:
             image = image + TEMPLATE_SCALE * self.template
         features = None
-        if background and self.config.background:
+        if options.background and self.config.background:
             needed = self.bcg_synthesis.num_ws
             behind = ws if latents.background is None else latents.background
             if behind.shape[1] < needed:
                 behind = torch.cat([behind, behind[:, -1:].expand(-1, needed - behind.shape[1], -1)], dim=1)
-            features = self.bcg_synthesis(behind[:, :needed], generator=generator, dtype=self.precision)
+            features = self.bcg_synthesis(behind[:, :needed], generator=generator, dtype=options.dtype)
         return Head(self.field.planes(image), features, ws[:, -1])
 
     def point_values(self, head: Head, xyz: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,13 +177,15 @@ class PanoHead(HubModel):
         self,
         head: Head,
         cameras: Cameras,
+        options: RenderOptions = RenderOptions(),
         *,
         neural_size: int | None = None,
         generator: torch.Generator | None = None,
         density_noise: float = 0.0,
     ) -> Render:
         """Images of heads, one camera each, on the heads' device. A head without background features is rendered alone (use
-        its mask)."""
+        its mask). A `size` other than the model's own only resizes its picture."""
+        options.refuse("a PanoHead", shading="colour")
         config = self.config
         features, opacity, depth = render_features(
             lambda xyz: self.point_values(head, xyz),
@@ -184,7 +204,8 @@ class PanoHead(HubModel):
             features = features / opacity.clamp(min=LEAST_OPACITY)
         raw = self.torgb(features, head.w_last) if config.raw_colours else features[:, :3]
         parsing = self.toparsing(features, head.w_last).softmax(dim=1) if config.parsing_classes else None
-        image = self.superresolution(raw, features, head.w_last, self.precision)
+        image = self.superresolution(raw, features, head.w_last, options.dtype)
+        image = resized(image, options.size) if options.size else image
         return Render(image, raw, opacity * (1 + 2 * MASK_MARGIN) - MASK_MARGIN, depth, parsing)
 
     def density(self, head: Head, xyz: Tensor) -> Tensor:

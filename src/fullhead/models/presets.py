@@ -35,7 +35,7 @@ PANOHEAD_SYNTH64 = PanoHeadConfig(
     superres=SuperresConfig(input_size=32, channels=(32, 32), upsample_first=False, clamp=None),
 )
 
-MODELS: dict[str, PanoHeadConfig] = {
+PANOHEADS: dict[str, PanoHeadConfig] = {
     "panohead-ffhq512": PANOHEAD_FFHQ512,
     "eg3d-ffhq512": EG3D_FFHQ512,
     "spherehead512": SPHEREHEAD512,

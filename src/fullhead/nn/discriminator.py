@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fullhead.nn.layers import SQRT_HALF, Conv, FullyConnected
+from fullhead.nn.module import ConfiguredModule
 from fullhead.nn.stylegan2 import Mapping, channels_at
 from fullhead.nn.superres import resized
 
@@ -47,14 +49,14 @@ class Block(nn.Module):
         return self.conv1(self.conv0(x), gain=SQRT_HALF) + self.skip(x, gain=SQRT_HALF)
 
 
-class Pyramid(nn.Module):
+class Pyramid(ConfiguredModule):
     """Residual blocks from an image down to 4 x 4: b512, b256, ..., b8, named by what they take."""
 
-    def __init__(self, image_channels: int, image_size: int, channel_base: int, channel_max: int, clamp: float | None) -> None:
-        super().__init__()
+    def __init__(self, config: Any, image_channels: int, image_size: int, clamp: float | None) -> None:
+        super().__init__(config)
         self.precision = torch.float32  # of the convolutions
         self.sizes = [image_size >> i for i in range(int(math.log2(image_size)) - 2)]
-        widths = [channels_at(size, channel_base, channel_max) for size in (*self.sizes, 4)]
+        widths = [channels_at(size, config.channel_base, config.channel_max) for size in (*self.sizes, 4)]
         self.width = widths[-1]  # channels of the last features
         for i, size in enumerate(self.sizes):
             setattr(self, f"b{size}", Block(0 if i else image_channels, widths[i], widths[i + 1], clamp))
@@ -96,10 +98,11 @@ class Epilogue(nn.Module):
 class Discriminator(Pyramid):
     """Realness of an image together with its raw version, mask and camera."""
 
+    model_type, config_class = "panohead-discriminator", DiscriminatorConfig
+
     def __init__(self, config: DiscriminatorConfig) -> None:
         image_channels = 6 + int(config.mask) + config.parsing_classes
-        super().__init__(image_channels, config.image_size, config.channel_base, config.channel_max, config.clamp)
-        self.config = config
+        super().__init__(config, image_channels, config.image_size, config.clamp)
         self.b4 = Epilogue(self.width, self.width, config.group, config.clamp)
         self.mapping = Mapping(0, 25, self.width, layers=8)
         del self.mapping.w_avg  # a discriminator does not truncate

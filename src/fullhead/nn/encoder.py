@@ -25,9 +25,10 @@ class EncoderConfig:
 class Encoder(Pyramid):
     """The discriminator's blocks down to 4 x 4, then two layers."""
 
+    model_type, config_class = "panohead-encoder", EncoderConfig
+
     def __init__(self, config: EncoderConfig) -> None:
-        super().__init__(4, config.image_size, config.channel_base, config.channel_max, None)
-        self.config = config
+        super().__init__(config, 4, config.image_size, None)
         self.conv = Conv(self.width, self.width, 3)
         self.fc = FullyConnected(self.width * 16, self.width, leaky=True)
         self.out = FullyConnected(self.width, 2 * config.z_dim)

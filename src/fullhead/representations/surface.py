@@ -52,7 +52,7 @@ class PosedMesh:
     colours: Tensor
 
 
-Look = Callable[[PosedMesh, Cameras], Tensor]
+Shade = Callable[[PosedMesh, Cameras], Tensor]
 """What a picture shows: values [V, 3] in [-1, 1] of a mesh, seen by one camera."""
 
 
@@ -73,10 +73,10 @@ def clay(mesh: PosedMesh, camera: Cameras) -> Tensor:
     return (facing.clamp(min=0) * 1.6 - 0.8).expand(-1, 3)
 
 
-LOOKS: dict[str, Look] = {"colour": coloured, "normal": normal_coloured, "clay": clay}
+SHADINGS: dict[str, Shade] = {"colour": coloured, "normal": normal_coloured, "clay": clay}
 
 
-def picture(mesh: PosedMesh, camera: Cameras, size: int, look: Look = coloured) -> tuple[Tensor, Tensor, Tensor]:
+def picture(mesh: PosedMesh, camera: Cameras, size: int, shade: Shade = coloured) -> tuple[Tensor, Tensor, Tensor]:
     """One camera's straight values [3, H, W] (white outside), opacity [1, H, W] and distance along the ray [1, H, W].
 
     The rasteriser runs on the CPU; `camera` is in the frame of the mesh.
@@ -89,7 +89,7 @@ def picture(mesh: PosedMesh, camera: Cameras, size: int, look: Look = coloured) 
     found = rasterize(xy_px.cpu(), ahead.cpu(), mesh.faces.cpu(), fine, fine)
     corners = mesh.faces.cpu()[found.triangle.long().clamp(min=0)]  # [H, W, 3]
     slant = x_camera.norm(dim=-1) / ahead  # distance along the ray per depth; about linear in a triangle
-    values = torch.cat([look(mesh, camera), slant[:, None]], dim=-1).cpu()[corners]  # [H, W, 3, 4]
+    values = torch.cat([shade(mesh, camera), slant[:, None]], dim=-1).cpu()[corners]  # [H, W, 3, 4]
     values = (found.barycentric[..., None] * values).sum(dim=-2).permute(2, 0, 1)  # [4, H, W]
     seen = (found.triangle >= 0).float()[None]
     values = torch.cat([values[:3], values[3:] * found.depth], dim=0) * seen
@@ -100,7 +100,7 @@ def picture(mesh: PosedMesh, camera: Cameras, size: int, look: Look = coloured) 
 
 
 def pictures(
-    meshes: Sequence[PosedMesh], cameras: Cameras, size: int, look: Look = coloured, *, alone: bool = True
+    meshes: Sequence[PosedMesh], cameras: Cameras, size: int, shade: Shade = coloured, *, alone: bool = True
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Values [B, 3, H, W], straight if they stand `alone`, else on white; opacity [B, 1, H, W] and distance along the ray
     [B, 1, H, W] in world units. Of B meshes in the cube [-1, 1]^3, one camera each."""
@@ -109,6 +109,6 @@ def pictures(
         camera = cameras[i].to(mesh.vertices.device)
         c2w = camera.c2w.clone()
         c2w[:, :3, 3] *= 2 / BOX  # into model units
-        found.append(picture(mesh, replace(camera, c2w=c2w), size, look))
+        found.append(picture(mesh, replace(camera, c2w=c2w), size, shade))
     image, mask, distance = (torch.stack(parts).to(meshes[0].vertices.device) for parts in zip(*found, strict=True))
     return image if alone else image * mask + (1 - mask), mask, distance * (BOX / 2)

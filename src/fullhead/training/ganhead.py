@@ -9,6 +9,7 @@ Every scan owns a row of the three tables of codes. N points x [N, 3] are flat, 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,10 +26,11 @@ from fullhead.io.images import contact_sheet, to_uint8
 from fullhead.kernels.raster import orthographic
 from fullhead.metrics.features import feature_distance, load_features
 from fullhead.models.ganhead import Codes, GANHead, GANHeadConfig, colour_pose, flat, sized_for
+from fullhead.models.head import HeadPose, RenderOptions
+from fullhead.nn.module import ConfiguredModule
 from fullhead.representations.canonical_field import CanonicalPoints, Volume
 from fullhead.representations.correspondence import find_correspondences, select_correspondences
 from fullhead.representations.deformer import Deformer, Motion, Warp
-from fullhead.representations.surface import clay, coloured, normal_coloured
 from fullhead.rig.neutral import NeutralRig
 from fullhead.rig.rig import Rig
 from fullhead.training.loop import Clock, Phase, Terms
@@ -168,11 +170,11 @@ class GANHeadTask:
     # -- what the loop asks for
 
     @property
-    def modules(self) -> dict[str, nn.Module]:
+    def modules(self) -> Mapping[str, ConfiguredModule]:
         return {"model": self.model}
 
     @property
-    def results(self) -> dict[str, nn.Module]:
+    def results(self) -> Mapping[str, ConfiguredModule]:
         return self.modules
 
     @property
@@ -366,7 +368,7 @@ class GANHeadTask:
         codes = model.codes(which.to(self.device), shape)
         mesh = model.canonical_mesh(codes, model.volume(codes), self.config.view_resolution)
         pivot = model.rig(shape, expression, pose).joints[0, 0]
-        parts = model.posed_vertices(codes, mesh, expression, pose)[0], mesh.at.x, mesh.faces, pivot
+        parts = model.posed_vertices(codes, mesh, HeadPose(expression, pose))[0], mesh.at.x, mesh.faces, pivot
         found = CoarseSurface(*(part.cpu() for part in parts))
         if found.bytes <= self._room:
             self._kept[scan], self._room = found, self._room - found.bytes
@@ -385,10 +387,10 @@ class GANHeadTask:
             shape, expression, pose = self.on_device(*(of[scan] for of in self.scans.parameters))
             codes = self.model.codes(scan.to(self.device), shape)
             try:
-                head = self.model.decode(codes, expression=expression, joint_pose=pose, resolution=PREVIEW_RESOLUTION)
+                head = self.model.decode(codes, HeadPose(expression, pose), RenderOptions(resolution=PREVIEW_RESOLUTION))
             except NoSurfaceError:
                 continue
-            looks = (clay, normal_coloured, coloured)
-            shown = [self.model.render(head.expand(2), cameras, size=PREVIEW_SIZE, look=look).image for look in looks]
+            looks = (RenderOptions(PREVIEW_SIZE, shading) for shading in ("clay", "normal", "colour"))
+            shown = [self.model.render(head.expand(2), cameras, look).image for look in looks]
             rows.append(list(to_uint8(torch.cat(shown))))
         return contact_sheet(rows) if rows else np.full((8, 8, 3), 255, np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,8 +14,9 @@ from fullhead.core.devices import CPU, device_of
 from fullhead.core.isosurface import NoSurfaceError
 from fullhead.data.scan_distances import DistanceBatch, ScanDistances
 from fullhead.data.scan_set import ScanSet
+from fullhead.models.head import RenderOptions
 from fullhead.models.i3dmm import I3DMM, Codes, I3DMMConfig
-from fullhead.representations.surface import clay
+from fullhead.nn.module import ConfiguredModule
 from fullhead.training.loop import Clock, Phase, Terms
 
 FACE = (36, 39, 42, 45, 30, 48, 54, 8)  # landmarks that are held together: corners of the eyes, tip of the nose, mouth, chin
@@ -127,11 +129,11 @@ class I3DMMTask:
         ]
 
     @property
-    def modules(self) -> dict[str, torch.nn.Module]:
+    def modules(self) -> Mapping[str, ConfiguredModule]:
         return {"model": self.model}
 
     @property
-    def results(self) -> dict[str, torch.nn.Module]:
+    def results(self) -> Mapping[str, ConfiguredModule]:
         return {"model": self.model}
 
     @property
@@ -186,12 +188,12 @@ class I3DMMTask:
         columns = []
         for scan in range(min(PREVIEW_HEADS, len(self))):
             try:
-                head = self.model.decode(self.codes(torch.tensor([scan])), resolution=PREVIEW_CELLS)
+                head = self.model.decode(self.codes(torch.tensor([scan])), None, RenderOptions(resolution=PREVIEW_CELLS))
             except NoSurfaceError:
                 columns.append(torch.ones(3, 2 * PREVIEW_SIZE, PREVIEW_SIZE))
                 continue
-            shown = [self.model.render(head, orbit(0.0), size=PREVIEW_SIZE).image[0].cpu()]
-            shown.insert(0, self.model.render(head, orbit(0.0), size=PREVIEW_SIZE, look=clay).image[0].cpu())
+            looks = (RenderOptions(PREVIEW_SIZE, shading) for shading in ("clay", "colour"))
+            shown = [self.model.render(head, orbit(0.0), look).image[0].cpu() for look in looks]
             columns.append(torch.cat(shown, dim=1))
         sheet = torch.cat(columns, dim=2)
         return ((sheet + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()

@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from fullhead.core.devices import device_of
 from fullhead.core.errors import FullheadError
 from fullhead.io.files import written_whole
+from fullhead.nn.module import ConfiguredModule
 
 Terms = dict[str, Tensor]
 
@@ -83,13 +84,13 @@ class Task(Protocol):
     """What the loop asks of a family's training."""
 
     @property
-    def modules(self) -> dict[str, nn.Module]: ...
+    def modules(self) -> Mapping[str, ConfiguredModule]: ...
 
     @property
     def phases(self) -> list[Phase]: ...
 
     @property
-    def results(self) -> dict[str, nn.Module]:
+    def results(self) -> Mapping[str, ConfiguredModule]:
         """What a run is for: the models that are written at its end, by their files' names."""
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 
@@ -14,10 +15,11 @@ from torch import Tensor, nn
 from fullhead.core.cameras import Cameras, cameras_from_labels, orbit
 from fullhead.core.devices import CPU, normal, uniform
 from fullhead.data.photos import Batch, PhotoSet
-from fullhead.models.head import Latents, Render
+from fullhead.models.head import Latents, Render, RenderOptions
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
 from fullhead.nn.encoder import Encoder, EncoderConfig
+from fullhead.nn.module import ConfiguredModule
 from fullhead.nn.superres import resized
 from fullhead.training.loop import Clock, Phase, Terms, mean_over_processes
 
@@ -106,13 +108,14 @@ class PanoHeadTask:
         self.G_ema = deepcopy(self.G).eval().requires_grad_(False)
         c = config
         self.E: Encoder | None = None
+        self.options = RenderOptions(precision="bf16" if config.bf16 else "fp32")
         self.learner: nn.Module = self.G  # what the generator's phase moves
         if c.encoder:
             sizes = c.discriminator.channel_base, c.discriminator.channel_max
             self.E = Encoder(EncoderConfig(c.generator.z_dim, c.generator.image_size, *sizes)).to(device)
             self.learner = nn.ModuleList([self.G, self.E])
         if config.bf16:
-            for network in (self.G, self.D, self.E):
+            for network in (self.D, self.E):
                 if network:
                     network.precision = torch.bfloat16
         # A rare phase is one step more: shorter steps and memory keep the pace as if it came every time [stylegan2 §B].
@@ -126,7 +129,7 @@ class PanoHeadTask:
     # -- what the loop asks for
 
     @property
-    def modules(self) -> dict[str, nn.Module]:
+    def modules(self) -> Mapping[str, ConfiguredModule]:
         encoder = {"E": self.E} if self.E else {}
         return {"G": self.G, "D": self.D, "G_ema": self.G_ema, **encoder}
 
@@ -144,7 +147,7 @@ class PanoHeadTask:
         return [phase for phase in phases if not unused.get(phase.name)]
 
     @property
-    def results(self) -> dict[str, nn.Module]:
+    def results(self) -> Mapping[str, ConfiguredModule]:
         encoder = {"encoder": self.E} if self.E else {}
         return {"model": self.G_ema, "discriminator": self.D, **encoder}
 
@@ -219,8 +222,9 @@ class PanoHeadTask:
             if track:
                 self.G.t_mapping.track_average(mean_over_processes(shift.mean(dim=0)))
         render = self.G.render(
-            self.G.decode(Latents(ws, ws_behind), generator=noise),
+            self.G.decode(Latents(ws, ws_behind), None, self.options, generator=noise),
             cameras,
+            self.options,
             neural_size=self.neural_size(clock),
             generator=noise,
             density_noise=faded(clock.images_seen, self.config.density_noise_fade_images),
@@ -312,7 +316,7 @@ class PanoHeadTask:
         c = self.config
         z, _, seen, _, _ = self.draw(clock)
         w = self.G.style(z, cameras_from_labels(seen))
-        head = self.G.decode(Latents(w[:, None].expand(-1, self.G.num_ws, -1)))
+        head = self.G.decode(Latents(w[:, None].expand(-1, self.G.num_ws, -1)), None, self.options)
         shape = (clock.batch, 1000, 3)
         xyz = (clock.mine(uniform(shape, z, clock.generator)) - 0.5) * self.G.box_size
         near = xyz + clock.mine(normal(shape, z, clock.generator)) * c.density_distance

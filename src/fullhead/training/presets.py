@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
@@ -24,19 +23,9 @@ from fullhead.rig.landmarks import EYES_AND_MOUTH
 from fullhead.rig.template import load_template
 from fullhead.training.ganhead import GANHeadTask, GANHeadTaskConfig
 from fullhead.training.i3dmm import I3DMMTask, I3DMMTaskConfig, LossConfig
-from fullhead.training.loop import LoopConfig, Task
+from fullhead.training.loop import LoopConfig
 from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig
-
-
-class RunConfig(Protocol):
-    """A whole training run: a frozen dataclass."""
-
-    @property
-    def loop(self) -> LoopConfig: ...
-
-    def build(self, data: Path, device: torch.device) -> Task:
-        """The task on the set in the folder `data`. FullheadError if the two do not fit."""
-        ...
+from fullhead.training.run import RunConfig
 
 
 @dataclass(frozen=True)
@@ -265,3 +254,7 @@ RUNS: dict[str, RunConfig] = {
         loop=LoopConfig(batch=4, images=100, log_every=8, preview_every=50),
     ),
 }
+
+PANOHEAD_RUNS = {name: run for name, run in RUNS.items() if isinstance(run, PanoHeadRun)}
+GANHEAD_RUNS = {name: run for name, run in RUNS.items() if isinstance(run, GANHeadRun)}
+I3DMM_RUNS = {name: run for name, run in RUNS.items() if isinstance(run, I3DMMRun)}

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import torch.distributed as dist
@@ -17,30 +18,40 @@ from fullhead.core.devices import device_named
 from fullhead.core.errors import FullheadError, in_words
 from fullhead.io.config import from_dict, overridden, to_dict
 from fullhead.io.files import written_whole
-from fullhead.models.checkpoint import load_file, model_file, read_header, save
-from fullhead.training.loop import Clock, Task, load_state, train
-from fullhead.training.presets import RUNS, RunConfig
+from fullhead.models.checkpoint import read_header, read_module, save
+from fullhead.models.hub import model_file
+from fullhead.training.loop import Clock, LoopConfig, Task, load_state, train
 
 HIDDEN = ("images_seen", "non_finite")  # of the log, in the line that shows how the run goes
 
 
-def run_config(preset: str, run: Path, settings: list[str]) -> RunConfig:
-    """The config of a run: its own if it exists already (settings then change only that), else the preset's."""
-    if preset not in RUNS:
-        raise FullheadError(f"no training preset {preset}: there is {', '.join(RUNS)}")
+class RunConfig(Protocol):
+    """A whole training run: a frozen dataclass."""
+
+    @property
+    def loop(self) -> LoopConfig: ...
+
+    def build(self, data: Path, device: torch.device) -> Task:
+        """The task on the set in the folder `data`. FullheadError if the two do not fit."""
+        ...
+
+
+def run_config(preset: str, default: RunConfig, run: Path, settings: list[str]) -> RunConfig:
+    """The config of a run of the preset `default`: its own if it exists already (settings then change only that)."""
     path = run / "config.json"
     if path.is_file():
         stored = json.loads(path.read_text())
         if stored["preset"] != preset:
             raise FullheadError(f"{run} is a run of {stored['preset']}, not of {preset}: choose another folder")
-        return overridden(from_dict(type(RUNS[preset]), stored["config"]), settings)
+        return overridden(from_dict(type(default), stored["config"]), settings)
     if run.exists() and any(run.iterdir()):
         raise FullheadError(f"{run} is not empty and not a run: choose another folder")
-    return overridden(RUNS[preset], settings)
+    return overridden(default, settings)
 
 
 def train_run(
     preset: str,
+    default: RunConfig,
     data: Path,
     run: Path,
     settings: list[str],
@@ -49,9 +60,9 @@ def train_run(
     export_only: bool = False,
     device: str = "auto",
 ) -> None:
-    """Train `preset` on the set `data` in the folder `run`, or go on with it; see `fullhead train`."""
+    """Train the run `default`, whose name is `preset`, on the set `data` in the folder `run`, or continue it."""
     where = device_named(device)
-    config = run_config(preset, run, settings)
+    config = run_config(preset, default, run, settings)
     if "RANK" in os.environ and not dist.is_initialized():  # under torchrun
         where = join_processes(where)
     torch.manual_seed(config.loop.seed)
@@ -76,11 +87,12 @@ def begin_with(task: Task, model: str) -> int:
     """Give a new run's modules of one kind the weights of a model by name, file, folder or hub id; returns the examples that
     those have seen. Raises FullheadError if the run has no such module, or one of another size."""
     path = model_file(model)
-    source = load_file(path, family=None)
-    modules = [module for module in task.modules.values() if type(module) is type(source)]
+    kind = read_header(path)["family"]
+    modules = [module for module in task.modules.values() if module.model_type == kind]
     if not modules:
-        kinds = " and a ".join(sorted({type(module).__name__ for module in task.modules.values()}))
-        raise FullheadError(f"cannot start from {model}, a {type(source).__name__}: this run trains a {kinds}")
+        kinds = " and a ".join(sorted({module.model_type for module in task.modules.values()}))
+        raise FullheadError(f"cannot start from {model}, a {kind}: this run trains a {kinds}")
+    source = read_module(path, type(modules[0]))
     for module in modules:
         try:
             module.load_state_dict(source.state_dict())

@@ -9,8 +9,8 @@ import torch
 
 from fullhead.core import cameras as cams
 from fullhead.io.images import Bytes, contact_sheet
-from fullhead.models.head import H, HeadModel, L, Render
-from fullhead.viewing.turntable import orbit, picture
+from fullhead.models.head import H, HeadModel, L, Render, RenderOptions
+from fullhead.viewing.turntable import picture, render_views
 
 YAWS = tuple(math.radians(degrees) for degrees in (0, 45, 90, 135, 180))
 
@@ -20,19 +20,19 @@ def sheet_rows(
     latents: L,
     yaws: Sequence[float] = YAWS,
     pitch: float = 0.0,
+    options: RenderOptions = RenderOptions(),
     *,
     radius: float = cams.RADIUS,
     focal: float = cams.FOCAL,
     batch: int = 1,
-    background: bool = True,
     show: Callable[[Render], Bytes] = picture,
 ) -> Iterator[list[Bytes]]:
     """For each head of `latents` its pictures uint8 [H, W, 3] at `yaws` (radians), one pitch; each head is decoded once."""
     cameras = cams.orbit(torch.tensor(yaws, dtype=torch.float64), pitch, radius=radius, focal=focal)
     for i in range(len(latents)):
         with torch.no_grad():
-            head = model.decode(latents[i], background=background)
-        yield list(orbit(model, head, cameras, batch=batch, show=show))
+            head = model.decode(latents[i], None, options)
+        yield list(render_views(model, head, cameras, options, batch=batch, show=show))
 
 
 def sheet(

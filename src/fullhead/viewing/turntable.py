@@ -1,28 +1,23 @@
-"""Moving pictures: a head that is turned once around, heads that flow into each other, and the files they go to.
+"""Moving pictures: a head that turns once around, and heads that flow into each other.
 
-Frames are made one after the other by generators, uint8 [H, W, 3]; who writes them decides what is kept.
+Frames uint8 [H, W, 3] are made one after the other by generators; `io.video` writes them.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
+from typing import Literal
 
-import numpy as np
 import torch
 from scipy.interpolate import CubicSpline
 
 from fullhead.core import cameras as cams
 from fullhead.core.cameras import Cameras
 from fullhead.core.errors import FullheadError
-from fullhead.io.files import written_whole
-from fullhead.io.images import Bytes, save_animated_webp, to_uint8
-from fullhead.models.head import H, HeadModel, L, Render
-
-VIDEO_SUFFIXES = (".webp", ".mp4")
+from fullhead.io.images import Bytes, to_uint8
+from fullhead.models.head import H, HeadModel, L, Render, RenderOptions
 
 
 def picture(render: Render) -> Bytes:
@@ -56,16 +51,29 @@ def swing_cameras(
     return cams.orbit(yaw, pitch, radius=radius, focal=focal)
 
 
-def orbit(
-    model: HeadModel[L, H], head: H, cameras: Cameras, *, batch: int = 1, show: Callable[[Render], Bytes] = picture
+def moving_cameras(kind: Literal["turn", "swing", "still"], frames: int, yaw: float = 0.0, pitch: float = 0.0) -> Cameras:
+    """`frames` cameras at one pitch that go once around, swing about the front, or stand still at one yaw (radians)."""
+    if kind == "still":
+        return cams.orbit(torch.full((frames,), yaw, dtype=torch.float64), pitch)
+    return (turntable_cameras if kind == "turn" else swing_cameras)(frames, pitch)
+
+
+def render_views(
+    model: HeadModel[L, H],
+    head: H,
+    cameras: Cameras,
+    options: RenderOptions = RenderOptions(),
+    *,
+    batch: int = 1,
+    show: Callable[[Render], Bytes] = picture,
 ) -> Iterator[Bytes]:
     """Frames uint8 [H, W, C] of one decoded head seen by each of the cameras in turn, `batch` at a time."""
     if len(head) != 1:
-        raise FullheadError(f"an orbit shows one head, not {len(head)}: take head[0]")
+        raise FullheadError(f"a film shows one head, not {len(head)}: take head[0]")
     for first in range(0, len(cameras), batch):
         views = cameras[first : first + batch]
         with torch.no_grad():
-            render = model.render(head.expand(len(views)), views)
+            render = model.render(head.expand(len(views)), views, options)
         yield from show(render)
 
 
@@ -89,65 +97,12 @@ def interpolate(
     model: HeadModel[L, H],
     keys: L,
     cameras: Cameras,
+    options: RenderOptions = RenderOptions(),
     *,
-    background: bool = True,
     show: Callable[[Render], Bytes] = picture,
 ) -> Iterator[Bytes]:
     """A looping film through the heads `keys`: one frame uint8 [H, W, C] per camera, each with its own head decoded."""
     for i, latents in enumerate(between(keys, len(cameras))):
         with torch.no_grad():
-            head = model.decode(latents, background=background)
-        yield from orbit(model, head, cameras[i], show=show)
-
-
-def check_video_path(path: str | Path) -> Path:
-    """`path` as a Path if a film can be written there; call it before the frames are computed."""
-    path = Path(path)
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
-        raise FullheadError(f"cannot write a film as {path.name!r}: choose one of {', '.join(VIDEO_SUFFIXES)}")
-    if path.suffix.lower() == ".mp4":
-        try:
-            importlib.import_module("imageio_ffmpeg")
-        except ImportError as error:
-            raise FullheadError(f"{path.name}: .mp4 needs `pip install fullhead[video]`; .webp works without") from error
-    return path
-
-
-def save_video(frames: Iterable[Bytes], path: str | Path, fps: float = 30.0) -> Path:
-    """Write frames uint8 [H, W, 3] as a looping .webp or an .mp4 (H.264, which needs the extra `video`)."""
-    path = check_video_path(path)
-    return _save_mp4(frames, path, fps) if path.suffix.lower() == ".mp4" else save_animated_webp(frames, path, fps)
-
-
-def _save_mp4(frames: Iterable[Bytes], path: Path, fps: float) -> Path:
-    import imageio_ffmpeg
-
-    with written_whole(path) as temporary:
-        writer = None
-        try:
-            for frame in frames:
-                frame = _even(frame)
-                if writer is None:
-                    size = (frame.shape[1], frame.shape[0])
-                    writer = imageio_ffmpeg.write_frames(
-                        str(temporary),
-                        size,
-                        fps=fps,  # pyright: ignore[reportArgumentType]
-                        codec="libx264",
-                        quality=7,
-                        macro_block_size=2,
-                        output_params=["-movflags", "+faststart"],
-                    )
-                    writer.send(None)
-                writer.send(np.ascontiguousarray(frame))
-        finally:
-            if writer is not None:
-                writer.close()
-        if writer is None:
-            raise FullheadError("an animation needs at least one frame")
-    return path
-
-
-def _even(frame: Bytes) -> Bytes:
-    """H.264 halves its colours: a last odd row or column is repeated."""
-    return np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
+            head = model.decode(latents, None, options)
+        yield from render_views(model, head, cameras[i], options, show=show)

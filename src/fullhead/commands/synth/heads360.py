@@ -19,7 +19,7 @@ def heads360(
     hair: Literal["with", "without", "both"] = "both",
     expressions: str = "all",
     truth: str = "none",
-    options: SetOptions = SetOptions(),  # noqa: B008
+    options: SetOptions = SetOptions(),
 ) -> None:
     """Write heads with 52 expressions from 72 sides, with meshes, landmarks and hair labels, in the layout of Head360.
 

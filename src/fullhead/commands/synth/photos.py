@@ -26,7 +26,7 @@ def photos(
     scale_error: float = 0.0,
     shift_error: float = 0.0,
     angle_error: float = 0.0,
-    options: SetOptions = SetOptions(),  # noqa: B008
+    options: SetOptions = SetOptions(),
 ) -> None:
     """Write single photos of procedural heads with masks, cameras and attributes, in the layout of EG3D and PanoHead.
 

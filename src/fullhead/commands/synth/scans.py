@@ -19,7 +19,7 @@ def scans(
     cells: int = 224,
     raw: bool = False,
     noise: float = 0.3,
-    options: SetOptions = SetOptions(),  # noqa: B008
+    options: SetOptions = SetOptions(),
 ) -> None:
     """Write closed, coloured meshes of heads in [-1, 1]^3 with the rig's parameters, in several expressions and poses.
 

@@ -21,7 +21,7 @@ def video(
     seed: int = 0,
     truth: str = "seg",
     preview: Literal["webp", "mp4", "none"] = "webp",
-    options: SetOptions = SetOptions(),  # noqa: B008
+    options: SetOptions = SetOptions(),
 ) -> None:
     """Write clips of moving heads with expression, pose and camera of every frame.
 
@@ -42,9 +42,9 @@ def video(
     """
     from fullhead.commands.options import check_film
     from fullhead.io.stores import open_store
+    from fullhead.io.video import check_video_path, save_video
     from fullhead.synth.datasets.video import Video, clip_name
     from fullhead.synth.rendering.ground_truth import truth_fields
-    from fullhead.viewing.turntable import check_video_path, save_video
 
     check_film(frames, fps)
     check_size(size)
