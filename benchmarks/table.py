@@ -1,8 +1,11 @@
-"""The table of benchmarks/README.md from results/*.json: python benchmarks/table.py"""
+"""Makes the tables of benchmarks/README.md from results/*.json: python benchmarks/table.py"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,75 @@ from fullhead.io.files import written_whole
 HERE = Path(__file__).parent
 INTRODUCTION = """# Benchmarks
 
-Every figure has its command, machine and commit beside it; `python benchmarks/table.py` makes this page from `results/*.json`.
-Timings are of whatever machine ran them, and of whatever else it did: compare what was measured in one run.
+How fast fullhead is, and how good its models are, in numbers that anyone can measure again.
+
+```sh
+python benchmarks/speed.py --precision bf16   # measure; each script's --help lists its options
+python benchmarks/table.py                    # then make this page anew from benchmarks/results/*.json
+```
+
+- Each section shows the command, the machine and the commit that gave its numbers.
+- Other programs ran on these machines at the same time. Compare times within one section, not between sections.
+- [Metrics](../docs/metrics.md) explains the quality figures; [GANHead](../docs/ganhead.md#speed) compares with the original.
+- A *share* is a number from 0 to 1. A *cube unit* is half a side of the cube [-1, 1]³ that holds a GANHead: 200 mm for our rig.
+- *CPU s* adds up the seconds of all processor cores; *s* is time on the clock.
 """
+ABOUT = {
+    "ganhead": "Processor time of the parts of a full-size GANHead, on one thread.",
+    "ganhead_quality": "How well a model of scans does on people whom it has not seen, beside what real scans would get.",
+    "landmarks": "Whether a network that learns facial landmarks on some procedural heads finds them on other heads.",
+    "normal_cells": "How `kid_normals` changes when normal maps are damaged: marks to read its scale by.",
+    "quality": "How close the images of a PanoHead are to held-out photos of procedural heads.",
+    "speed": "Time and memory of a full-size PanoHead with random weights, stage by stage.",
+    "synth": "What it costs to make sets of procedural heads.",
+    "train": "How fast `panohead-synth64` trains.",
+}
+UNITS = {  # the first pattern that is found in a figure's path tells its unit
+    r"_mm$": "mm",
+    r"yaw_error_deg$": "degrees",
+    r"cpu_hours$": "CPU h",
+    r"gigabytes$": "GB",
+    r"peak_mb": "MB",
+    r"pictures_per_s$": "1/s",
+    r"images_per_second$": "images/s",
+    r"cpu_s_per_picture$": "CPU s",
+    r"bytes_per_picture$": "bytes",
+    r"points asked for|queries$|evaluations$": "points",
+    r"vertices": "vertices",
+    r"^seconds|wall_s$": "s",
+    r"turntable_frames$": "frames",
+    r"photos$": "photos",
+    r"pictures$": "pictures",
+    r"scans$": "scans",
+    r"^samples.* n$": "heads",
+    r" n$": "images",
+    r"points found$|f_score$|coverage$|neighbour_accuracy$|precision$|recall$|turned_away$": "share",
+    r"chamfer$|matching$| diversity$|median error$|99th percentile$": "cube units",
+    r"normal_consistency$": "cosine",
+    r"colour_error$": "RGB distance, 0 to 1.73",
+    r"colour_diversity$": "feature distance",
+    r"fid_heads$": "squared feature distance",
+    r"kid_|^(as they are|blurred|under noise|\d+ pixels lower)": "squared MMD",
+    r"all_68$|without_jaw$": "widths between the outer eye corners",
+    r"^difference_from_fp32": "image values, from -1 to 1",
+    r"seconds$|^65,536 points|^feature generator|^mesh 128|^posing it|^search for training|^surface|^step of training": "CPU s",
+}
 
 
 def shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def unit(figure: str) -> str:
+    """The unit of a figure by its path, as in `samples · drawn · coverage`."""
+    for pattern, name in UNITS.items():
+        if re.search(pattern, figure):
+            return name
+    raise SystemExit(f"benchmarks/table.py: no unit is known for '{figure}'; add one to UNITS")
+
+
+def path_of(*names: str) -> str:
+    return " · ".join(name for name in names if name)
 
 
 def groups(figures: dict[str, Any], name: str = "") -> list[tuple[str, dict[str, Any]]]:
@@ -26,34 +91,49 @@ def groups(figures: dict[str, Any], name: str = "") -> list[tuple[str, dict[str,
     found = [(name, plain)] if plain else []
     for key, value in figures.items():
         if isinstance(value, dict):
-            found += groups(value, f"{name} · {key}" if name else key)
+            found += groups(value, path_of(name, key))
     return found
 
 
-def table(figures: dict[str, Any]) -> str:
-    """Groups of the same figures stand in rows; else every figure has a row of its own."""
+def tables(figures: dict[str, Any]) -> list[str]:
+    """Groups of the same figures in the same units share a table; every other figure has a row of its own."""
     found = groups(figures)
-    columns = list(found[0][1])
-    if len(found) > 1 and all(list(values) == columns for _, values in found):
-        lines = [["", *columns], ["---"] * (len(columns) + 1)]
-        lines += [[name, *map(shown, values.values())] for name, values in found]
-    else:
-        lines = [["figure", "value"], ["---", "---"]]
-        lines += [[f"{name} · {key}" if name else key, shown(value)] for name, values in found for key, value in values.items()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    kinds = [tuple((key, unit(path_of(name, key))) for key in values) for name, values in found]
+    made = []
+    for kind, same in groupby(zip(kinds, found, strict=True), lambda pair: pair[0] if kinds.count(pair[0]) > 1 else ()):
+        rows = [group for _, group in same]
+        if not kind:
+            named = [(path_of(name, key), value) for name, values in rows for key, value in values.items()]
+            lines = [["figure", "value", "unit"], *([name, shown(value), unit(name)] for name, value in named)]
+        elif len(rows) <= 3:  # figures down, groups across
+            lines = [["figure", *(name for name, _ in rows), "unit"]]
+            lines += [[key, *(shown(values[key]) for _, values in rows), its] for key, its in kind]
+        else:
+            lines = [["", *(key if key == its else f"{key} ({its})" for key, its in kind)]]
+            lines += [[name, *map(shown, values.values())] for name, values in rows]
+        made.append("\n".join(f"| {' | '.join(line)} |" for line in [lines[0], ["---"] * len(lines[0]), *lines[1:]]))
+    return made
 
 
 def section(path: Path) -> str:
     result = json.loads(path.read_text())
+    script = re.findall(r"(\w+)\.py", result["command"])[0]
     settings = ", ".join(f"{key} {shown(value)}" for key, value in result["settings"].items() if not isinstance(value, dict))
-    head = f"## {path.stem}\n\n`{result['command']}`  \n{result['machine']}, torch {result['versions']['torch']}, "
-    return f"{head}commit {result['commit']}; {settings}\n\n{table(result['figures'])}"
+    where = f"{result['machine']}, torch {result['versions']['torch']}, commit {result['commit'] or 'not recorded'}; {settings}"
+    head = f"## {path.stem}\n\n{ABOUT[script]}\n\n`{result['command']}`  \n{where}"
+    return "\n\n".join([head, *tables(result["figures"])])
+
+
+def page() -> str:
+    """benchmarks/README.md as text."""
+    sections = [section(path) for path in sorted((HERE / "results").glob("*.json"))]
+    return "\n\n".join([INTRODUCTION.strip(), *sections]) + "\n"
 
 
 def main() -> None:
-    sections = [section(path) for path in sorted((HERE / "results").glob("*.json"))]
+    argparse.ArgumentParser(description=__doc__).parse_args()
     with written_whole(HERE / "README.md") as path:
-        path.write_text("\n\n".join([INTRODUCTION.strip(), *sections]) + "\n")
+        path.write_text(page())
 
 
 if __name__ == "__main__":
