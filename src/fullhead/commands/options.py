@@ -186,7 +186,7 @@ def items(words: Sequence[str]) -> list[str]:
     return [item for word in words for item in word.replace(" ", "").split(",") if item]
 
 
-def parse_seeds(words: Sequence[str]) -> list[int]:
+def parse_seeds(words: Sequence[str], bits: int = 32) -> list[int]:
     """Seeds of ("0-3", "7"): [0, 1, 2, 3, 7]."""
     seeds: list[int] = []
     for part in items(words):
@@ -198,7 +198,7 @@ def parse_seeds(words: Sequence[str]) -> list[int]:
             raise FullheadError(f"--seeds {part} goes downwards; write {last}-{first}")
         if last - first >= MOST_SEEDS:
             raise FullheadError(f"--seeds {part}: more than {MOST_SEEDS} heads")
-        check_seed(last, "--seeds")
+        check_seed(last, "--seeds", bits)
         seeds += range(first, last + 1)
     return seeds
 

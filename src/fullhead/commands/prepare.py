@@ -7,31 +7,32 @@ from typing import Annotated, Literal
 
 import tyro
 
+from fullhead.commands.options import Unset
 from fullhead.commands.synth.options import WriteOptions, check_size
 
 
 def prepare(
     scans: Annotated[Path, tyro.conf.Positional],
     out: Annotated[Path, tyro.conf.Positional],
-    layout: Literal["synth", "faceverse", "multiface", "files"] | None = None,
+    layout: Unset[Literal["synth", "faceverse", "multiface", "files"]] = None,
     raw: bool = False,
     fit: bool = False,
-    landmarks: Path | None = None,
-    detector: str | None = None,
-    axes: str | None = None,
-    metres_per_unit: float | None = None,
-    order: Path | None = None,
-    flame: Path | None = None,
+    landmarks: Unset[Path] = None,
+    detector: Unset[str] = None,
+    axes: Unset[str] = None,
+    metres_per_unit: Unset[float] = None,
+    order: Unset[Path] = None,
+    flame: Unset[Path] = None,
     shapes: int = 100,
     near: int = 100_000,
     uniform: int = 100_000,
     surface: int = 100_000,
-    view_size: int = 256,
+    size: int = 256,
     held_out: float = 0.1,
     seed: int = 0,
-    options: WriteOptions = WriteOptions(),
+    writing: WriteOptions = WriteOptions(),
 ) -> None:
-    """Put scans into the cube of a rig, tell them in its parameters, and take what an implicit head trains on.
+    """Bring scans into the cube of a rig, find the rig's parameters of each, and take samples that an implicit head trains on.
 
     Stop it at any time with Ctrl-C and run it again to go on. The same settings write the same files.
 
@@ -51,10 +52,10 @@ def prepare(
         near: Labelled points near the surface of each scan.
         uniform: Labelled points anywhere in the cube.
         surface: Points of the surface, with normals and colours.
-        view_size: Pixels per side of the nine views.
+        size: Pixels per side of the nine views.
         held_out: Share of the identities that no training sees.
         seed: Of all that is drawn.
-        options: How the set is written.
+        writing: How the set is written.
     """
     from fullhead.core.errors import FullheadError
     from fullhead.data.prepare import Prepared
@@ -71,8 +72,8 @@ def prepare(
         raise FullheadError(f"--held-out {held_out:g}: a share from 0 to below 1")
     if metres_per_unit is not None and not metres_per_unit > 0:
         raise FullheadError(f"--metres-per-unit {metres_per_unit:g}: above 0, such as 0.001 for millimetres")
-    check_size(view_size)
-    options.check()
+    check_size(size)
+    writing.check()
     if detector is not None:
         load_detector(detector)
     found = find_scans(scans, layout, raw=raw, landmarks=landmarks)
@@ -80,7 +81,7 @@ def prepare(
     found = found if order is None else in_order(found, read_order(order))
     recipe = Prepared(
         tuple(found),
-        SampleConfig(near, uniform, surface, view_size=view_size),
+        SampleConfig(near, uniform, surface, view_size=size),
         fit,
         FitConfig(metres_per_unit=metres_per_unit),
         None if flame is None else str(existing_file(flame, "FLAME file")),
@@ -89,4 +90,4 @@ def prepare(
         detector,
         seed,
     )
-    options.write(out, recipe, "scans")
+    writing.write(out, recipe, "scans")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any
 
 from tyro.conf import subcommand
@@ -15,15 +18,14 @@ from fullhead.commands.synth.scans import scans
 from fullhead.commands.synth.sheet import sheet
 from fullhead.commands.synth.video import video
 
+SYNTH: dict[str, Callable[..., None]] = {f.__name__: f for f in (photos, heads360, scans, video, export, sheet, check)}
 
-def synth(
-    command: Annotated[Any, subcommand(name="photos", constructor=later(photos))]
-    | Annotated[Any, subcommand(name="heads360", constructor=later(heads360))]
-    | Annotated[Any, subcommand(name="scans", constructor=later(scans))]
-    | Annotated[Any, subcommand(name="video", constructor=later(video))]
-    | Annotated[Any, subcommand(name="export", constructor=later(export))]
-    | Annotated[Any, subcommand(name="sheet", constructor=later(sheet))]
-    | Annotated[Any, subcommand(name="check", constructor=later(check))],
-) -> None:
+
+def synth(command: Any) -> None:
     """Procedural heads that need no permission: sets with the truth known, models to pose, and sheets to look at."""
     command()
+
+
+synth.__annotations__["command"] = reduce(
+    or_, [Annotated[Any, subcommand(name=name, constructor=later(command))] for name, command in SYNTH.items()]
+)

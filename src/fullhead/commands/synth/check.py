@@ -7,8 +7,10 @@ from typing import Annotated
 
 import tyro
 
+from fullhead.commands.options import Unset
 
-def check(out: Annotated[Path, tyro.conf.Positional], detector: str | None = None, yaw_limit: float = 30) -> None:
+
+def check(out: Annotated[Path, tyro.conf.Positional], detector: Unset[str] = None, yaw_limit: float = 30) -> None:
     """Compare every file of a set with its checksum; with --detector, look for the faces of its photos instead.
 
     `sha256sum -c SHA256SUMS` compares the files too, in the set's folder.

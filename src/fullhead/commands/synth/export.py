@@ -1,49 +1,50 @@
-"""`fullhead synth export`: a procedural head as a file that other programs pose and render."""
+"""`fullhead synth export`: procedural heads as files that other programs pose and render."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
-
-from fullhead.commands.options import check_seed
+from fullhead.commands.options import Unset, check_out, output_files, parse_seeds
+from fullhead.core.errors import FullheadError
 
 
 def export(
-    out: Annotated[Path, tyro.conf.Positional],
-    seed: int = 0,
-    clip: Literal["talk", "blink", "all52"] | None = None,
-    texture: Literal[512, 1024, 2048] = 2048,
+    out: Path = Path("out/person.glb"),
+    seeds: tuple[str, ...] = ("0",),
+    suffix: Literal[".glb", ".obj", ".ply"] = ".glb",
+    animation: Unset[Literal["talk", "blink", "all52"]] = None,
+    texture_size: Literal[512, 1024, 2048] = 2048,
     hair_detail: float = 1.0,
     set: tuple[str, ...] = (),
 ) -> None:
-    """Write one head as a rigged model: skeleton, 52 expressions by ARKit's names, eyes, teeth, tongue, hair, textures.
+    """A procedural head as a rigged model: skeleton, 52 expressions by ARKit's names, eyes, teeth, tongue, hair, textures.
 
     Args:
-        out: A .glb; or an .obj (with .mtl and textures beside it) or .ply of the head at rest.
-        seed: Which head.
-        clip: With .glb: also store an animation. all52 shows every expression once.
-        texture: Pixels per side of the skin's colours.
+        out: A .glb; or an .obj (with .mtl and textures beside it) or .ply of the head at rest; for several seeds a folder of
+            seed0003.glb and so on.
+        seeds: Which heads: single seeds and ranges, as in 0-3,7.
+        suffix: Kind of the files in a folder.
+        animation: Also store one, in a .glb. all52 shows every expression once.
+        texture_size: Pixels a side of the skin's colours.
         hair_detail: How many ribbons of hair, relative to the usual number; the file shrinks and grows with it.
         set: Who the head is, as in hair.style=afro worn.glasses=none skin.tone=0.6; docs/heads.md lists the knobs.
     """
     import time
 
-    from fullhead.core.errors import FullheadError
     from fullhead.export.rigged_files import check_rigged_path, save_rigged
     from fullhead.export.rigged_person import rigged_head
-    from fullhead.io.files import check_place
     from fullhead.synth.people.population import population
 
-    check_rigged_path(check_place(out), clip)
-    check_seed(seed, bits=64)
+    numbers = parse_seeds(seeds, bits=64)
+    check_out(out, suffix, lambda path: check_rigged_path(path, animation))
     if not 0.05 <= hair_detail <= 4:
         raise FullheadError(f"--hair-detail {hair_detail:g}: between 0.05 and 4 times the usual number of ribbons")
     wanted = population(set)
-    start = time.perf_counter()
-    head = rigged_head(seed, texture, hair_detail, wanted)
-    save_rigged(head, out, clip)
-    vertices, seconds = sum(len(layer.vertices) for layer in head.layers), time.perf_counter() - start
-    names = ", ".join(layer.name for layer in head.layers)
-    print(f"{out}: {names}; {vertices} vertices, {out.stat().st_size / 1e6:.1f} MB ({seconds:.0f} s)")
+    for seed, path in zip(numbers, output_files(out, [f"seed{seed:04d}" for seed in numbers], suffix), strict=True):
+        start = time.perf_counter()
+        head = rigged_head(seed, texture_size, hair_detail, wanted)
+        save_rigged(head, path, animation)
+        vertices, seconds = sum(len(layer.vertices) for layer in head.layers), time.perf_counter() - start
+        names = ", ".join(layer.name for layer in head.layers)
+        print(f"{path}: {names}; {vertices} vertices, {path.stat().st_size / 1e6:.1f} MB ({seconds:.0f} s)")

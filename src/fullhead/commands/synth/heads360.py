@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from fullhead.commands.options import check_seed
+from fullhead.commands.options import check_seed, items
 from fullhead.commands.synth.options import SetOptions, check_size
 
 
@@ -17,9 +17,9 @@ def heads360(
     size: int = 128,
     seed: int = 0,
     hair: Literal["with", "without", "both"] = "both",
-    expressions: str = "all",
-    truth: str = "none",
-    options: SetOptions = SetOptions(),
+    expressions: tuple[str, ...] = ("all",),
+    truth: tuple[str, ...] = ("none",),
+    writing: SetOptions = SetOptions(),
 ) -> None:
     """Write heads with 52 expressions from 72 sides, with meshes, landmarks and hair labels, in the layout of Head360.
 
@@ -31,19 +31,19 @@ def heads360(
         size: Pixels per side.
         seed: Which set of heads.
         hair: Pictures with hair, without, or both of each.
-        expressions: Of ARKit's names, with commas between; or all.
-        truth: Also write seg, mask, rgba, parts, depth, normal: any of them with commas between, all, or none.
-        options: How the set is written.
+        expressions: Of ARKit's names; or all.
+        truth: What is also written of seg, mask, rgba, parts, depth and normal; or all, or none.
+        writing: How the set is written.
     """
     from fullhead.core.errors import FullheadError
     from fullhead.synth.datasets.heads360 import EXPRESSIONS, Heads360
     from fullhead.synth.rendering.ground_truth import truth_fields
 
-    names = EXPRESSIONS if expressions == "all" else tuple(sorted(expressions.replace(" ", "").split(",")))
+    names = EXPRESSIONS if expressions == ("all",) else tuple(sorted(items(expressions)))
     if unknown := [name for name in names if name not in EXPRESSIONS]:
         raise FullheadError(f"--expressions: there is no {unknown[0]!r}; names are spelt as in eyeBlinkLeft or jawOpen")
     check_size(size)
     check_seed(seed, bits=64)
-    options.check()
-    recipe = Heads360(subjects, size, seed, hair, names, truth_fields(truth), options.population())
-    options.write(out, recipe, "pictures")
+    writing.check()
+    recipe = Heads360(subjects, size, seed, hair, names, truth_fields(",".join(items(truth))), writing.population())
+    writing.write(out, recipe, "pictures")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from fullhead.commands.options import check_seed
+from fullhead.commands.options import check_seed, items
 from fullhead.commands.synth.options import SetOptions, check_size
 
 
@@ -17,16 +17,16 @@ def photos(
     size: int = 128,
     views_per_head: int = 4,
     seed: int = 0,
-    truth: str = "seg",
-    yaw: Literal["uniform", "wild"] = "uniform",
+    truth: tuple[str, ...] = ("seg",),
+    yaw_distribution: Literal["uniform", "wild"] = "uniform",
     yaw_limit: float = 180.0,
     pitch_spread: float = 10.0,
     expressive: float = 1.0,
-    closer: float = 1.0,
+    zoom: float = 1.0,
     scale_error: float = 0.0,
     shift_error: float = 0.0,
     angle_error: float = 0.0,
-    options: SetOptions = SetOptions(),
+    writing: SetOptions = SetOptions(),
 ) -> None:
     """Write single photos of procedural heads with masks, cameras and attributes, in the layout of EG3D and PanoHead.
 
@@ -38,17 +38,17 @@ def photos(
         size: Pixels per side.
         views_per_head: Photos of each head, from random sides.
         seed: Which set of heads.
-        truth: Also write seg, mask, rgba, parts, depth, normal: any of them with commas between, all, or none.
-        yaw: Where cameras stand: evenly around the head, or mostly in front, as in collections of photos.
+        truth: What is also written of seg, mask, rgba, parts, depth and normal; or all, or none.
+        yaw_distribution: Where cameras stand: evenly around the head, or mostly in front, as in collections of photos.
         yaw_limit: Cameras stand within plus and minus this many degrees of the front.
         pitch_spread: Standard deviation of the cameras' pitch, degrees.
         expressive: Strength of the mild expressions; 0 leaves all faces neutral.
-        closer: How much larger heads are than where all hair fits the picture, 0.5 to 2; 1.24 is as large as the published
+        zoom: How much larger heads are than where all hair fits the picture, 0.5 to 2; 1.24 is as large as the published
             PanoHead has them.
         scale_error: Misaligned on purpose: standard deviation of the head's size that labels do not tell, as in 0.05.
         shift_error: The same for its place in the picture, in picture sizes.
         angle_error: The same for yaw, pitch and roll of the camera, degrees.
-        options: How the set is written.
+        writing: How the set is written.
     """
     import math
 
@@ -58,23 +58,23 @@ def photos(
 
     if images < 1 or views_per_head < 1:
         raise FullheadError(f"--images {images} and --views-per-head {views_per_head}: both are at least 1")
-    if not 0.5 <= closer <= 2:
-        raise FullheadError(f"--closer {closer:g}: from 0.5 to 2")
+    if not 0.5 <= zoom <= 2:
+        raise FullheadError(f"--zoom {zoom:g}: from 0.5 to 2")
     check_size(size)
     check_seed(seed, bits=64)
-    options.check()
+    writing.check()
     recipe = Photos(
         heads=math.ceil(images / views_per_head),
         size=size,
         views_per_head=views_per_head,
         seed=seed,
-        yaw=yaw,
+        yaw=yaw_distribution,
         yaw_limit=yaw_limit,
         pitch_spread=pitch_spread,
         expressive=expressive,
-        closer=closer,
+        closer=zoom,
         misaligned=Misalignment(scale_error, shift_error, angle_error),
-        truth=truth_fields(truth),
-        population=options.population(),
+        truth=truth_fields(",".join(items(truth))),
+        population=writing.population(),
     )
-    options.write(out, recipe, "photos")
+    writing.write(out, recipe, "photos")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from fullhead.commands.options import check_seed
+from fullhead.commands.options import check_resolution, check_seed
 from fullhead.commands.synth.options import SetOptions
 
 
@@ -16,10 +16,10 @@ def scans(
     subjects: int = 50,
     scans_per_subject: int = 4,
     seed: int = 0,
-    cells: int = 224,
+    resolution: int = 224,
     raw: bool = False,
     noise: float = 0.3,
-    options: SetOptions = SetOptions(),
+    writing: SetOptions = SetOptions(),
 ) -> None:
     """Write closed, coloured meshes of heads in [-1, 1]^3 with the rig's parameters, in several expressions and poses.
 
@@ -30,18 +30,17 @@ def scans(
         subjects: Number of heads. More can be asked for later.
         scans_per_subject: Scans of each head; the first is neutral and upright.
         seed: Which set of heads.
-        cells: Fineness: cells of the grid along the cube's side of 40 cm.
+        resolution: Cells of the grid along the cube's side of 40 cm.
         raw: Also write every scan as a scanner leaves it: somewhere in space, in millimetres, with noise and holes.
         noise: Of the raw scans, millimetres.
-        options: How the set is written.
+        writing: How the set is written.
     """
     from fullhead.core.errors import FullheadError
     from fullhead.synth.datasets.scans import Scans
 
     if subjects < 1 or scans_per_subject < 1:
         raise FullheadError(f"--subjects {subjects} and --scans-per-subject {scans_per_subject}: both are at least 1")
-    if not 32 <= cells <= 512:
-        raise FullheadError(f"--cells {cells}: between 32 and 512")
+    check_resolution(resolution, 32, 512)
     check_seed(seed, bits=64)
-    options.check()
-    options.write(out, Scans(subjects, scans_per_subject, seed, cells, raw, noise, options.population()), "scans")
+    writing.check()
+    writing.write(out, Scans(subjects, scans_per_subject, seed, resolution, raw, noise, writing.population()), "scans")

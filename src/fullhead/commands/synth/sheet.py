@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
-
-import tyro
+from typing import Literal
 
 from fullhead.commands.options import check_seed
 
 
 def sheet(
-    out: Annotated[Path, tyro.conf.Positional],
+    out: Path = Path("out/sheet.png"),
     show: Literal["heads", "faces", "styles", "worn", "tones", "expressions", "truth", "scan"] = "heads",
     size: int = 256,
     seed: int = 0,

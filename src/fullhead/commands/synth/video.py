@@ -7,21 +7,21 @@ from typing import Annotated, Literal
 
 import tyro
 
-from fullhead.commands.options import check_seed
+from fullhead.commands.options import check_seed, items
 from fullhead.commands.synth.options import SetOptions, check_size
 
 
 def video(
     out: Annotated[Path, tyro.conf.Positional],
     clips: int = 1,
-    clip: Literal["talk", "idle", "wander", "faces", "turn", "orbit"] = "talk",
+    motion: Literal["talk", "idle", "wander", "faces", "turn", "orbit"] = "talk",
     frames: int = 120,
     fps: float = 25.0,
     size: int = 256,
     seed: int = 0,
-    truth: str = "seg",
+    truth: tuple[str, ...] = ("seg",),
     preview: Literal["webp", "mp4", "none"] = "webp",
-    options: SetOptions = SetOptions(),
+    writing: SetOptions = SetOptions(),
 ) -> None:
     """Write clips of moving heads with expression, pose and camera of every frame.
 
@@ -30,15 +30,15 @@ def video(
     Args:
         out: Folder of the set; it is made if needed.
         clips: Number of clips, each of another head. More can be asked for later.
-        clip: talk: blinks, speaks, smiles; idle: blinks and looks around; wander: faces and turns, seen from all around;
+        motion: talk: blinks, speaks, smiles; idle: blinks and looks around; wander: faces and turns, seen from all around;
             faces: the 52 expressions in turn; turn: shakes the head, nods, tilts it; orbit: the camera goes around.
         frames: Of each clip.
         fps: Frames a second.
         size: Pixels per side.
         seed: Which set of heads and motions.
-        truth: Also write seg, mask, rgba, parts, depth, normal: any of them with commas between, all, or none.
+        truth: What is also written of seg, mask, rgba, parts, depth and normal; or all, or none.
         preview: Also write a film of each clip, preview/c0000.webp (.mp4 needs the extra `video`).
-        options: How the set is written.
+        writing: How the set is written.
     """
     from fullhead.commands.options import check_film
     from fullhead.io.stores import open_store
@@ -49,11 +49,13 @@ def video(
     check_film(frames, fps)
     check_size(size)
     check_seed(seed, bits=64)
-    options.check()
+    writing.check()
     films = [] if preview == "none" else [out / "preview" / f"{clip_name(number)}.{preview}" for number in range(clips)]
     for film in films[:1]:
         check_video_path(film)
-    options.write(out, Video(clips, clip, frames, fps, size, seed, truth_fields(truth), options.population()), "frames")
+    writing.write(
+        out, Video(clips, motion, frames, fps, size, seed, truth_fields(",".join(items(truth))), writing.population()), "frames"
+    )
     store = open_store(out, "frames")
     for number, film in enumerate(films):
         names = [f"{clip_name(number)}/{frame:05d}.png" for frame in range(frames)]
