@@ -62,5 +62,5 @@ def export(
     head = rig_ganhead(loaded, codes, faces=faces, texture=texture, resolution=resolution)
     save_rigged(head, out, clip)
     layer, seconds = head.layers[0], time.perf_counter() - start
-    counts = f"{len(layer.vertices)} vertices, {len(layer.triangles)} faces, {len(head.expressions)} expressions"
+    counts = f"{len(layer.vertices)} vertices, {len(layer.faces)} faces, {len(head.expressions)} expressions"
     print(f"{out}: {counts}, {out.stat().st_size / 1e6:.1f} MB ({seconds:.0f} s)")
