@@ -123,7 +123,6 @@ def main() -> None:
 
     found = {r: model.canonical_surface(codes, volume, r) for r in (64, 128, 256)}
     figures["surface"] = {str(r): seconds(lambda r=r: model.canonical_surface(codes, volume, r), runs) for r in found}
-    figures["surface, points asked for"] = {str(r): s.queries for r, s in found.items()}
     figures["surface, vertices"] = {str(r): len(s.vertices) for r, s in found.items()}
     mesh = model.canonical_mesh(codes, volume, 128)
     expression = 0.3 * torch.rand(1, len(model.rig.expression_names))

@@ -32,6 +32,7 @@ from safetensors.torch import save_file
 
 from common import write_result
 from fullhead.core.errors import FullheadError
+from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.scan_distances import ScanDistances
 from fullhead.data.scan_set import ScanSet
 from fullhead.io.files import written_whole
@@ -49,7 +50,6 @@ from fullhead.models.checkpoint import load_file, model_file, read_header
 from fullhead.models.ganhead import Codes, GANHead, colour_pose
 from fullhead.models.i3dmm import I3DMM
 from fullhead.models.i3dmm import Codes as I3DMMCodes
-from fullhead.representations.surface import PosedMesh
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.template import load_template
 from fullhead.training.i3dmm import CodeFitConfig, LossConfig, fit_codes
@@ -89,13 +89,13 @@ def neutral_of(scans: ScanSet, scan: int) -> int | None:
     return next((i for i in same if not scans.expression[i].any()), None)
 
 
-def posed_as(model: GANHead, codes: Codes, scans: ScanSet, scan: int, resolution: int) -> PosedMesh:
+def posed_as(model: GANHead, codes: Codes, scans: ScanSet, scan: int, resolution: int) -> TriMesh[torch.Tensor]:
     who = slice(scan, scan + 1)
     head = model.decode(codes, expression=scans.expression[who], joint_pose=scans.joint_pose[who], resolution=resolution)
     return head.posed[0]
 
 
-def sampled(model: Model, training: ScanSet, seed: int, resolution: int) -> PosedMesh:
+def sampled(model: Model, training: ScanSet, seed: int, resolution: int) -> TriMesh[torch.Tensor]:
     """A random head; a GANHead's in the expression and pose of a random training scan."""
     random = torch.Generator().manual_seed(seed)
     latents = model.sample_latents(1, random)
@@ -131,7 +131,7 @@ def main() -> None:
     fit = replace(CodeFitConfig(), steps=arguments.fit_steps, loss=LossConfig(points=arguments.fit_points, near=0.75))
     rng = np.random.RandomState(0)
 
-    def against(mesh: PosedMesh, scan: int) -> Row:
+    def against(mesh: TriMesh[torch.Tensor], scan: int) -> Row:
         return compared(
             samples_of_mesh(mesh, POINTS, np.random.RandomState(scan)), samples_of_scan(held_out, scan), millimetres
         )
@@ -154,7 +154,7 @@ def main() -> None:
                 save_file({name: value.contiguous() for name, value in vars(codes).items()}, path)
         return codes
 
-    def surface(codes: Codes | I3DMMCodes, scan: int) -> PosedMesh:
+    def surface(codes: Codes | I3DMMCodes, scan: int) -> TriMesh[torch.Tensor]:
         if isinstance(model, GANHead) and isinstance(codes, Codes):
             return posed_as(model, codes, held_out, scan, arguments.resolution)
         return model.decode(codes, resolution=arguments.resolution).posed[0]

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
-from fullhead.core.isosurface import vertex_normals
+from fullhead.core.meshes import vertex_normals
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.io.ply import ply_bytes
 from fullhead.rig.arkit import arkit_weights

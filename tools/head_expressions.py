@@ -11,8 +11,9 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.spatial import KDTree
 
+from fullhead.core.meshes import vertex_normals
 from fullhead.rig.arkit import ARKIT
-from fullhead.rig.subdivision import triangles_from_quads, vertex_normals
+from fullhead.rig.subdivision import triangles_from_quads
 from fullhead.rig.template import JOINTS, LOOK, PARTS
 
 Mesh = dict[str, NDArray]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ from safetensors.numpy import load_file, save_file
 
 from fullhead.cli import main
 from fullhead.core.errors import FullheadError
+from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.prepare import Prepared
 from fullhead.data.scan_samples import SampleConfig, occupancy, surface, turn_about_y, views
 from fullhead.data.scan_set import ScanSet
 from fullhead.data.scans import find_scans
-from fullhead.io.mesh_files import PaintedMesh
 from fullhead.io.sets import write_set
 from fullhead.kernels.tree import triangle_tree
 from fullhead.rig.cube import CubeRig
@@ -25,10 +26,10 @@ from fullhead.rig.fitting import FitConfig
 SMALL = SampleConfig(near=400, uniform=300, surface=500, views=9, view_size=48)
 
 
-def ball(radius: float = 0.5, centre: tuple[float, float, float] = (0.1, 0.0, -0.1)) -> PaintedMesh:
+def ball(radius: float = 0.5, centre: tuple[float, float, float] = (0.1, 0.0, -0.1)) -> TriMesh[np.ndarray]:
     """Its colour is its normal."""
     mesh = trimesh.creation.icosphere(4)
-    return PaintedMesh(radius * mesh.vertices + centre, np.asarray(mesh.faces), 0.5 + 0.5 * np.asarray(mesh.vertices))
+    return TriMesh(radius * mesh.vertices + centre, np.asarray(mesh.faces), colours=np.asarray(mesh.vertices))
 
 
 def test_labels_are_those_of_a_sphere_and_points_lie_where_they_are_asked_for():
@@ -48,8 +49,8 @@ def test_labels_are_those_of_a_sphere_and_points_lie_where_they_are_asked_for():
 
 def test_a_hole_does_not_turn_the_inside_out():
     mesh = ball()
-    open_mesh = mesh.kept(mesh.vertices[mesh.triangles].mean(1)[:, 1] > -0.45)  # the bottom is missing
-    assert len(open_mesh.triangles) < len(mesh.triangles)
+    open_mesh = mesh.select_faces(mesh.vertices[mesh.faces].mean(1)[:, 1] > -0.45)  # the bottom is missing
+    assert len(open_mesh.faces) < len(mesh.faces)
     found = occupancy(open_mesh, SampleConfig(near=10, uniform=4000), np.random.RandomState(0))
     radius = np.linalg.norm(found["uniform_points"] - [0.1, 0, -0.1], axis=1)
     wrong = (found["uniform_inside"] != (radius < 0.5)) & (np.abs(radius - 0.5) > 2e-3)  # of the sphere's facets
@@ -66,7 +67,7 @@ def test_surface_points_have_the_scan_s_own_normals_and_colours():
 
 def test_where_the_cube_cuts_a_scan_is_no_surface():
     mesh = ball(0.5, (0, -0.6, 0))
-    cut = mesh.placed(mesh.vertices.clip(-1, 1))
+    cut = replace(mesh, vertices=mesh.vertices.clip(-1, 1))
     found = surface(cut, SampleConfig(surface=2000), np.random.RandomState(0))
     assert found["surface_points"][:, 1].min() > -1
     inside = occupancy(cut, SampleConfig(near=10, uniform=5000), np.random.RandomState(0))

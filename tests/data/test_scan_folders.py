@@ -28,7 +28,7 @@ def test_faceverse_is_upright_with_its_textures_and_its_subjects(tmp_path: Path)
     mesh = read_scan(scans[0])
     np.testing.assert_allclose(mesh.vertices, POINTS)
     colours = mesh.colours_at(np.arange(3), np.full((3, 3), 1 / 3))
-    np.testing.assert_allclose(colours * 255, np.tile([200, 40, 90], (3, 1)), atol=4)
+    np.testing.assert_allclose((colours + 1) * 127.5, np.tile([200, 40, 90], (3, 1)), atol=4)
 
 
 def test_multiface_gives_the_middle_frame_of_each_expression_and_the_mean_of_its_cameras(tmp_path: Path):

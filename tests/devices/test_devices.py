@@ -93,7 +93,7 @@ def test_applications_give_the_same_pictures_and_mesh(here: PanoHead, there: Pan
         frames = list(interpolate(model, Latents(latents.w, latents.w.flip(0)), swing_cameras(3)))
         pictures.append(np.concatenate([sheet(model, latents, (0.0, 2.0)).ravel(), np.stack(frames).ravel()]))
         mesh = extract_mesh(model, model.decode(latents[0], background=False), 32, coarse=32)
-        vertices.append(np.hstack([mesh.vertices, mesh.colours / 255]))
+        vertices.append(np.hstack([mesh.vertices / here.metres_per_unit, mesh.colours / 2]))
     assert np.abs(pictures[0].astype(int) - pictures[1]).max() <= 1
     for one, other in (
         vertices,

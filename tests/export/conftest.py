@@ -1,10 +1,12 @@
 """The head in closed form, for tests."""
 
+import numpy as np
 import pytest
 import torch
 
 from analytic_head import AnalyticHead
-from fullhead.export.mesh import Mesh, extract_mesh
+from fullhead.core.tri_mesh import TriMesh
+from fullhead.export.mesh import extract_mesh
 from fullhead.models.head import Head, Latents
 
 
@@ -24,7 +26,7 @@ def head(model: AnalyticHead, latents: Latents) -> Head:
 
 
 @pytest.fixture(scope="session")
-def mesh() -> Mesh:
+def mesh() -> TriMesh[np.ndarray]:
     """The mesh of `head`, made once."""
     model = AnalyticHead()
     return extract_mesh(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fullhead.core.colour import linear_from_srgb
 from fullhead.export.mesh import save_mesh
-from fullhead.io.gltf_writer import VERTICES, Gltf, linear_from_srgb, save_glb, vertex_colours
+from fullhead.io.gltf_writer import VERTICES, Gltf, save_glb, vertex_colours
 
 OCTAHEDRON = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], np.float32)
 FACES = np.array([[0, 2, 4], [2, 1, 4], [1, 3, 4], [3, 0, 4], [2, 0, 5], [1, 2, 5], [3, 1, 5], [0, 3, 5]], np.int32)
@@ -124,9 +125,9 @@ def test_colours_are_linear_light(tmp_path):
     accessor = document["accessors"][document["meshes"][0]["primitives"][0]["attributes"]["COLOR_0"]]
     view = document["bufferViews"][accessor["bufferView"]]
     stored = np.frombuffer(binary, np.uint16, view["byteLength"] // 2, view["byteOffset"]).reshape(-1, 4) / 65535
-    np.testing.assert_allclose(stored[:, :3], linear_from_srgb(COLOURS), atol=1e-5)
+    np.testing.assert_allclose(stored[:, :3], linear_from_srgb(COLOURS / 255), atol=1e-5)
     assert accessor["normalized"]
-    assert linear_from_srgb(np.array([0, 188, 255], np.uint8)) == pytest.approx([0, 0.5029, 1], abs=1e-3)
+    assert linear_from_srgb(np.array([0, 188, 255]) / 255) == pytest.approx([0, 0.5029, 1], abs=1e-3)
     assert len(np.unique(vertex_colours(np.arange(256, dtype=np.uint8)[:, None].repeat(3, 1))[:, 0])) == 256
 
 

@@ -5,7 +5,9 @@ import pytest
 import torch
 import trimesh
 
+from analytic_head import AnalyticHead
 from fullhead.core import cameras as cams
+from fullhead.core.colour import to_bytes
 from fullhead.core.errors import FullheadError
 from fullhead.export.mesh import (
     blended_colours,
@@ -22,16 +24,18 @@ def test_mesh_is_a_watertight_head_with_its_nose_in_front(mesh):
     shape = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     assert shape.is_watertight
     assert shape.volume > 0
-    assert mesh.vertices[:, 1].max() == pytest.approx(0.21, abs=0.02)
-    assert mesh.vertices[:, 1].min() == pytest.approx(-0.5, abs=0.02)  # the neck is closed at the box
-    assert mesh.vertices[:, 2].max() == pytest.approx(0.23, abs=0.02)
+    vertices = mesh.vertices / AnalyticHead.metres_per_unit
+    assert vertices[:, 1].max() == pytest.approx(0.21, abs=0.02)
+    assert vertices[:, 1].min() == pytest.approx(-0.5, abs=0.02)  # the neck is closed at the box
+    assert vertices[:, 2].max() == pytest.approx(0.23, abs=0.02)
     np.testing.assert_allclose(np.linalg.norm(mesh.normals, axis=-1), 1, atol=1e-5)
 
 
 def test_mesh_surface_lies_where_the_density_is_the_level(model, head):
     found = extract_mesh(model, head, resolution=128, coarse=32, level=50.0, views=colouring_cameras()[:0])
-    inner = np.abs(found.vertices).max(axis=-1) < 0.48
-    density = model.density(head, torch.from_numpy(found.vertices[inner])[None])[0, :, 0]
+    vertices = found.vertices / AnalyticHead.metres_per_unit
+    inner = np.abs(vertices).max(axis=-1) < 0.48
+    density = model.density(head, torch.from_numpy(vertices[inner])[None])[0, :, 0]
     assert density.quantile(0.05) > 35
     assert density.quantile(0.95) < 70
 
@@ -50,13 +54,13 @@ def test_a_level_above_all_densities_is_refused_with_the_highest(model, head):
 
 
 def test_colours_from_views_agree_with_the_field_and_hair_is_not_skin(model, head, mesh):
-    points, normals = torch.from_numpy(mesh.vertices), torch.from_numpy(mesh.normals)
+    points, normals = torch.from_numpy(mesh.vertices / AnalyticHead.metres_per_unit), torch.from_numpy(mesh.normals)
     field = point_colours(model, head, points, normals)
     views = blended_colours(model, head, points, normals, colouring_cameras())
     assert (field - views).abs().mean() < 0.1
-    hair = (mesh.vertices[:, 2] < -0.1) & (mesh.vertices[:, 1] > 0)
-    expected = (head.planes[0, 0, :, 0, 0, 0] + 1) * 127.5
-    np.testing.assert_allclose(np.median(mesh.colours[hair], axis=0), expected, atol=8)
+    hair = ((points[:, 2] < -0.1) & (points[:, 1] > 0)).numpy()
+    expected = head.planes[0, 0, :, 0, 0, 0]
+    np.testing.assert_allclose(np.median(mesh.colours[hair], axis=0), expected, atol=0.06)
 
 
 def test_a_hidden_surface_takes_no_colour_from_what_hides_it(model, head):
@@ -82,10 +86,10 @@ def test_a_saved_mesh_is_read_back_in_metres_with_its_colours(mesh, tmp_path, su
     read = trimesh.load(path, process=False, force="mesh", maintain_order=True)
     assert len(read.vertices) == len(mesh.vertices)
     np.testing.assert_array_equal(read.faces, mesh.faces)
-    np.testing.assert_allclose(read.vertices, mesh.vertices * mesh.metres_per_unit, atol=1e-6)
+    np.testing.assert_allclose(read.vertices, mesh.vertices, atol=1e-6)
     assert (read.vertex_normals * mesh.normals).sum(axis=-1).min() > 0.8
     if suffix != ".glb":  # glTF is linear, see test_gltf_writer
-        np.testing.assert_allclose(read.visual.vertex_colors[:, :3].astype(int), mesh.colours, atol=1)
+        np.testing.assert_allclose(read.visual.vertex_colors[:, :3].astype(int), to_bytes(mesh.colours), atol=1)
 
 
 def test_an_unknown_suffix_lists_the_valid_ones(mesh, tmp_path):

@@ -254,7 +254,7 @@ def test_a_glb_names_its_targets_joints_and_layers(head: RiggedHead, tmp_path: P
 def test_files_at_rest_are_read_back_by_another_library(head: RiggedHead, tmp_path: Path, suffix: str) -> None:
     path = save_rigged(head, tmp_path / f"head{suffix}")
     read = trimesh.load(path, process=False, force="mesh", maintain_order=True)
-    assert len(read.faces) == sum(len(layer.triangles) for layer in head.layers)
+    assert len(read.faces) == sum(len(layer.faces) for layer in head.layers)
     everything = np.concatenate([layer.vertices for layer in head.layers])
     np.testing.assert_allclose(read.bounds, [everything.min(axis=0), everything.max(axis=0)], atol=1e-5)
     if suffix == ".obj":

@@ -154,12 +154,12 @@ def test_every_point_of_the_surface_finds_its_colour_and_normal_in_the_pictures(
     pose = colour_pose(decoded.expression, decoded.joint_pose)
     colours = (waved_ganhead.canonical.colours(codes.colour, pose, at, feature).clamp(-1, 1).numpy() + 1) * 127.5
     assert layer.uv is not None and layer.tangents is not None
-    uv = between(layer.uv, layer.triangles)
+    uv = between(layer.uv, layer.faces)
     rows, columns = ((1 - uv[:, 1]) * 512).astype(int), (uv[:, 0] * 512).astype(int)
     colour, relief = layer.material.colour, layer.material.relief
     assert colour is not None and relief is not None
     assert np.abs(colour[rows, columns] - colours).max() < 6
-    n, t = between(layer.normals, layer.triangles), between(layer.tangents, layer.triangles)
+    n, t = between(layer.normals, layer.faces), between(layer.tangents, layer.faces)
     n, t = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (n, t))
     x, y, z = (relief[rows, columns] / 127.5 - 1).T[..., None]
     cosine = ((x * t + y * np.cross(n, t) + z * n) * normals.numpy()).sum(1)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.isosurface import vertex_normals
+from fullhead.core.meshes import vertex_normals
+from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.scan_samples import SampleConfig
 from fullhead.data.scans import ScanFile, scan_file
 from fullhead.fitting.fit_scan import (
@@ -23,9 +24,7 @@ from fullhead.fitting.fit_scan import (
     scan_mesh,
     scan_sheet,
 )
-from fullhead.io.mesh_files import PaintedMesh
 from fullhead.io.ply import ply_bytes
-from fullhead.metrics.samples import painted
 from fullhead.models.ganhead import Codes, GANHead, colour_pose
 from fullhead.representations.deformer import Motion
 from fullhead.rig.arkit import arkit_weights
@@ -166,11 +165,11 @@ def test_a_textured_scan_is_shown_in_the_colours_of_its_corners():
     texture[0, :, 0] = 255  # red above, black below
     vertices = np.array([[0.0, 0, 0], [0.5, 0, 0], [0, 0.5, 0]])
     uv = np.array([[[0.25, 0.75], [0.25, 0.25], [0.25, 0.75]]])
-    mesh = PaintedMesh(vertices, np.array([[0, 1, 2]]), np.zeros((3, 3)), (texture,), np.zeros(1, int), uv)
+    mesh = TriMesh(vertices, np.array([[0, 1, 2]]), uv=uv, texture_ids=np.zeros(1, int), textures=(texture,))
     shown = scan_mesh(mesh)
     torch.testing.assert_close(shown.colours, torch.tensor([[1.0, -1, -1], [-1, -1, -1], [1, -1, -1]]))
     torch.testing.assert_close(shown.normals, torch.tensor([[0.0, 0, 1]]).expand(3, 3))
-    np.testing.assert_allclose(painted(shown).colours_at(np.array([0]), np.array([[0.5, 0.5, 0]])), [[0.5, 0, 0]], atol=1e-6)
+    np.testing.assert_allclose(shown.numpy().colours_at(np.array([0]), np.array([[0.5, 0.5, 0]])), [[0, -1, -1]], atol=1e-6)
 
 
 def test_a_rig_that_is_not_the_models_is_refused(ganhead: GANHead, tmp_path: Path):

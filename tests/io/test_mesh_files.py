@@ -9,7 +9,8 @@ import trimesh
 from PIL import Image
 
 from fullhead.core.errors import FullheadError
-from fullhead.io.mesh_files import PaintedMesh, read_mesh, texture_colours
+from fullhead.core.tri_mesh import TriMesh, texture_colours
+from fullhead.io.mesh_files import read_mesh
 
 
 def painting(size: int = 16) -> np.ndarray:
@@ -20,12 +21,12 @@ def test_texels_have_their_centres_where_they_should_and_are_mixed_between():
     texture = painting(4)
     rows, columns = np.mgrid[:4, :4]
     centres = np.stack([(columns + 0.5) / 4, 1 - (rows + 0.5) / 4], axis=-1).reshape(-1, 2)
-    np.testing.assert_allclose(texture_colours(texture, centres), texture.reshape(-1, 3) / 255)
+    np.testing.assert_allclose(texture_colours(texture, centres), texture.reshape(-1, 3) / 127.5 - 1)
     between = texture_colours(texture, np.array([[0.25, 1 - 0.125]]))  # of the first two texels of the first row
-    np.testing.assert_allclose(between[0], texture[0, :2].mean(0) / 255)
+    np.testing.assert_allclose(between[0], texture[0, :2].mean(0) / 127.5 - 1)
     repeated = texture_colours(texture, np.array([[1.125, 0.875], [0.0, 0.875]]))
-    np.testing.assert_allclose(repeated[0], texture[0, 0] / 255)
-    np.testing.assert_allclose(repeated[1], texture[0, [0, -1]].mean(0) / 255)
+    np.testing.assert_allclose(repeated[0], texture[0, 0] / 127.5 - 1)
+    np.testing.assert_allclose(repeated[1], texture[0, [0, -1]].mean(0) / 127.5 - 1)
 
 
 def test_an_obj_is_read_with_its_polygons_materials_and_textures(tmp_path: Path):
@@ -39,16 +40,16 @@ def test_an_obj_is_read_with_its_polygons_materials_and_textures(tmp_path: Path)
         "usemtl skin\nf 1/1 2/2 3/3 4/4\nusemtl shirt\nf -2 -1 1\n"
     )
     mesh = read_mesh(tmp_path / "head.obj")
-    np.testing.assert_array_equal(mesh.triangles, [[0, 1, 2], [0, 2, 3], [4, 5, 0]])
-    assert (len(mesh.textures), mesh.paint.tolist()) == (1, [0, 0, -1])
+    np.testing.assert_array_equal(mesh.faces, [[0, 1, 2], [0, 2, 3], [4, 5, 0]])
+    assert (len(mesh.textures), mesh.texture_ids.tolist()) == (1, [0, 0, -1])
     at = mesh.colours_at(np.array([0, 1, 2]), np.array([[0.5, 0, 0.5], [0.25, 0.25, 0.5], [1, 0, 0]]))
     np.testing.assert_allclose(at[:2], texture_colours(texture, np.array([[0.5, 0.5], [0.25, 0.75]])))
-    np.testing.assert_allclose(at[2], [0.1, 0.2, 0.3])
+    np.testing.assert_allclose(at[2], [-0.8, -0.6, -0.4])
     other = np.full((2, 2, 3), 51, np.uint8)
     Image.fromarray(other).save(tmp_path / "other.png")
     changed = read_mesh(tmp_path / "head.obj", texture=tmp_path / "other.png")
-    np.testing.assert_allclose(changed.colours_at(np.arange(3), np.full((3, 3), 1 / 3)), 0.2)
-    kept = mesh.kept(np.array([False, True, True]))
+    np.testing.assert_allclose(changed.colours_at(np.arange(3), np.full((3, 3), 1 / 3)), -0.6)
+    kept = mesh.select_faces(np.array([False, True, True]))
     np.testing.assert_allclose(kept.colours_at(np.array([0]), np.array([[0.25, 0.25, 0.5]])), at[1:2])
 
 
@@ -63,10 +64,10 @@ def test_textured_meshes_of_another_library_keep_their_places_and_colours(tmp_pa
     ball.visual = trimesh.visual.TextureVisuals(uv=uv, material=material)
     ball.export(tmp_path / f"ball{ending}")
     mesh = read_mesh(tmp_path / f"ball{ending}")
-    centres = mesh.vertices[mesh.triangles].mean(1)
+    centres = mesh.vertices[mesh.faces].mean(1)
     order, theirs = np.lexsort(centres.round(4).T), np.lexsort(ball.triangles_center.round(4).T)
     np.testing.assert_allclose(centres[order], ball.triangles_center[theirs], atol=1e-6)
-    weights = np.full((len(mesh.triangles), 3), 1 / 3)
+    weights = np.full((len(mesh.faces), 3), 1 / 3)
     wanted = texture_colours(texture, uv[ball.faces].mean(1))
     np.testing.assert_allclose(mesh.colours_at(np.arange(len(weights)), weights)[order], wanted[theirs], atol=1e-4)
 
@@ -81,7 +82,7 @@ def test_nodes_of_a_glb_are_placed_and_their_colours_shown(tmp_path: Path):
     scene.export(tmp_path / "scene.glb")
     mesh = read_mesh(tmp_path / "scene.glb")
     np.testing.assert_allclose(mesh.vertices, box.vertices @ turn[:3, :3].T + turn[:3, 3], atol=1e-6)
-    np.testing.assert_allclose(mesh.colours, np.tile([1.0, 0, 0], (8, 1)))
+    np.testing.assert_allclose(mesh.colours, np.tile([1.0, -1, -1], (8, 1)))
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "binary"])
@@ -92,8 +93,8 @@ def test_a_ply_of_another_library_keeps_its_places_and_colours(tmp_path: Path, e
     (tmp_path / "ball.ply").write_bytes(trimesh.exchange.ply.export_ply(ball, encoding=encoding))
     mesh = read_mesh(tmp_path / "ball.ply")
     np.testing.assert_allclose(mesh.vertices, ball.vertices, atol=1e-6)
-    np.testing.assert_array_equal(mesh.triangles, ball.faces)
-    np.testing.assert_allclose(mesh.colours, colours[:, :3] / 255)
+    np.testing.assert_array_equal(mesh.faces, ball.faces)
+    np.testing.assert_allclose(mesh.colours, colours[:, :3] / 127.5 - 1)
 
 
 def test_a_ply_may_mix_polygons_and_orders_of_bytes(tmp_path: Path):
@@ -106,7 +107,7 @@ def test_a_ply_may_mix_polygons_and_orders_of_bytes(tmp_path: Path):
     (tmp_path / "mixed.ply").write_bytes(head.encode() + points.astype(">f4").tobytes() + faces)
     mesh = read_mesh(tmp_path / "mixed.ply")
     np.testing.assert_allclose(mesh.vertices, points)
-    np.testing.assert_array_equal(mesh.triangles, [[0, 1, 2], [0, 2, 3], [2, 3, 4]])
+    np.testing.assert_array_equal(mesh.faces, [[0, 1, 2], [0, 2, 3], [2, 3, 4]])
 
 
 def test_files_that_are_no_meshes_are_refused_in_a_line(tmp_path: Path):
@@ -123,5 +124,5 @@ def test_files_that_are_no_meshes_are_refused_in_a_line(tmp_path: Path):
             read_mesh(tmp_path / name)
     with pytest.raises(FullheadError, match="no mesh file at"):
         read_mesh(tmp_path / "absent.ply")
-    plain = PaintedMesh(np.zeros((3, 3)), np.array([[0, 1, 2]]), np.zeros((3, 3)))
+    plain = TriMesh(np.zeros((3, 3)), np.array([[0, 1, 2]]), colours=np.zeros((3, 3)))
     np.testing.assert_array_equal(plain.colours_at(np.array([0]), np.full((1, 3), 1 / 3)), np.zeros((1, 3)))

@@ -9,9 +9,9 @@ import torch
 import trimesh
 
 from fullhead.core.errors import FullheadError
+from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.scan_samples import SampleConfig, views
 from fullhead.data.scan_set import ScanSet
-from fullhead.io.mesh_files import PaintedMesh
 from fullhead.metrics.features import HeadFeatures, load_features
 from fullhead.metrics.samples import (
     Looks,
@@ -22,21 +22,20 @@ from fullhead.metrics.samples import (
     samples_of_mesh,
     samples_of_scan,
 )
-from fullhead.representations.surface import PosedMesh
 
 PIVOT = np.array([0.0, -0.8, -0.2])
 
 
-def ball(radius: float = 0.5, centre: tuple[float, float, float] = (0, 0, 0), bumps: float = 0.0) -> PosedMesh:
+def ball(radius: float = 0.5, centre: tuple[float, float, float] = (0, 0, 0), bumps: float = 0.0) -> TriMesh[torch.Tensor]:
     """Its colour is its normal. bumps: how far the normals are off, at random."""
     mesh = trimesh.creation.icosphere(4)
     out = torch.tensor(np.asarray(mesh.vertices), dtype=torch.float32)
     normals = out + bumps * torch.randn(out.shape, generator=torch.Generator().manual_seed(0))
     normals = torch.nn.functional.normalize(normals, dim=-1)
-    return PosedMesh(radius * out + torch.tensor(centre), torch.tensor(np.asarray(mesh.faces)), normals, out)
+    return TriMesh(radius * out + torch.tensor(centre), torch.tensor(np.asarray(mesh.faces)), normals, out)
 
 
-def looks(mesh: PosedMesh, seed: int = 0) -> Looks:
+def looks(mesh: TriMesh[torch.Tensor], seed: int = 0) -> Looks:
     return looks_of_mesh(mesh, PIVOT, np.random.RandomState(seed))
 
 
@@ -47,7 +46,7 @@ def network() -> HeadFeatures:
 
 def test_a_model_is_seen_as_a_scan_is():
     mesh = ball(0.4, (0.1, 0.05, 0.2))
-    scan = PaintedMesh(mesh.vertices.double().numpy(), mesh.faces.numpy(), 0.5 + 0.5 * mesh.colours.numpy())
+    scan = TriMesh(mesh.vertices.double().numpy(), mesh.faces.numpy(), colours=mesh.colours.numpy())
     due = views(scan, PIVOT, SampleConfig(views=9, view_size=256))
     found = looks(mesh)
     for row, view in enumerate((8, 0, 1)):

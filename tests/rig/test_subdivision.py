@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fullhead.rig.subdivision import bilinear, catmull_clark, triangles_from_quads, vertex_normals
+from fullhead.core.meshes import vertex_normals
+from fullhead.rig.subdivision import bilinear, catmull_clark, triangles_from_quads
 from fullhead.rig.template import load_template
 
 CUBE = np.array([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])

@@ -13,8 +13,8 @@ from fullhead.commands.synth.sheet import sheet
 from fullhead.core.cameras import orbit
 from fullhead.core.colour import lab_from_linear, linear_from_lab
 from fullhead.core.errors import FullheadError
+from fullhead.core.meshes import vertex_normals
 from fullhead.rig.identity import shape_parameters
-from fullhead.rig.subdivision import vertex_normals
 from fullhead.synth.anatomy import regions
 from fullhead.synth.anatomy.regions import LABELS
 from fullhead.synth.anatomy.scalp import ground

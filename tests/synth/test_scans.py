@@ -59,8 +59,8 @@ def test_the_rig_s_parameters_give_the_body_exactly_and_it_lies_in_the_scan(key:
     studio, mesh = open_studio(64), read_mesh(scans / f"scans/{key}.ply")
     skin = studio.skin.operator @ saved["vertices"]
     face = np.unique(studio.skin.triangles[np.isin(studio.labels, [LABELS["nose"]])])
-    assert triangle_tree(mesh.vertices, mesh.triangles).closest(skin[face])[2].max() < 2 / CELLS
-    assert triangle_tree(mesh.vertices, mesh.triangles).closest(saved["landmarks"][[30, 33, 8]])[2].max() < 2 / CELLS
+    assert triangle_tree(mesh.vertices, mesh.faces).closest(skin[face])[2].max() < 2 / CELLS
+    assert triangle_tree(mesh.vertices, mesh.faces).closest(saved["landmarks"][[30, 33, 8]])[2].max() < 2 / CELLS
 
 
 def test_the_eyes_lie_where_the_cube_has_them(scans: Path) -> None:
@@ -120,12 +120,12 @@ def test_a_raw_scan_leads_back_to_the_aligned_one_and_misses_some_of_it(scans: P
     aligned, raw = read_mesh(scans / "scans/s0000/01.ply"), read_mesh(scans / "raw/s0000/01.ply")
     back = np.array(json.loads((scans / "raw/s0000/01.json").read_text())["scan_from_raw"])
     points = raw.vertices @ back[:3, :3].T + back[:3, 3]
-    away = triangle_tree(aligned.vertices, aligned.triangles).closest(points)[2] * 1000 / UNITS_PER_METRE
+    away = triangle_tree(aligned.vertices, aligned.faces).closest(points)[2] * 1000 / UNITS_PER_METRE
     assert 0.05 < np.median(away) < 0.4 and away.max() < 3  # millimetres
     assert np.ptp(raw.vertices, axis=0).max() > 250
-    missing = triangle_tree(points, raw.triangles).closest(aligned.vertices)[2]
+    missing = triangle_tree(points, raw.faces).closest(aligned.vertices)[2]
     assert 0.03 < (missing > 0.04).mean() < 0.5
-    assert defects(raw.vertices, raw.triangles).open_edges > 50
+    assert defects(raw.vertices, raw.faces).open_edges > 50
 
 
 def test_the_first_scan_is_neutral_and_the_others_differ(scans: Path) -> None:

@@ -10,10 +10,10 @@ import torch
 
 from fullhead.core.cameras import orbit, yaw_pitch
 from fullhead.core.errors import FullheadError
-from fullhead.core.isosurface import vertex_normals
+from fullhead.core.meshes import vertex_normals
 from fullhead.export.mesh import extract_mesh
 from fullhead.io.images import to_uint8
-from fullhead.models.ganhead import BOX, DecodedGANHead, GANHead
+from fullhead.models.ganhead import DecodedGANHead, GANHead
 from fullhead.rig.arkit import ARKIT
 from fullhead.rig.template import JAW, NECK
 from fullhead.viewing.animate import animate, posed, read_clip, rig_poses, there_and_back
@@ -81,9 +81,8 @@ def test_what_cannot_be_moved_is_refused_in_words(ganhead: GANHead, head: Decode
 def test_a_mesh_is_the_posed_surface_at_the_asked_for_resolution(ganhead: GANHead, head: DecodedGANHead):
     moved = ganhead.posed(head, *vars(posed({}, {"neck": (0.0, 0.5, 0.0)})).values())
     mesh = extract_mesh(ganhead, moved, resolution=ganhead.config.resolution)
-    np.testing.assert_allclose(mesh.vertices, moved.posed[0].vertices.numpy() * BOX / 2, atol=1e-5)
+    np.testing.assert_allclose(mesh.vertices, moved.posed[0].vertices.numpy() * 0.2, atol=1e-5)
     finer = extract_mesh(ganhead, moved, resolution=2 * ganhead.config.resolution)
     assert 3 < len(finer.vertices) / len(mesh.vertices) < 5, "twice as fine, four times as many"
     outwards = vertex_normals(mesh.vertices, mesh.faces) * (mesh.vertices - mesh.vertices.mean(0))
     assert outwards.sum(1).mean() > 0
-    assert mesh.metres_per_unit == pytest.approx(0.4 / BOX)

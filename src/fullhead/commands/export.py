@@ -48,5 +48,5 @@ def export(
         head = rigged(opened.model, latents[i], faces=faces, texture=texture_size, resolution=resolution)
         save_rigged(head, path, animation)
         layer, seconds = head.layers[0], time.perf_counter() - start
-        counts = f"{len(layer.vertices)} vertices, {len(layer.triangles)} faces, {len(head.expressions)} expressions"
+        counts = f"{len(layer.vertices)} vertices, {len(layer.faces)} faces, {len(head.expressions)} expressions"
         print(f"{path}: {counts}, {path.stat().st_size / 1e6:.1f} MB ({seconds:.0f} s)")

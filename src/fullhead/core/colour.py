@@ -1,9 +1,19 @@
-"""Colour spaces: sRGB, linear light and CIELAB."""
+"""Colour spaces: sRGB, linear light and CIELAB; and bytes, which are at the borders."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+
+def to_bytes(values: NDArray) -> NDArray[np.uint8]:
+    """0 to 255 for colours, or components of normals, from -1 to 1 (clipped)."""
+    return np.round((values + 1) * 127.5).clip(0, 255).astype(np.uint8)
+
+
+def from_bytes(values: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """-1 to 1 for 0 to 255."""
+    return values / 127.5 - 1
 
 
 def linear_from_srgb(colour: ArrayLike) -> NDArray:

@@ -14,7 +14,6 @@ value > level.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,6 +24,8 @@ from torch import Tensor
 
 from fullhead.core.errors import FullheadError
 from fullhead.core.marching_cubes import CORNERS, EDGES, triangle_table
+from fullhead.core.meshes import area_vectors
+from fullhead.core.tri_mesh import TriMesh
 
 Field = Callable[[Tensor], Tensor]
 Ints = NDArray[np.int64]
@@ -41,20 +42,11 @@ class NoSurfaceError(FullheadError):
         self.low, self.high = low, high
 
 
-@dataclass(frozen=True)
-class Surface:
-    """`vertices` [V, 3] float32 in world units, `faces` [F, 3] int32 counter-clockwise seen from outside (where the field
-    is low), `queries`: how many points the field was asked for."""
-
-    vertices: Floats
-    faces: NDArray[np.int32]
-    queries: int
-
-
 def extract_surface(
-    field: Field, side: float, level: float, resolution: int, *, coarse: int = 64, chunk: int = 2**18, outside: float = 0.0
-) -> Surface:
-    """The closed surface {field = level} in the cube of `side` world units about the origin.
+    field: Field, side: float, level: float, resolution: int, *, centre: NDArray | float = 0.0, coarse: int = 64,
+    chunk: int = 2**18, outside: float = 0.0,
+) -> TriMesh[NDArray]:  # fmt: skip
+    """The closed surface {field = level} in the cube of `side` world units about `centre` [3]: float32 vertices, int32 faces.
 
     field: xyz [N, 3] float32 in world units, on the CPU, N <= chunk -> values [N].  resolution: cells per side.  It is halved
     while it is even and stays >= coarse; what is left is sampled whole, so powers of two are cheapest.  On the faces of the
@@ -63,7 +55,7 @@ def extract_surface(
     """
     if not outside < level:
         raise FullheadError(f"the level must be above {outside:g} (the value outside the box), not {level:g}")
-    grid = _Samples(field, side, level, chunk, outside, start_resolution(resolution, coarse))
+    grid = _Samples(field, side, centre, level, chunk, outside, start_resolution(resolution, coarse))
     grid.add(np.arange((grid.r + 1) ** 3))
     cells = grid.crossed(_all_cells(grid.r))
     if len(cells) == 0:
@@ -83,11 +75,13 @@ def start_resolution(resolution: int, coarse: int) -> int:
 class _Samples:
     """The samples known so far of a grid of `r` cells a side; grows by `add`, doubles its resolution by `split`."""
 
-    def __init__(self, field: Field, side: float, level: float, chunk: int, outside: float, r: int):
+    def __init__(
+        self, field: Field, side: float, centre: NDArray | float, level: float, chunk: int, outside: float, r: int
+    ) -> None:
         self.field, self.side, self.level, self.chunk, self.outside, self.r = field, side, level, chunk, outside, r
+        self.centre = np.float32(centre)
         self.keys: Ints = np.empty(0, np.int64)
         self.values: Floats = np.empty(0, np.float32)
-        self.queries = 0
 
     def offsets(self, ijk: NDArray[np.int64]) -> Ints:
         """What to add to a key to step by ijk [..., 3]."""
@@ -112,13 +106,16 @@ class _Samples:
         ijk = self.ijk(keys)
         values = np.full(len(keys), self.outside, np.float32)
         inner = ((ijk > 0) & (ijk < self.r)).all(axis=-1)
-        xyz = ((ijk[inner] / self.r - 0.5) * self.side).astype(np.float32)
-        if len(xyz):
+        if inner.any():
+            xyz = self.places(ijk[inner])
             values[inner] = self.field(torch.from_numpy(xyz)).detach().cpu().float().numpy()
-            self.queries += len(xyz)
         if not np.isfinite(values).all():
             raise FullheadError("the density has values that are not finite (NaN or infinity): the model's weights are broken")
         return values
+
+    def places(self, ijk: NDArray) -> Floats:
+        """World coordinates [..., 3] of grid coordinates [..., 3]."""
+        return ((ijk / self.r - 0.5) * self.side).astype(np.float32) + self.centre
 
     def corners(self, cells: Ints) -> Floats:
         """Values [M, 8] at the corners of sorted cells whose samples are all known."""
@@ -179,7 +176,7 @@ def _distinct(keys: Ints) -> Ints:
     return keys[np.diff(keys, prepend=-1) != 0]
 
 
-def _marching_cubes(grid: _Samples, cells: Ints) -> Surface:
+def _marching_cubes(grid: _Samples, cells: Ints) -> TriMesh[NDArray]:
     """One vertex on every crossed edge of the grid, and the triangles that join them in each cell."""
     cases = ((grid.corners(cells) > grid.level) << np.arange(8)).sum(axis=-1)
     edges = triangle_table()[cases]  # [M, T, 3], -1 where a case has fewer than T triangles
@@ -192,8 +189,7 @@ def _marching_cubes(grid: _Samples, cells: Ints) -> Surface:
     high = grid.values[np.searchsorted(grid.keys, start + grid.offsets(np.eye(3, dtype=np.int64))[axis])]
     vertices = grid.ijk(start).astype(np.float64)
     vertices[np.arange(len(axis)), axis] += ((grid.level - low) / (high - low)).clip(CLEARANCE, 1 - CLEARANCE)
-    xyz = (vertices / grid.r - 0.5) * grid.side
-    return Surface(xyz.astype(np.float32), faces.reshape(-1, 3).astype(np.int32), grid.queries)
+    return TriMesh(grid.places(vertices), faces.reshape(-1, 3).astype(np.int32))
 
 
 def face_components(faces: NDArray[np.int32], n_vertices: int) -> Ints:
@@ -203,13 +199,13 @@ def face_components(faces: NDArray[np.int32], n_vertices: int) -> Ints:
     return connected_components(graph, directed=False)[1][faces[:, 0]]
 
 
-def largest_piece(surface: Surface) -> Surface:
+def largest_piece(surface: TriMesh[NDArray]) -> TriMesh[NDArray]:
     """Only the connected piece with the most faces: floaters and the walls of hollows inside are left out."""
     pieces = face_components(surface.faces, len(surface.vertices))
     return _part(surface, pieces == np.bincount(pieces).argmax())
 
 
-def central_piece(surface: Surface) -> Surface:
+def central_piece(surface: TriMesh[NDArray]) -> TriMesh[NDArray]:
     """Only the connected piece whose vertices lie around the origin most closely in the mean, unless its area is less than half
     of the largest piece's: then that one."""
     pieces = np.unique(face_components(surface.faces, len(surface.vertices)), return_inverse=True)[1]
@@ -217,19 +213,18 @@ def central_piece(surface: Surface) -> Surface:
     of_vertex[surface.faces] = pieces[:, None]
     counts = np.bincount(of_vertex)
     means = np.stack([np.bincount(of_vertex, surface.vertices[:, i]) / counts for i in range(3)], axis=-1)
-    a, b, c = (surface.vertices[surface.faces[:, i]].astype(np.float64) for i in range(3))
-    areas = np.bincount(pieces, np.linalg.norm(np.cross(b - a, c - a), axis=-1))
+    areas = np.bincount(pieces, np.linalg.norm(area_vectors(surface.vertices, surface.faces), axis=-1))
     central, largest = np.linalg.norm(means, axis=-1).argmin(), areas.argmax()
     return _part(surface, pieces == (central if areas[central] >= areas[largest] / 2 else largest))
 
 
-def _part(surface: Surface, chosen: NDArray[np.bool_]) -> Surface:
+def _part(surface: TriMesh[NDArray], chosen: NDArray[np.bool_]) -> TriMesh[NDArray]:
     """The surface of some faces alone."""
     kept, renumbered = np.unique(surface.faces[chosen], return_inverse=True)
-    return Surface(surface.vertices[kept], renumbered.reshape(-1, 3).astype(np.int32), surface.queries)
+    return TriMesh(surface.vertices[kept], renumbered.reshape(-1, 3).astype(np.int32))
 
 
-def refined(surface: Surface, chosen: NDArray[np.bool_]) -> Surface:
+def refined(surface: TriMesh[NDArray], chosen: NDArray[np.bool_]) -> TriMesh[NDArray]:
     """The same surface with every edge halved that ends at a chosen vertex [V]; no gaps where fine faces meet coarse ones.
 
     New vertices come after the old ones, at the middles of edges.
@@ -252,14 +247,4 @@ def refined(surface: Surface, chosen: NDArray[np.bool_]) -> Surface:
     ]
     vertices = np.concatenate([surface.vertices, 0.5 * (surface.vertices[keys // n] + surface.vertices[keys % n])])
     faces = np.concatenate([surface.faces[count == 0], *pieces]).astype(np.int32)
-    return Surface(vertices.astype(np.float32), faces, surface.queries)
-
-
-def vertex_normals(vertices: Floats, faces: NDArray[np.int32]) -> Floats:
-    """Unit normals [V, 3]: the mean of the normals of the faces around each vertex, weighted by area."""
-    a, b, c = (vertices[faces[:, i]].astype(np.float64) for i in range(3))
-    doubled_areas = np.cross(b - a, c - a)  # [F, 3]
-    corners = faces.ravel()
-    sums = np.stack([np.bincount(corners, np.repeat(doubled_areas[:, i], 3), len(vertices)) for i in range(3)], axis=-1)
-    lengths = np.linalg.norm(sums, axis=-1, keepdims=True)
-    return np.where(lengths > 0, sums / np.maximum(lengths, 1e-300), [0.0, 1.0, 0.0]).astype(np.float32)
+    return TriMesh(vertices.astype(np.float32), faces)

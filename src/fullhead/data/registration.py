@@ -6,7 +6,7 @@ Procedural scans know their parameters; only their shape has to be told in the r
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,10 +16,10 @@ from safetensors.numpy import load_file
 from torch import Tensor
 
 from fullhead.core.errors import FullheadError, in_words
+from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.scan_landmarks import Detector, detected_landmarks, read_landmarks
 from fullhead.data.scan_samples import head_surface
 from fullhead.data.scans import ScanFile, read_scan
-from fullhead.io.mesh_files import PaintedMesh
 from fullhead.rig.cube import CubeRig
 from fullhead.rig.fitting import FitConfig, fit_rig
 from fullhead.rig.rig import Posed
@@ -30,7 +30,7 @@ SAME_RIG = 0.5  # millimetres by which a procedural scan may differ from what ou
 
 @dataclass(frozen=True)
 class RegisteredScan:
-    mesh: PaintedMesh  # in the cube
+    mesh: TriMesh[NDArray]  # in the cube
     shape: NDArray  # [S] float32
     expression: NDArray  # [E]
     joint_pose: NDArray  # [J, 3], axis-angle
@@ -63,7 +63,7 @@ def register_scan(
         raise FullheadError(f"scan {scan.name}: {error}") from error
 
 
-def scan_landmarks(scan: ScanFile, mesh: PaintedMesh, detect: Detector | None) -> NDArray:
+def scan_landmarks(scan: ScanFile, mesh: TriMesh[NDArray], detect: Detector | None) -> NDArray:
     """Landmarks [68, 3] of an upright scan, by its file, its truth, or the detector; NaN where unknown."""
     if scan.landmarks is not None:
         return scan.upright(read_landmarks(scan.landmarks))
@@ -92,19 +92,20 @@ def _truth(scan: ScanFile) -> dict[str, NDArray]:
 
 
 def _fitted(
-    mesh: PaintedMesh, landmarks: NDArray, cube: CubeRig, config: FitConfig, rng: np.random.RandomState
+    mesh: TriMesh[NDArray], landmarks: NDArray, cube: CubeRig, config: FitConfig, rng: np.random.RandomState
 ) -> RegisteredScan:
-    found = fit_rig(cube, mesh.vertices, mesh.triangles, landmarks, config, rng)
+    found = fit_rig(cube, mesh.vertices, mesh.faces, landmarks, config, rng)
     motion = found.cube_from_scan
     matrix = np.eye(4)
     matrix[:3] = np.column_stack([motion.scale * motion.turn, motion.shift])
+    mesh = replace(mesh, vertices=motion(mesh.vertices))
     return RegisteredScan(
-        mesh.placed(motion(mesh.vertices)), found.shape, found.expression, found.joint_pose, matrix, motion(landmarks),
+        mesh, found.shape, found.expression, found.joint_pose, matrix, motion(landmarks),
         {"landmarks": found.landmarks_mm, "face": found.face_mm, "face_95": found.face_mm_95},
     )  # fmt: skip
 
 
-def _known(mesh: PaintedMesh, truth: dict[str, NDArray], cube: CubeRig, template: Template) -> RegisteredScan:
+def _known(mesh: TriMesh[NDArray], truth: dict[str, NDArray], cube: CubeRig, template: Template) -> RegisteredScan:
     """A procedural scan, which is in the cube: its shape told in the cube's rig."""
     names = ("shape", "expression", "joint_pose", "scale", "translation", "vertices")
     shape, expression, pose, scale, translation, vertices = (torch.from_numpy(truth[name])[None] for name in names)

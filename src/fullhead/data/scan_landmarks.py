@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fullhead.core.colour import to_bytes
 from fullhead.core.errors import FullheadError, in_words
 from fullhead.core.meshes import area_vectors
-from fullhead.io.mesh_files import PaintedMesh
+from fullhead.core.tri_mesh import TriMesh
 from fullhead.kernels.raster import orthographic
 
 COUNT = 68
@@ -51,22 +52,22 @@ def load_detector(name: str) -> Detector:
         ) from error
 
 
-def detected_landmarks(mesh: PaintedMesh, detect: Detector) -> NDArray:
+def detected_landmarks(mesh: TriMesh[NDArray], detect: Detector) -> NDArray:
     """Landmarks [68, 3] on an upright scan that looks along +z: found in a picture of its front, lifted by its depth."""
     low, high = mesh.vertices.min(0), mesh.vertices.max(0)
     scale = 2 * FILL / (high - low).max()
-    triangle, weights, _ = orthographic((mesh.vertices - (low + high) / 2) * scale, mesh.triangles, PICTURE)
-    seen = triangle >= 0
+    face, weights, _ = orthographic((mesh.vertices - (low + high) / 2) * scale, mesh.faces, PICTURE)
+    seen = face >= 0
     picture = np.full((PICTURE, PICTURE, 3), 255, np.uint8)
-    picture[seen] = (mesh.colours_at(triangle[seen], weights[seen]) * 255 + 0.5).clip(0, 255)
+    picture[seen] = to_bytes(mesh.colours_at(face[seen], weights[seen]))
     found = np.asarray(detect(picture), np.float64)
     if found.shape != (COUNT, 2):
         raise FullheadError(
             f"the detector gave {list(found.shape)} numbers, not [68, 2]: no face seen? Turn it to the front: --axes"
         )
     places = np.full((PICTURE, PICTURE, 3), np.nan)
-    seen &= area_vectors(mesh.vertices, mesh.triangles)[triangle, 2] > 0  # what shows its back lies behind a hole
-    corners = mesh.vertices[mesh.triangles[triangle[seen]]]
+    seen &= area_vectors(mesh.vertices, mesh.faces)[face, 2] > 0  # what shows its back lies behind a hole
+    corners = mesh.vertices[mesh.faces[face[seen]]]
     places[seen] = (corners * weights[seen][..., None]).sum(1)
     known = np.isfinite(found).all(axis=1, keepdims=True)
     column, row = np.floor(np.where(known, found, 0)).astype(int).clip(0, PICTURE - 1).T

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from fullhead.core.isosurface import vertex_normals
-from fullhead.core.meshes import area_vectors, at_points, surface_points, within_box
-from fullhead.io.mesh_files import PaintedMesh
+from fullhead.core.colour import to_bytes
+from fullhead.core.meshes import area_vectors, at_points, surface_points, vertex_normals, within_box
+from fullhead.core.tri_mesh import TriMesh, present
 from fullhead.kernels.raster import orthographic
 from fullhead.kernels.tree import triangle_tree
 
@@ -31,76 +31,73 @@ class SampleConfig:
     face_share: float = 0.7  # of the near points, lies in front
 
 
-def head_surface(mesh: PaintedMesh) -> NDArray:
+def head_surface(mesh: TriMesh[NDArray]) -> NDArray:
     """Which triangles [F] are of the head: inside the cube, and not where it is cut at the cube's sides."""
-    return within_box(mesh.vertices, mesh.triangles, 1 - RIM)
+    return within_box(mesh.vertices, mesh.faces, 1 - RIM)
 
 
-def occupancy(mesh: PaintedMesh, config: SampleConfig, rng: np.random.RandomState) -> dict[str, NDArray]:
+def occupancy(mesh: TriMesh[NDArray], config: SampleConfig, rng: np.random.RandomState) -> dict[str, NDArray]:
     """Points [n, 3] float32 near the surface and anywhere in the cube, and whether they lie inside, uint8 [n] [ganhead].
 
     Inside is where the whole scan winds around a point more than half: the scan need not be closed. In front is what lies
     nearer to the foremost point than to the cube's middle.
     """
     of_head = head_surface(mesh)
-    front = mesh.vertices[mesh.triangles].mean(1)[:, 2] > mesh.vertices[mesh.triangles[of_head]][..., 2].max() / 2
+    front = mesh.vertices[mesh.faces].mean(1)[:, 2] > mesh.vertices[mesh.faces[of_head]][..., 2].max() / 2
     in_front = round(config.face_share * config.near) if (front & of_head).any() else 0
     near = []
     for count, chosen in ((in_front, front & of_head), (config.near - in_front, ~front & of_head)):
         if count:
-            triangle, weights = surface_points(mesh.vertices, mesh.triangles, count, rng, weight=chosen)
-            near.append(at_points(mesh.vertices, mesh.triangles, triangle, weights))
+            face, weights = surface_points(mesh.vertices, mesh.faces, count, rng, weight=chosen)
+            near.append(at_points(mesh.vertices, mesh.faces, face, weights))
     near = np.concatenate(near) + config.near_spread * rng.normal(size=(config.near, 3))
     uniform = rng.uniform(-1, 1, (config.uniform, 3))
-    tree, points = triangle_tree(mesh.vertices, mesh.triangles), {}
+    tree, points = triangle_tree(mesh.vertices, mesh.faces), {}
     for name, some in (("near", near), ("uniform", uniform)):
         some = some.astype(np.float32)
         points |= {f"{name}_points": some, f"{name}_inside": (tree.winding(some) > 0.5).astype(np.uint8)}
     return points
 
 
-def surface(mesh: PaintedMesh, config: SampleConfig, rng: np.random.RandomState) -> dict[str, NDArray]:
+def surface(mesh: TriMesh[NDArray], config: SampleConfig, rng: np.random.RandomState) -> dict[str, NDArray]:
     """Points [n, 3] float32 spread evenly over the surface, their normals [n, 3] float16 and colours [n, 3] uint8 sRGB.
 
     Colours are those of the scan: they are not stretched to the full range scan by scan, as they once were [ganhead].
     """
-    chosen = head_surface(mesh)
-    triangle, weights = surface_points(mesh.vertices, mesh.triangles, config.surface, rng, weight=chosen)
-    normals = vertex_normals(mesh.vertices.astype(np.float32), mesh.triangles.astype(np.int32))
+    face, weights = surface_points(mesh.vertices, mesh.faces, config.surface, rng, weight=head_surface(mesh))
     return {
-        "surface_points": at_points(mesh.vertices, mesh.triangles, triangle, weights).astype(np.float32),
-        "surface_normals": _mixed(normals, mesh, triangle, weights).astype(np.float16),
-        "surface_colours": _bytes(mesh.colours_at(triangle, weights)),
+        "surface_points": at_points(mesh.vertices, mesh.faces, face, weights).astype(np.float32),
+        "surface_normals": _normals_at(_with_normals(mesh), face, weights).astype(np.float16),
+        "surface_colours": to_bytes(mesh.colours_at(face, weights)),
     }
 
 
-def views(mesh: PaintedMesh, pivot: NDArray, config: SampleConfig) -> dict[str, NDArray]:
+def views(mesh: TriMesh[NDArray], pivot: NDArray, config: SampleConfig) -> dict[str, NDArray]:
     """`view` from `views` sides evenly around: view_normals and view_colours [n, H, W, 3], view_z [n, H, W] float16.
 
     View k of n is turned by +360 k / n degrees (towards +x).
     """
-    count = config.views
-    normals = vertex_normals(mesh.vertices.astype(np.float32), mesh.triangles.astype(np.int32))
-    found = [view(mesh, normals, pivot, 2 * np.pi * k / count, config.view_size) for k in range(count)]
+    mesh, count = _with_normals(mesh), config.views
+    found = [view(mesh, pivot, 2 * np.pi * k / count, config.view_size) for k in range(count)]
     names = ("view_normals", "view_colours", "view_z")
     return {name: np.stack(column) for name, column in zip(names, zip(*found, strict=True), strict=True)}
 
 
-def view(mesh: PaintedMesh, normals: NDArray, pivot: NDArray, angle: float, size: int) -> tuple[NDArray, NDArray, NDArray]:
-    """An orthographic view of the square [-1, 1]^2 from +z, of the mesh turned about the vertical axis through `pivot` [3] by
-    an angle in radians, with the normals [V, 3] of its vertices.
+def view(mesh: TriMesh[NDArray], pivot: NDArray, angle: float, size: int) -> tuple[NDArray, NDArray, NDArray]:
+    """An orthographic view of the square [-1, 1]^2 from +z, of a mesh with normals that is turned about the vertical axis
+    through `pivot` [3] by an angle in radians.
 
     Normals and colours [H, W, 3] uint8 (0 to 255 for -1 to 1, and sRGB), white where nothing is; z [H, W] float16 of the turned
     mesh, NOTHING there [ganhead §4.3].
     """
-    inside, turn = mesh.kept(within_box(mesh.vertices, mesh.triangles, 1 + RIM)), turn_about_y(angle).T
-    triangle, weights, z = orthographic((inside.vertices - pivot) @ turn + pivot, inside.triangles, size)
-    seen = triangle >= 0
-    outwards = area_vectors(inside.vertices, inside.triangles[triangle[seen]]) @ turn
+    inside, turn = mesh.select_faces(within_box(mesh.vertices, mesh.faces, 1 + RIM)), turn_about_y(angle).T
+    face, weights, z = orthographic((inside.vertices - pivot) @ turn + pivot, inside.faces, size)
+    seen = face >= 0
+    outwards = area_vectors(inside.vertices, inside.faces[face[seen]]) @ turn
     seen[seen] = outwards[:, 2] > 0  # not the inside, through a hole
     shown, colours = np.full((2, size, size, 3), 255, np.uint8)
-    shown[seen] = _bytes(0.5 + 0.5 * _mixed(normals, inside, triangle[seen], weights[seen]) @ turn)
-    colours[seen] = _bytes(inside.colours_at(triangle[seen], weights[seen]))
+    shown[seen] = to_bytes(_normals_at(inside, face[seen], weights[seen]) @ turn)
+    colours[seen] = to_bytes(inside.colours_at(face[seen], weights[seen]))
     return shown, colours, np.where(seen, z, NOTHING).astype(np.float16)
 
 
@@ -115,12 +112,11 @@ def turned_root(pose: NDArray, angle: float) -> NDArray:
     return (Rotation.from_matrix(turn_about_y(angle)) * Rotation.from_rotvec(pose)).as_rotvec()
 
 
-def _mixed(normals: NDArray, mesh: PaintedMesh, triangle: NDArray, weights: NDArray) -> NDArray:
-    """Unit normals [P, 3] at points of the surface, smooth from those of its vertices [V, 3]."""
-    mixed = at_points(normals, mesh.triangles, triangle, weights)
+def _with_normals(mesh: TriMesh[NDArray]) -> TriMesh[NDArray]:
+    return replace(mesh, normals=vertex_normals(mesh.vertices.astype(np.float32), mesh.faces))
+
+
+def _normals_at(mesh: TriMesh[NDArray], face: NDArray, weights: NDArray) -> NDArray:
+    """Unit normals [P, 3] at points of the surface, smooth from those of its vertices."""
+    mixed = at_points(present(mesh.normals), mesh.faces, face, weights)
     return mixed / np.linalg.norm(mixed, axis=1, keepdims=True).clip(1e-12)
-
-
-def _bytes(values: NDArray) -> NDArray:
-    """0 to 255 for 0 to 1."""
-    return (values * 255 + 0.5).clip(0, 255).astype(np.uint8)

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fullhead.core.errors import FullheadError
+from fullhead.core.tri_mesh import TriMesh
 from fullhead.io.files import existing_file
-from fullhead.io.mesh_files import SUFFIXES, PaintedMesh, read_mesh, read_texture
+from fullhead.io.mesh_files import SUFFIXES, read_mesh, read_texture
 
 Layout = Literal["synth", "faceverse", "multiface", "files"]
 FACEVERSE_NAME = re.compile(r"(\d{3})_(\d{2})")
@@ -119,12 +120,12 @@ def in_order(scans: Sequence[ScanFile], names: Sequence[str]) -> list[ScanFile]:
     return [known[name] for name in names]
 
 
-def read_scan(scan: ScanFile) -> PaintedMesh:
+def read_scan(scan: ScanFile) -> TriMesh[NDArray]:
     """The scan's mesh with its paint, upright where its layout tells how; otherwise as the file has it."""
     mesh = read_mesh(scan.mesh, scan.textures[0] if scan.textures else None)
     if len(scan.textures) > 1:
         mesh = replace(mesh, textures=(_mean_texture(scan.textures),))
-    return mesh.placed(scan.upright(mesh.vertices))
+    return replace(mesh, vertices=scan.upright(mesh.vertices))
 
 
 def _mean_texture(paths: Sequence[Path]) -> NDArray:

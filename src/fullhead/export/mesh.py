@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,11 @@ from torch import Tensor
 
 from fullhead.core import cameras as cams
 from fullhead.core.cameras import Cameras
+from fullhead.core.colour import to_bytes
 from fullhead.core.errors import FullheadError
-from fullhead.core.isosurface import NoSurfaceError, extract_surface, largest_piece, vertex_normals
+from fullhead.core.isosurface import NoSurfaceError, extract_surface, largest_piece
+from fullhead.core.meshes import vertex_normals
+from fullhead.core.tri_mesh import TriMesh, present
 from fullhead.io.files import written_whole
 from fullhead.io.gltf_writer import save_glb
 from fullhead.io.ply import ply_bytes
@@ -34,19 +37,6 @@ FACING_POWER = 4  # views are weighted by cos^4 of the angle to the normal: the 
 POINT_WEIGHT = 0.01  # weight of the point colours in the blend: they fill what no view sees
 
 
-@dataclass(frozen=True)
-class Mesh:
-    """`vertices` [V, 3] in world units, `faces` [F, 3] counter-clockwise from outside, unit `normals` [V, 3], `colours`
-    [V, 3] uint8 sRGB; `metres_per_unit`, by which files are scaled; `queries`: how many densities were computed to find it."""
-
-    vertices: NDArray[np.float32]
-    faces: NDArray[np.int32]
-    normals: NDArray[np.float32]
-    colours: NDArray[np.uint8]
-    metres_per_unit: float = 1.0
-    queries: int = 0
-
-
 def density_level(box_size: float) -> float:
     """The density of HALF_DEPTH, per world unit."""
     return math.log(2) / (HALF_DEPTH * box_size)
@@ -62,8 +52,8 @@ def extract_mesh(
     keep_floaters: bool = False,
     coarse: int = 64,
     chunk: int = 2**18,
-) -> Mesh:
-    """The closed surface of one decoded head where its density is `level` (per world unit; None: `density_level`).
+) -> TriMesh[NDArray]:
+    """The closed surface of one decoded head, in metres, where its density is `level` (per world unit; None: `density_level`).
 
     resolution: cells along the box, best a power of two times `coarse`.  views: cameras whose renders colour the mesh
     (None: `colouring_cameras()`; an empty set, `views[:0]`: colours of the field alone, which are blurrier and quicker).
@@ -94,19 +84,17 @@ def extract_mesh(
             highest = -level * math.log2(max(1 - error.high, 1e-12))
             raise FullheadError(f"no surface at density {level:.3g}: the head reaches {highest:.3g}; lower --level") from error
         surface = surface if keep_floaters else largest_piece(surface)
-        normals = vertex_normals(surface.vertices, surface.faces)
-        points = torch.from_numpy(surface.vertices).to(head.device)
-        facing = torch.from_numpy(normals).to(points)
+        surface = replace(surface, normals=vertex_normals(surface.vertices, surface.faces))
+        mesh = surface.tensors(head.device)
         cameras = colouring_cameras() if views is None else views
-        colours = blended_colours(model, head, points, facing, cameras, chunk)
-    return Mesh(surface.vertices, surface.faces, normals, _bytes(colours), model.metres_per_unit, surface.queries)
+        colours = blended_colours(model, head, mesh.vertices, present(mesh.normals), cameras, chunk).cpu().numpy()
+    return replace(surface, vertices=surface.vertices * np.float32(model.metres_per_unit), colours=colours)
 
 
-def own_surface(model: HasSurface, head: H, resolution: int, metres_per_unit: float) -> Mesh:
-    """The surface that a model finds itself."""
-    mesh = model.surface(head, resolution)
-    vertices, normals = ((scale * x).cpu().numpy() for scale, x in ((BOX / 2, mesh.vertices), (1.0, mesh.normals)))
-    return Mesh(vertices, mesh.faces.int().cpu().numpy(), normals, _bytes(mesh.colours), metres_per_unit)
+def own_surface(model: HasSurface, head: H, resolution: int, metres_per_unit: float) -> TriMesh[NDArray]:
+    """The surface that a model finds itself, in metres."""
+    mesh = model.surface(head, resolution).numpy()
+    return replace(mesh, vertices=np.float32(BOX / 2) * mesh.vertices * np.float32(metres_per_unit))
 
 
 def colouring_cameras() -> Cameras:
@@ -162,10 +150,6 @@ def _at(image: Tensor, uv: Tensor) -> Tensor:
     return torch.nn.functional.grid_sample(image, grid, padding_mode="border", align_corners=False)[0, :, 0].T.to(uv)
 
 
-def _bytes(colours: Tensor) -> NDArray[np.uint8]:
-    return ((colours + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
-
-
 def check_mesh_path(path: str | Path) -> Path:
     """`path` as a Path if a mesh can be written there; call it before the mesh is computed."""
     path = Path(path)
@@ -174,27 +158,23 @@ def check_mesh_path(path: str | Path) -> Path:
     return path
 
 
-def save_mesh(mesh: Mesh, path: str | Path) -> Path:
-    """Write a mesh, in metres, as .glb, .ply or .obj (the suffix of `path` chooses)."""
+def save_mesh(mesh: TriMesh[NDArray], path: str | Path) -> Path:
+    """Write a mesh in metres, with normals and colours, as .glb, .ply or .obj (the suffix of `path` chooses)."""
     path = check_mesh_path(path)
-    write = {".glb": _save_glb, ".ply": _save_ply, ".obj": _save_obj}[path.suffix.lower()]
-    write(mesh, path, mesh.vertices * np.float32(mesh.metres_per_unit))
+    write = {".glb": save_glb, ".ply": _save_ply, ".obj": _save_obj}[path.suffix.lower()]
+    write(path, mesh.vertices, mesh.faces, present(mesh.normals), to_bytes(present(mesh.colours)))
     return path
 
 
-def _save_glb(mesh: Mesh, path: Path, metres: NDArray[np.float32]) -> None:
-    save_glb(path, metres, mesh.faces, mesh.normals, mesh.colours)
-
-
-def _save_ply(mesh: Mesh, path: Path, metres: NDArray[np.float32]) -> None:
+def _save_ply(path: Path, metres: NDArray, faces: NDArray, normals: NDArray, colours: NDArray[np.uint8]) -> None:
     with written_whole(path) as temporary:
-        temporary.write_bytes(ply_bytes(metres, mesh.faces, mesh.normals, mesh.colours, "metres, +y up, face along +z"))
+        temporary.write_bytes(ply_bytes(metres, faces, normals, colours, "metres, +y up, face along +z"))
 
 
-def _save_obj(mesh: Mesh, path: Path, metres: NDArray[np.float32]) -> None:
+def _save_obj(path: Path, metres: NDArray, faces: NDArray, normals: NDArray, colours: NDArray[np.uint8]) -> None:
     """OBJ with the colours behind the coordinates, as MeshLab, Blender and ZBrush read them."""
     with written_whole(path) as temporary, temporary.open("w") as file:
         file.write("# metres, +y up, face along +z\n")
-        np.savetxt(file, np.hstack([metres, mesh.colours / 255.0]), "v %.6f %.6f %.6f %.4f %.4f %.4f")
-        np.savetxt(file, mesh.normals, "vn %.4f %.4f %.4f")
-        np.savetxt(file, np.repeat(mesh.faces + 1, 2, axis=1), "f %d//%d %d//%d %d//%d")
+        np.savetxt(file, np.hstack([metres, colours / 255.0]), "v %.6f %.6f %.6f %.4f %.4f %.4f")
+        np.savetxt(file, normals, "vn %.4f %.4f %.4f")
+        np.savetxt(file, np.repeat(faces + 1, 2, axis=1), "f %d//%d %d//%d %d//%d")

@@ -57,7 +57,7 @@ class Layer:
     normals: NDArray  # [V, 3]
     uv: NDArray | None  # [V, 2], v up; None: the material has no picture
     light: NDArray  # [V, 3], linear factor of the material's colour
-    triangles: NDArray  # [F, 3]
+    faces: NDArray  # [F, 3]
     weights: NDArray  # [V, J] of the joints, rows sum to 1
     targets: dict[str, Target]  # by names of expressions; those that move something here
     material: Material

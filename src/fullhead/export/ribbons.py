@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from fullhead.core.colour import srgb_from_linear
-from fullhead.core.isosurface import vertex_normals
+from fullhead.core.meshes import vertex_normals
 from fullhead.core.random import stream
 from fullhead.core.triangles import unit_vectors
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from fullhead.core.colour import srgb_from_linear
+from fullhead.core.colour import from_bytes, srgb_from_linear
 from fullhead.core.errors import FullheadError
+from fullhead.core.tri_mesh import TriMesh, joined
 from fullhead.export.clips import CLIPS, Clip, quaternions
-from fullhead.export.mesh import Mesh, save_mesh
+from fullhead.export.mesh import save_mesh
 from fullhead.export.posable import Layer, Material, RiggedHead
 from fullhead.io.files import written_whole
 from fullhead.io.gltf_writer import INDICES, VERTICES, Gltf
@@ -121,7 +122,7 @@ def _mesh(gltf: Gltf, layer: Layer, names: list[str]) -> dict[str, Any]:
     index = np.uint16 if len(layer.vertices) < 65535 else np.uint32
     primitive: dict[str, Any] = {
         "attributes": attributes,
-        "indices": gltf.add(layer.triangles.astype(index).ravel(), INDICES),
+        "indices": gltf.add(layer.faces.astype(index).ravel(), INDICES),
         "material": _material(gltf, layer.name, layer.material),
     }
     if not names:
@@ -196,7 +197,7 @@ def _save_obj(head: RiggedHead, path: Path) -> None:
             file.write(f"o {layer.name}\nusemtl {layer.name}\n")
             np.savetxt(file, np.hstack([layer.vertices, srgb_from_linear(layer.light)]), "v %.6f %.6f %.6f %.3f %.3f %.3f")
             np.savetxt(file, layer.normals, "vn %.4f %.4f %.4f")
-            corners = [layer.triangles + first] * 2
+            corners = [layer.faces + first] * 2
             if layer.uv is not None and material.colour is not None:
                 data = encoded(material.colour)
                 texture = path.with_name(f"{path.stem}_{layer.name}.{'png' if data[1:4] == b'PNG' else 'jpg'}")
@@ -204,7 +205,7 @@ def _save_obj(head: RiggedHead, path: Path) -> None:
                     beside.write_bytes(data)
                 lines += [f"map_Kd {texture.name}"] + [f"map_d {texture.name}"] * material.cut_out
                 np.savetxt(file, layer.uv, "vt %.5f %.5f")
-                corners.insert(1, layer.triangles + first_uv)
+                corners.insert(1, layer.faces + first_uv)
                 first_uv += len(layer.uv)
             face = "f " + " ".join(3 * ["/".join(["%d"] * 3) if len(corners) == 3 else "%d//%d"])
             np.savetxt(file, np.stack(corners, axis=-1).reshape(-1, 3 * len(corners)), face)
@@ -216,20 +217,11 @@ def _save_obj(head: RiggedHead, path: Path) -> None:
 
 def _save_ply(head: RiggedHead, path: Path) -> None:
     """All layers at rest as one mesh, coloured at the vertices."""
-    starts = np.cumsum([0, *(len(layer.vertices) for layer in head.layers)])
-    save_mesh(
-        Mesh(
-            vertices=np.concatenate([layer.vertices for layer in head.layers]),
-            faces=np.concatenate([layer.triangles + start for layer, start in zip(head.layers, starts, strict=False)]),
-            normals=np.concatenate([layer.normals for layer in head.layers]).astype(np.float32),
-            colours=np.concatenate([_vertex_colours(layer) for layer in head.layers]),
-        ),
-        path,
-    )
+    save_mesh(joined([_coloured(layer) for layer in head.layers]), path)
 
 
-def _vertex_colours(layer: Layer) -> NDArray[np.uint8]:
-    """The colour [V, 3] at every vertex: the picture's there times the layer's light."""
+def _coloured(layer: Layer) -> TriMesh[NDArray]:
+    """With the colour at every vertex that the picture has there, times the layer's light."""
     colours = 255 * srgb_from_linear(layer.light)
     if layer.uv is not None and layer.material.colour is not None:
         image = layer.material.colour[..., :3].astype(float)
@@ -237,4 +229,4 @@ def _vertex_colours(layer: Layer) -> NDArray[np.uint8]:
         rows, columns = (1 - layer.uv[:, 1]) * height - 0.5, layer.uv[:, 0] * width - 0.5
         channels = [ndimage.map_coordinates(image[..., c], [rows, columns], order=1, mode="nearest") for c in range(3)]
         colours *= np.stack(channels, axis=1) / 255
-    return colours.round().astype(np.uint8)
+    return TriMesh(layer.vertices, layer.faces, layer.normals.astype(np.float32), from_bytes(colours.round()))

@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fullhead.core.colour import linear_from_srgb, to_bytes
 from fullhead.core.errors import FullheadError
-from fullhead.core.isosurface import Surface, vertex_normals
+from fullhead.core.meshes import vertex_normals
+from fullhead.core.tri_mesh import TriMesh
 from fullhead.core.uv_atlas import unwrapped
 from fullhead.export.posable import Layer, Material, RiggedHead, Target
-from fullhead.io.gltf_writer import linear_from_srgb
 from fullhead.io.images import filled
 from fullhead.kernels.raster import rasterize_arrays
 from fullhead.models.ganhead import Codes, GANHead, colour_pose, flat
@@ -63,7 +64,7 @@ def rig_ganhead(
         normals=normals[on],
         uv=painted.uv,
         light=painted.light,
-        triangles=painted.faces,
+        faces=painted.faces,
         weights=mesh.weights.cpu().numpy()[on],
         targets={name: target for name, target in targets.items() if len(target.rows)},
         material=painted.material,
@@ -73,12 +74,12 @@ def rig_ganhead(
     return RiggedHead((layer,), joints, rig.parents, rig.expression_names, model.metres_per_unit)
 
 
-def simplified(surface: Surface, faces: int) -> Surface:
+def simplified(surface: TriMesh[NDArray], faces: int) -> TriMesh[NDArray]:
     """The surface with at most so many triangles, more of them where it bends [garland97]."""
     if len(surface.faces) <= faces:
         return surface
-    vertices, triangles = fast_simplification.simplify(surface.vertices.astype(float), surface.faces, target_count=faces)[:2]
-    return replace(surface, vertices=vertices.astype(np.float32), faces=triangles.astype(np.int32))
+    vertices, fewer = fast_simplification.simplify(surface.vertices.astype(float), surface.faces, target_count=faces)[:2]
+    return TriMesh(vertices.astype(np.float32), fewer.astype(np.int32))
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _painted(
     """Colours in the neutral pose, at the vertices or as a picture with a relief. normals [V, 3]: of the form, at rest."""
     vertices, faces = mesh.vertices.cpu().numpy(), mesh.faces.cpu().numpy().astype(np.int32)
     if texture is None:
-        colours = linear_from_srgb(_looks(model, codes, volume, mesh.vertices)[0])
+        colours = linear_from_srgb(_looks(model, codes, volume, mesh.vertices)[0] / 255)
         return Painted(np.arange(len(vertices)), faces, colours, Material(None, ROUGHNESS))
     atlas = unwrapped(vertices, faces, texture)
     on = atlas.carrier
@@ -146,7 +147,7 @@ def _looks(model: GANHead, codes: Codes, volume: Tensor, canonical: Tensor) -> t
         normal, feature = model.normals(codes.detail, at)
         normals.append(normal)
         colours.append(model.canonical.colours(codes.colour, pose, at, feature).clamp(-1, 1))
-    return ((torch.cat(colours) + 1) * 127.5).round().to(torch.uint8).cpu().numpy(), torch.cat(normals).cpu().numpy()
+    return to_bytes(torch.cat(colours).cpu().numpy()), torch.cat(normals).cpu().numpy()
 
 
 def _unit(vectors: NDArray) -> NDArray:

@@ -21,14 +21,14 @@ from torch import Tensor
 
 from fullhead.core import cameras as cams
 from fullhead.core.errors import FullheadError
-from fullhead.core.isosurface import vertex_normals
+from fullhead.core.meshes import vertex_normals
+from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.registration import RegisteredScan, register_scan
 from fullhead.data.scan_landmarks import Detector
 from fullhead.data.scan_samples import SampleConfig, head_surface, occupancy, surface
 from fullhead.data.scans import ScanFile
 from fullhead.fitting.invert import rate_ramp
 from fullhead.io.images import Bytes, contact_sheet, to_uint8
-from fullhead.io.mesh_files import PaintedMesh
 from fullhead.metrics.geometry import Samples, SurfaceMetrics, likeness
 from fullhead.metrics.samples import samples_of_mesh
 from fullhead.models.ganhead import Codes, DecodedGANHead, GANHead, colour_pose
@@ -36,7 +36,6 @@ from fullhead.models.head import HeadPose, RenderOptions
 from fullhead.representations.canonical_field import CanonicalPoints, Volume
 from fullhead.representations.correspondence import find_correspondences
 from fullhead.representations.deformer import Motion
-from fullhead.representations.surface import PosedMesh
 from fullhead.rig.cube import CubeRig, flame_cube, template_in_cube
 from fullhead.rig.fitting import FitConfig
 from fullhead.rig.flame import load_flame
@@ -264,16 +263,15 @@ def samples(points: dict[str, NDArray]) -> Samples:
     return Samples(points["surface_points"], normals, colours)
 
 
-def scan_mesh(mesh: PaintedMesh) -> PosedMesh:
+def scan_mesh(mesh: TriMesh[NDArray]) -> TriMesh[Tensor]:
     """A scan in the cube as a surface to be rendered, the colour of each vertex the mean of those at its corners."""
-    mesh = mesh.kept(head_surface(mesh))
-    count, corner = len(mesh.triangles), mesh.triangles.ravel()
+    mesh = mesh.select_faces(head_surface(mesh))
+    count, corner = len(mesh.faces), mesh.faces.ravel()
     at_corners = mesh.colours_at(np.repeat(np.arange(count), 3), np.tile(np.eye(3), (count, 1)))
     sums = np.stack([np.bincount(corner, at_corners[:, i], len(mesh.vertices)) for i in range(3)], axis=-1)
     colours = sums / np.bincount(corner, minlength=len(mesh.vertices)).clip(1)[:, None]
-    normals = vertex_normals(mesh.vertices.astype(np.float32), mesh.triangles.astype(np.int32))
-    vertices, normals, colours = (torch.from_numpy(x).float() for x in (mesh.vertices, normals, 2 * colours - 1))
-    return PosedMesh(vertices, torch.from_numpy(mesh.triangles).long(), normals, colours)
+    vertices = mesh.vertices.astype(np.float32)
+    return TriMesh(vertices, mesh.faces, vertex_normals(vertices, mesh.faces), colours.astype(np.float32)).tensors()
 
 
 def scan_sheet(model: GANHead, fit: ScanFit) -> Bytes:

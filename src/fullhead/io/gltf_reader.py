@@ -1,4 +1,4 @@
-"""Binary glTF files as primitives: triangles, corners' textures and colours, in the scene's frame and metres."""
+"""Reading binary glTF: a mesh for each primitive, in the scene's frame and metres."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fullhead.core.colour import srgb_from_linear
+from fullhead.core.tri_mesh import TriMesh
+
 COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 TRIANGLES = 4  # the only mode that is read
 
 
-@dataclass(frozen=True)
-class Primitive:
-    vertices: NDArray  # [V, 3], in the scene
-    triangles: NDArray  # [F, 3]
-    uv: NDArray | None  # [V, 2], (0, 0) is the upper left corner
-    colours: NDArray | None  # [V, 3], in [0, 1], linear
-    texture: NDArray | None  # [H, W, 3] uint8 sRGB
-    factor: NDArray  # [3], the material's colour, linear
+def read_glb(path: Path) -> list[TriMesh[NDArray]]:
+    """The primitives of all nodes of the scene, coloured by their vertices times their material, and textured.
 
-
-def read_glb(path: Path) -> list[Primitive]:
-    """The primitives of all nodes of the scene. Raises ValueError, KeyError or IndexError where the file is not sound."""
+    Raises ValueError, KeyError or IndexError where the file is not sound.
+    """
     data = path.read_bytes()
     if data[:4] != b"glTF":
         raise ValueError("it does not begin with 'glTF'")
@@ -44,7 +39,7 @@ def read_glb(path: Path) -> list[Primitive]:
     return [p for node in roots for p in _of_node(gltf, chunks.get(b"BIN\0", b""), node, np.eye(4))]
 
 
-def _of_node(gltf: dict[str, Any], binary: bytes, number: int, scene_from_parent: NDArray) -> Iterator[Primitive]:
+def _of_node(gltf: dict[str, Any], binary: bytes, number: int, scene_from_parent: NDArray) -> Iterator[TriMesh[NDArray]]:
     node = gltf["nodes"][number]
     scene_from_node = scene_from_parent @ _matrix(node)
     if "mesh" in node:
@@ -71,26 +66,25 @@ def _matrix(node: dict[str, Any]) -> NDArray:
     return result
 
 
-def _primitive(gltf: dict[str, Any], binary: bytes, primitive: dict[str, Any], scene_from_mesh: NDArray) -> Primitive:
+def _primitive(gltf: dict[str, Any], binary: bytes, primitive: dict[str, Any], scene_from_mesh: NDArray) -> TriMesh[NDArray]:
     attributes = primitive["attributes"]
     points = _accessor(gltf, binary, attributes["POSITION"])
     vertices = points @ scene_from_mesh[:3, :3].T + scene_from_mesh[:3, 3]
     indices = _accessor(gltf, binary, primitive["indices"])[:, 0] if "indices" in primitive else np.arange(len(vertices))
-    triangles = indices.astype(np.int64).reshape(-1, 3)
+    faces = indices.astype(np.int64).reshape(-1, 3)
     if np.linalg.det(scene_from_mesh[:3, :3]) < 0:
-        triangles = triangles[:, ::-1]
+        faces = faces[:, ::-1]
     material = gltf["materials"][primitive["material"]] if "material" in primitive else {}
     shown = material.get("pbrMetallicRoughness", {})
-    texture = shown.get("baseColorTexture")
-    chosen = f"TEXCOORD_{texture.get('texCoord', 0)}" if texture else "TEXCOORD_0"
-    return Primitive(
-        vertices,
-        triangles,
-        _accessor(gltf, binary, attributes[chosen]) if chosen in attributes else None,
-        _accessor(gltf, binary, attributes["COLOR_0"])[:, :3] if "COLOR_0" in attributes else None,
-        _image(gltf, binary, gltf["textures"][texture["index"]]["source"]) if texture else None,
-        np.array(shown.get("baseColorFactor", (1, 1, 1, 1)), np.float64)[:3],
-    )
+    linear = _accessor(gltf, binary, attributes["COLOR_0"])[:, :3] if "COLOR_0" in attributes else np.ones_like(vertices)
+    colours = 2 * srgb_from_linear(linear * shown.get("baseColorFactor", (1, 1, 1, 1))[:3]) - 1
+    texture = shown.get("baseColorTexture", {})
+    uv = attributes.get(f"TEXCOORD_{texture.get('texCoord', 0)}")
+    if not texture or uv is None:
+        return TriMesh(vertices, faces, colours=colours)
+    uv = (_accessor(gltf, binary, uv) * [1, -1] + [0, 1])[faces]  # glTF has (0, 0) at the upper left corner
+    image = _image(gltf, binary, gltf["textures"][texture["index"]]["source"])
+    return TriMesh(vertices, faces, colours=colours, uv=uv, texture_ids=np.zeros(len(faces), np.int64), textures=(image,))
 
 
 def _accessor(gltf: dict[str, Any], binary: bytes, number: int) -> NDArray:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fullhead.core.colour import linear_from_srgb
 from fullhead.io.files import written_whole
 
 COMPONENT_TYPES = {"int8": 5120, "uint8": 5121, "int16": 5122, "uint16": 5123, "uint32": 5125, "float32": 5126}
@@ -117,15 +118,9 @@ class Gltf:
         return Path(path)
 
 
-def linear_from_srgb(colours: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Light in [0, 1] of uint8 sRGB values [IEC 61966-2-1]: vertex colours of glTF are linear."""
-    c = np.arange(256) / 255
-    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)[colours]
-
-
 def vertex_colours(colours: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """COLOR_0 [V, 4] of sRGB colours [V, 3]: linear, opaque, 16 bits (8 would leave steps in dark hair)."""
-    linear = np.round(linear_from_srgb(colours) * 65535)
+    linear = np.round(linear_from_srgb(colours / 255) * 65535)
     return np.concatenate([linear, np.full_like(linear[:, :1], 65535)], axis=-1).astype(np.uint16)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,14 +17,13 @@ from torch import Tensor
 
 from fullhead.core.errors import FullheadError
 from fullhead.core.meshes import at_points, surface_points
+from fullhead.core.tri_mesh import TriMesh, present
 from fullhead.data.scan_samples import head_surface, view
 from fullhead.data.scan_set import ScanSet
 from fullhead.io.images import from_uint8
-from fullhead.io.mesh_files import PaintedMesh
 from fullhead.metrics.features import HeadFeatures, feature_distance
 from fullhead.metrics.frechet import kernel_interval
 from fullhead.metrics.geometry import Samples, variety
-from fullhead.representations.surface import PosedMesh
 
 TURNS = (-40, 0, 40)  # degrees; positive turns the face towards +x
 SIZE = 256  # pixels
@@ -42,16 +41,16 @@ class Looks:
     cloud: NDArray  # [2048, 3]
 
 
-def painted(mesh: PosedMesh) -> PaintedMesh:
-    """A model's surface as scans are held."""
-    vertices, faces, colours = (x.cpu().numpy() for x in (mesh.vertices, mesh.faces, mesh.colours))
-    return PaintedMesh(vertices.astype(np.float64), faces.astype(np.int64), 0.5 + 0.5 * colours)
+def in_doubles(mesh: TriMesh[Tensor]) -> TriMesh[NDArray]:
+    """A model's surface in the precision of scans."""
+    arrays = mesh.numpy()
+    return replace(arrays, vertices=arrays.vertices.astype(np.float64))
 
 
-def looks_of_mesh(mesh: PosedMesh, pivot: NDArray, rng: np.random.RandomState) -> Looks:
+def looks_of_mesh(mesh: TriMesh[Tensor], pivot: NDArray, rng: np.random.RandomState) -> Looks:
     """Of a model's surface, with the normals that it says it has, turned about the vertical axis through pivot [3]."""
-    normals = mesh.normals.cpu().numpy()
-    seen = [view(painted(mesh), normals, pivot, math.radians(turn), SIZE) for turn in TURNS]
+    double = in_doubles(mesh)
+    seen = [view(double, pivot, math.radians(turn), SIZE) for turn in TURNS]
     return Looks(np.stack([s[0] for s in seen]), np.stack([s[1] for s in seen]), samples_of_mesh(mesh, CLOUD, rng).points)
 
 
@@ -67,13 +66,14 @@ def looks_of_scan(scans: ScanSet, scan: int, rng: np.random.RandomState) -> Look
     return Looks(arrays["view_normals"][rows], arrays["view_colours"][rows], cloud)
 
 
-def samples_of_mesh(mesh: PosedMesh, count: int, rng: np.random.RandomState) -> Samples:
+def samples_of_mesh(mesh: TriMesh[Tensor], count: int, rng: np.random.RandomState) -> Samples:
     """Points evenly over a model's surface, but for where the cube cuts it: as `fullhead prepare` takes them of scans."""
-    solid = painted(mesh)
-    triangle, weights = surface_points(solid.vertices, solid.triangles, count, rng, weight=head_surface(solid))
-    normals = at_points(mesh.normals.cpu().numpy(), solid.triangles, triangle, weights)
+    solid = in_doubles(mesh)
+    face, weights = surface_points(solid.vertices, solid.faces, count, rng, weight=head_surface(solid))
+    normals = at_points(present(solid.normals), solid.faces, face, weights)
     normals = normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12)
-    return Samples(at_points(solid.vertices, solid.triangles, triangle, weights), normals, solid.colours_at(triangle, weights))
+    points, colours = at_points(solid.vertices, solid.faces, face, weights), solid.colours_at(face, weights)
+    return Samples(points, normals, 0.5 + 0.5 * colours)
 
 
 def samples_of_scan(scans: ScanSet, scan: int) -> Samples:

@@ -17,19 +17,21 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fullhead.core.cameras import Cameras
 from fullhead.core.devices import CPU, device_of, normal
 from fullhead.core.errors import FullheadError
-from fullhead.core.isosurface import Surface, central_piece, extract_surface
+from fullhead.core.isosurface import central_piece, extract_surface
+from fullhead.core.tri_mesh import TriMesh
 from fullhead.models.head import Batch, HeadPose, Render, RenderOptions
 from fullhead.models.hub import HubModel
 from fullhead.nn.implicit import random_codes
 from fullhead.representations.canonical_field import CanonicalConfig, CanonicalHead, CanonicalPoints, Volume
 from fullhead.representations.correspondence import find_correspondences, select_correspondences
 from fullhead.representations.deformer import Deformer, DeformerConfig, Motion, Skeleton, rig_motion
-from fullhead.representations.surface import BOX, SHADINGS, CanonicalMesh, PosedMesh, pictures
+from fullhead.representations.surface import BOX, SHADINGS, CanonicalMesh, pictures
 from fullhead.rig.cube import flame_in_cube, template_in_cube
 from fullhead.rig.flame import load_flame
 from fullhead.rig.rig import Rig
@@ -88,7 +90,7 @@ class DecodedGANHead:
     volume: Tensor
     pose: HeadPose
     canonical: tuple[CanonicalMesh, ...]
-    posed: tuple[PosedMesh, ...]
+    posed: tuple[TriMesh[Tensor], ...]
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -250,7 +252,7 @@ class GANHead(HubModel):
     # -- heads
 
     @torch.no_grad()
-    def canonical_surface(self, codes: Codes, volume: Tensor, resolution: int) -> Surface:
+    def canonical_surface(self, codes: Codes, volume: Tensor, resolution: int) -> TriMesh[NDArray]:
         """The bare surface of one head in its canonical pose [ganhead supp. 1.2] [occnet]."""
         rig_vertices = self.rig(codes.rig_shape, None, self.canonical_pose()).vertices[0]
         inside = rig_vertices[(rig_vertices.abs() <= 1).all(dim=-1)]
@@ -258,11 +260,11 @@ class GANHead(HubModel):
         centre, side = (low + high) / 2, MARGIN * float((high - low).max())
 
         def occupancy(xyz: Tensor) -> Tensor:
-            x, scan = flat((xyz.to(centre) + centre)[None])
+            x, scan = flat(xyz.to(centre)[None])
             return self.canonical.occupancy(volume, self.deformer.neutral(x, scan, codes.rig_shape), scan)
 
-        surface = extract_surface(occupancy, side, 0.0, resolution, coarse=COARSE, outside=-1.0)
-        return central_piece(replace(surface, vertices=surface.vertices + centre.cpu().numpy()))
+        middle = centre.cpu().numpy()
+        return central_piece(extract_surface(occupancy, side, 0.0, resolution, centre=middle, coarse=COARSE, outside=-1.0))
 
     @torch.no_grad()
     def canonical_mesh(self, codes: Codes, volume: Tensor, resolution: int) -> CanonicalMesh:
@@ -270,12 +272,12 @@ class GANHead(HubModel):
         return self.dressed(codes, volume, self.canonical_surface(codes, volume, resolution))
 
     @torch.no_grad()
-    def dressed(self, codes: Codes, volume: Tensor, surface: Surface) -> CanonicalMesh:
+    def dressed(self, codes: Codes, volume: Tensor, surface: TriMesh[NDArray]) -> CanonicalMesh:
         """A bare surface of one head in its canonical pose with all that moves and colours it."""
-        vertices, faces = (torch.from_numpy(a).to(volume.device) for a in (surface.vertices, surface.faces))
-        at = self.at_canonical(volume, codes.rig_shape, *flat(vertices[None]))
+        mesh = surface.tensors(volume.device)
+        at = self.at_canonical(volume, codes.rig_shape, *flat(mesh.vertices[None]))
         normals, feature = self.normals(codes.detail, at)
-        return CanonicalMesh(vertices, faces.long(), at, *self.deformer.bases(at.x), normals, feature)
+        return CanonicalMesh(mesh.vertices, mesh.faces, at, *self.deformer.bases(at.x), normals, feature)
 
     @torch.no_grad()
     def posed_vertices(self, codes: Codes, mesh: CanonicalMesh, pose: HeadPose) -> tuple[Tensor, Tensor]:
@@ -286,13 +288,13 @@ class GANHead(HubModel):
         return vertices, nn.functional.normalize(skeleton.rotate_normals(mesh.normals, mesh.weights, mesh.at.scan), dim=-1)
 
     @torch.no_grad()
-    def posed_mesh(self, codes: Codes, mesh: CanonicalMesh, pose: HeadPose) -> PosedMesh:
+    def posed_mesh(self, codes: Codes, mesh: CanonicalMesh, pose: HeadPose) -> TriMesh[Tensor]:
         """The surface of one head in a pose, coloured."""
         vertices, normals = self.posed_vertices(codes, mesh, pose)
         colours = self.canonical.colours(
             codes.colour, colour_pose(pose.expression, pose.joint_pose), mesh.at, mesh.normal_feature
         )
-        return PosedMesh(vertices, mesh.faces, normals, colours.clamp(-1, 1))
+        return TriMesh(vertices, mesh.faces, normals, colours.clamp(-1, 1))
 
     def decode(self, latents: Codes, pose: HeadPose | None = None, options: RenderOptions = RenderOptions()) -> DecodedGANHead:
         """The heads and their surfaces: the expensive part. They are at rest unless a pose is given (see `posed`)."""
@@ -316,7 +318,7 @@ class GANHead(HubModel):
                 meshes.append(replace(head.posed[i], vertices=vertices, normals=normals))
         return replace(head, pose=pose, posed=tuple(meshes))
 
-    def surface(self, head: DecodedGANHead, resolution: int) -> PosedMesh:
+    def surface(self, head: DecodedGANHead, resolution: int) -> TriMesh[Tensor]:
         """The surface of one decoded head in its pose: found anew in the canonical pose, then moved."""
         return self.posed_mesh(head.codes, self.canonical_mesh(head.codes, head.volume, resolution), head.pose)
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from fullhead.core.cameras import Cameras
 from fullhead.core.errors import FullheadError
-from fullhead.representations.surface import PosedMesh
+from fullhead.core.tri_mesh import TriMesh
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class HasDensity(Protocol):
 class HasSurface(Protocol):
     """A surface that the model finds itself, with colours and normals."""
 
-    def surface(self, head: H, resolution: int) -> PosedMesh:
+    def surface(self, head: H, resolution: int) -> TriMesh[Tensor]:
         """The surface of one decoded head in its pose, in the cube [-1, 1]^3; `resolution` cells along the cube."""
         ...
 

@@ -11,7 +11,7 @@ of B heads, in the cube [-1, 1]^3 of the scans. World units of cameras and rende
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,12 +20,14 @@ from torch import Tensor, nn
 from fullhead.core.cameras import Cameras
 from fullhead.core.devices import normal
 from fullhead.core.errors import FullheadError
-from fullhead.core.isosurface import extract_surface, largest_piece, vertex_normals
+from fullhead.core.isosurface import extract_surface, largest_piece
+from fullhead.core.meshes import vertex_normals
+from fullhead.core.tri_mesh import TriMesh
 from fullhead.kernels.dense import linear
 from fullhead.models.head import Batch, HeadPose, Render, RenderOptions
 from fullhead.models.hub import HubModel
 from fullhead.nn.implicit import NormedLinear, by_chunks, encoded_size, positional_encoding, random_codes
-from fullhead.representations.surface import BOX, SHADINGS, PosedMesh, pictures
+from fullhead.representations.surface import BOX, SHADINGS, pictures
 
 COARSE = 32  # cells of the grid that is sampled whole
 
@@ -64,7 +66,7 @@ class I3DMMHead:
     """B decoded heads: their codes and surfaces, in model units."""
 
     codes: Codes
-    posed: tuple[PosedMesh, ...]
+    posed: tuple[TriMesh[Tensor], ...]
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -78,8 +80,8 @@ class I3DMMHead:
         return replace(self, codes=self.codes[index], posed=self.posed[index])
 
     def to(self, device: torch.device) -> I3DMMHead:
-        meshes = (PosedMesh(*(getattr(mesh, f.name).to(device) for f in fields(mesh))) for mesh in self.posed)
-        return replace(self, codes=self.codes.to(device), posed=tuple(meshes))
+        meshes = tuple(mesh.each(lambda x: x.to(device)) for mesh in self.posed)
+        return replace(self, codes=self.codes.to(device), posed=meshes)
 
     def expand(self, views: int) -> I3DMMHead:
         """The same single head for `views` cameras (no copy)."""
@@ -204,7 +206,7 @@ class I3DMM(HubModel):
     # -- heads
 
     @torch.no_grad()
-    def mesh(self, codes: Codes, resolution: int) -> PosedMesh:
+    def mesh(self, codes: Codes, resolution: int) -> TriMesh[Tensor]:
         """The surface of one head, coloured at its vertices; pieces that hang free are left out."""
 
         def inside(xyz: Tensor) -> Tensor:
@@ -215,10 +217,8 @@ class I3DMM(HubModel):
             return (self.colours_at_reference(codes, x[None] + self.deformation(codes, x[None]))[0],)
 
         surface = largest_piece(extract_surface(inside, 2.0, 0.0, resolution, coarse=COARSE, outside=-1.0))
-        normals = torch.from_numpy(vertex_normals(surface.vertices, surface.faces))
-        vertices = torch.from_numpy(surface.vertices).to(codes.device)
-        colours = (2 * by_chunks(colour, vertices)[0] - 1).clamp(-1, 1)
-        return PosedMesh(vertices, torch.from_numpy(surface.faces).long().to(vertices.device), normals.to(vertices), colours)
+        mesh = replace(surface, normals=vertex_normals(surface.vertices, surface.faces)).tensors(codes.device)
+        return replace(mesh, colours=(2 * by_chunks(colour, mesh.vertices)[0] - 1).clamp(-1, 1))
 
     def decode(self, latents: Codes, pose: HeadPose | None = None, options: RenderOptions = RenderOptions()) -> I3DMMHead:
         """The heads' surfaces: the expensive part."""
@@ -227,7 +227,7 @@ class I3DMM(HubModel):
         size = options.resolution or self.config.resolution
         return I3DMMHead(latents, tuple(self.mesh(latents[i], size) for i in range(len(latents))))
 
-    def surface(self, head: I3DMMHead, resolution: int) -> PosedMesh:
+    def surface(self, head: I3DMMHead, resolution: int) -> TriMesh[Tensor]:
         """The surface of one decoded head, found anew."""
         return self.mesh(head.codes, resolution)
 

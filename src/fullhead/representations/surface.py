@@ -1,17 +1,17 @@
-"""Heads as surfaces: the canonical mesh with all that moves it, the posed mesh, and its pictures."""
+"""Heads as surfaces: the canonical mesh with all that moves it, and pictures of posed meshes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from fullhead.core.cameras import FOCAL, RADIUS, Cameras
-from fullhead.core.isosurface import vertex_normals
+from fullhead.core.meshes import vertex_normals
+from fullhead.core.tri_mesh import TriMesh, present
 from fullhead.kernels.raster import rasterize
 from fullhead.representations.canonical_field import CanonicalPoints
 from fullhead.representations.deformer import Motion
@@ -42,32 +42,22 @@ class CanonicalMesh:
         return pose + self.expression_basis @ motion.expression[0]
 
 
-@dataclass(frozen=True)
-class PosedMesh:
-    """The surface of one head: vertices [V, 3], faces [F, 3] int64, unit normals [V, 3], colours [V, 3] in [-1, 1]."""
-
-    vertices: Tensor
-    faces: Tensor
-    normals: Tensor
-    colours: Tensor
-
-
-Shade = Callable[[PosedMesh, Cameras], Tensor]
+Shade = Callable[[TriMesh[Tensor], Cameras], Tensor]
 """What a picture shows: values [V, 3] in [-1, 1] of a mesh, seen by one camera."""
 
 
-def coloured(mesh: PosedMesh, camera: Cameras) -> Tensor:
-    return mesh.colours
+def coloured(mesh: TriMesh[Tensor], camera: Cameras) -> Tensor:
+    return present(mesh.colours)
 
 
-def normal_coloured(mesh: PosedMesh, camera: Cameras) -> Tensor:
+def normal_coloured(mesh: TriMesh[Tensor], camera: Cameras) -> Tensor:
     """Red to the subject's left, green up, blue to the front."""
-    return mesh.normals
+    return present(mesh.normals)
 
 
-def clay(mesh: PosedMesh, camera: Cameras) -> Tensor:
+def clay(mesh: TriMesh[Tensor], camera: Cameras) -> Tensor:
     """The bare geometry in grey, lit from the camera: normals of the triangles, not those that a network gives."""
-    normals = vertex_normals(mesh.vertices.cpu().numpy(), mesh.faces.cpu().numpy().astype(np.int32))
+    normals = vertex_normals(mesh.vertices.cpu().numpy(), mesh.faces.cpu().numpy())
     to_camera = F.normalize(camera.origins - mesh.vertices, dim=-1)
     facing = (torch.from_numpy(normals).to(to_camera) * to_camera).sum(dim=-1, keepdim=True)
     return (facing.clamp(min=0) * 1.6 - 0.8).expand(-1, 3)
@@ -76,7 +66,7 @@ def clay(mesh: PosedMesh, camera: Cameras) -> Tensor:
 SHADINGS: dict[str, Shade] = {"colour": coloured, "normal": normal_coloured, "clay": clay}
 
 
-def picture(mesh: PosedMesh, camera: Cameras, size: int, shade: Shade = coloured) -> tuple[Tensor, Tensor, Tensor]:
+def picture(mesh: TriMesh[Tensor], camera: Cameras, size: int, shade: Shade = coloured) -> tuple[Tensor, Tensor, Tensor]:
     """One camera's straight values [3, H, W] (white outside), opacity [1, H, W] and distance along the ray [1, H, W].
 
     The rasteriser runs on the CPU; `camera` is in the frame of the mesh.
@@ -100,7 +90,7 @@ def picture(mesh: PosedMesh, camera: Cameras, size: int, shade: Shade = coloured
 
 
 def pictures(
-    meshes: Sequence[PosedMesh], cameras: Cameras, size: int, shade: Shade = coloured, *, alone: bool = True
+    meshes: Sequence[TriMesh[Tensor]], cameras: Cameras, size: int, shade: Shade = coloured, *, alone: bool = True
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Values [B, 3, H, W], straight if they stand `alone`, else on white; opacity [B, 1, H, W] and distance along the ray
     [B, 1, H, W] in world units. Of B meshes in the cube [-1, 1]^3, one camera each."""

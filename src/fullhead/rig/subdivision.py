@@ -6,7 +6,6 @@ New vertices are ordered: old vertices, edge points, face points. Quads [F, 4] h
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -14,27 +13,6 @@ from scipy import sparse
 def triangles_from_quads(quads: NDArray) -> NDArray:
     """[2 F, 3] int32: the first halves of all quads, then the second halves."""
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]]).astype(np.int32)
-
-
-def vertex_normals(vertices: NDArray, triangles: NDArray) -> NDArray:
-    """Area-weighted unit normals [V, 3] float32."""
-    total = np.zeros((len(vertices), 3))
-    _add_normals(np.ascontiguousarray(vertices, np.float64), triangles, total)
-    return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-
-
-@njit(cache=True, nogil=True)
-def _add_normals(vertices, triangles, total):
-    """Add to each vertex the cross products [F, 3] of its triangles' sides."""
-    for t in range(len(triangles)):
-        a, b, c = vertices[triangles[t, 0]], vertices[triangles[t, 1]], vertices[triangles[t, 2]]
-        ux, uy, uz, vx, vy, vz = b[0] - a[0], b[1] - a[1], b[2] - a[2], c[0] - a[0], c[1] - a[1], c[2] - a[2]
-        x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-        for k in range(3):
-            i = triangles[t, k]
-            total[i, 0] += x
-            total[i, 1] += y
-            total[i, 2] += z
 
 
 def catmull_clark(count: int, quads: NDArray) -> tuple[sparse.csr_matrix, NDArray]:

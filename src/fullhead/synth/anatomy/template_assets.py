@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components, dijkstra
 
-from fullhead.core.meshes import area_vectors
+from fullhead.core.meshes import area_vectors, vertex_normals
 from fullhead.core.random import stream
 from fullhead.core.smooth import Noise
 from fullhead.kernels.raster import rasterize_arrays
 from fullhead.kernels.tree import sorted_into_boxes
 from fullhead.rig.identity import Parameters, Phenotype, head_parameters, identity_vertices
-from fullhead.rig.subdivision import bilinear, catmull_clark, triangles_from_quads, vertex_normals
+from fullhead.rig.subdivision import bilinear, catmull_clark, triangles_from_quads
 from fullhead.rig.template import Template, load_template
 from fullhead.synth.anatomy import regions
 from fullhead.synth.anatomy.regions import HEAD, MOUTH, SOCKET, TORSO

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import KDTree
 
+from fullhead.core.meshes import vertex_normals
 from fullhead.core.random import stream
 from fullhead.core.smooth import Noise, smoothstep
 from fullhead.core.triangles import unit_vectors
-from fullhead.rig.subdivision import vertex_normals
 from fullhead.synth.anatomy.scalp import Ground
 from fullhead.synth.clothing.accessories import Thing, grid_triangles, plain
 from fullhead.synth.people.subject import Subject

@@ -25,7 +25,7 @@ from safetensors.numpy import save
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from fullhead.core.isosurface import vertex_normals
+from fullhead.core.meshes import vertex_normals
 from fullhead.core.random import stream
 from fullhead.io.ply import ply_bytes
 from fullhead.io.sets import Part, Sample

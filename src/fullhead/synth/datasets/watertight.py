@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fullhead.core.colour import srgb_from_linear
-from fullhead.core.isosurface import Surface, extract_surface, largest_piece, refined, vertex_normals
+from fullhead.core.isosurface import extract_surface, largest_piece, refined
+from fullhead.core.meshes import vertex_normals
+from fullhead.core.tri_mesh import TriMesh
 from fullhead.core.triangles import unit_vectors
 from fullhead.kernels.tree import triangle_tree
 from fullhead.synth.anatomy.regions import LABELS
@@ -62,7 +64,7 @@ def solid(scene: Scene, scale: float, translation: NDArray, cells: int) -> Solid
     return Solid(vertices, surface.faces, vertex_normals(vertices, surface.faces), colours)
 
 
-def _finer_eyes(surface: Surface, scene: Scene, points: NDArray, cells: int) -> Surface:
+def _finer_eyes(surface: TriMesh[NDArray], scene: Scene, points: NDArray, cells: int) -> TriMesh[NDArray]:
     """The surface with edges halved within a cell of the eyeballs until they are about EYE_EDGE long."""
     eyes = triangle_tree(points, scene.triangles[scene.triangle_material == EYE])
     for _ in range(int(np.ceil(np.log2(2 / cells / EYE_EDGE)))):

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
+from fullhead.core.meshes import vertex_normals
 from fullhead.core.random import stream
 from fullhead.core.smooth import smoothstep
 from fullhead.core.triangles import unit_vectors
 from fullhead.rig.arkit import arkit_weights
 from fullhead.rig.rig import Rig
-from fullhead.rig.subdivision import vertex_normals
 from fullhead.rig.template import LEFT_EYE, NECK, RIGHT_EYE, ROOT
 from fullhead.synth.anatomy import regions
 from fullhead.synth.anatomy.eyes import eye_texture, eyeball
