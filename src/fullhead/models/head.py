@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -179,11 +179,11 @@ class HeadModel(Protocol[L, H]):
 class HasDensity(Protocol):
     """A volume: density and colour of any point."""
 
-    def density(self, head: H, xyz: Tensor) -> Tensor:
+    def density(self, head: Any, xyz: Tensor) -> Tensor:
         """sigma after activation, [B, N, 1], of points xyz [B, N, 3] in world units; 0 outside the head's box."""
         ...
 
-    def colour(self, head: H, xyz: Tensor) -> Tensor:
+    def colour(self, head: Any, xyz: Tensor) -> Tensor:
         """RGB [B, N, 3] in [-1, 1] of points xyz [B, N, 3] in world units."""
         ...
 
@@ -192,7 +192,7 @@ class HasDensity(Protocol):
 class HasSurface(Protocol):
     """A surface that the model finds itself, with colours and normals."""
 
-    def surface(self, head: H, resolution: int) -> TriMesh[Tensor]:
+    def surface(self, head: Any, resolution: int) -> TriMesh[Tensor]:
         """The surface of one decoded head in its pose, in the cube [-1, 1]^3; `resolution` cells along the cube."""
         ...
 
@@ -205,7 +205,7 @@ class Posable(Protocol):
         """A pose in ARKit's 52 weights and our template's joints, as the model's own rig has it."""
         ...
 
-    def posed(self, head: H, pose: HeadPose, options: RenderOptions = RenderOptions()) -> H:
+    def posed(self, head: Any, pose: HeadPose, options: RenderOptions = RenderOptions()) -> Any:
         """The same decoded heads in another pose of the model's rig: much cheaper than `decode`."""
         ...
 
@@ -214,7 +214,7 @@ class Posable(Protocol):
 class HasBackground(Protocol):
     """A background of its own, which belongs to the latents."""
 
-    def with_background(self, latents: L, seed: int, truncation: float = 0.7) -> L:
+    def with_background(self, latents: Any, seed: int, truncation: float = 0.7) -> Any:
         """The same heads before the background of a seed."""
         ...
 
