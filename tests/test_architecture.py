@@ -26,6 +26,7 @@ FLOORS = {
     "apps": 8,
     "commands": 9,
     "cli": 10,
+    "__main__": 11,
     "viewer": 10,
 }
 NOT_FAMILIES = {"__init__", "checkpoint", "head", "hub", "presets", "loop", "run"}  # the other files in models/ and training/
