@@ -1,4 +1,4 @@
-"""The table of benchmarks/README.md from results/*.json: python benchmarks/table.py"""
+"""The table of docs/benchmarks.md from results/*.json: python benchmarks/table.py"""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def section(path: Path) -> str:
 
 def main() -> None:
     sections = [section(path) for path in sorted((HERE / "results").glob("*.json"))]
-    with written_whole(HERE / "README.md") as path:
+    with written_whole(HERE.parent / "docs" / "benchmarks.md") as path:
         path.write_text("\n\n".join([INTRODUCTION.strip(), *sections]) + "\n")
 
 
