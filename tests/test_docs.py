@@ -1,19 +1,29 @@
-"""What the pages of the commands say of defaults is what the commands do."""
+"""What the pages say is so: defaults of commands, links between pages, names of the package, the version."""
 
 import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 
+import fullhead
 from fullhead.cli import COMMANDS
 from fullhead.commands.synth.export import export as synth_export
 from fullhead.commands.synth.photos import photos
 
-PAGES = Path(__file__).parents[1] / "docs" / "commands"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = DOCS / "commands"
+TEXTS = {  # the pages of the project, without the code that they show
+    path: re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for path in [*ROOT.glob("*.md"), *(ROOT / "benchmarks").glob("*.md"), *DOCS.rglob("*.md")]
+}
 PAGED = {**{name.replace("-", "_"): command for name, command in COMMANDS.items()}, "synth": photos}
 PAGED["synth_export"] = synth_export
 
@@ -33,7 +43,7 @@ def option(name: str) -> str:
 
 def documented(page: str) -> Iterator[tuple[str, str]]:
     """Options and what the tables' column of defaults says of each, where it says a value."""
-    for table in re.findall(r"^\| option \| default \|.*\n((?:\|.*\n)+)", (PAGES / f"{page}.md").read_text(), re.MULTILINE):
+    for table in re.findall(r"^\| option \| default \|.*\n((?:\|.*\n)+)", TEXTS[PAGES / f"{page}.md"], re.MULTILINE):
         for row in table.splitlines():
             names, said = (cell.strip() for cell in row.split("|")[1:3])
             options, said = re.findall(r"`(--[a-z-]+)`", names), said.removesuffix(" each")
@@ -47,7 +57,7 @@ def as_said(default: Any) -> str:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
-PAGES_WITH_DEFAULTS = [page for page in PAGED if "| option | default |" in (PAGES / f"{page}.md").read_text()]
+PAGES_WITH_DEFAULTS = [page for page in PAGED if "| option | default |" in TEXTS[PAGES / f"{page}.md"]]
 
 
 @pytest.mark.parametrize("page", PAGES_WITH_DEFAULTS)
@@ -60,3 +70,56 @@ def test_documented_defaults_are_the_commands_own(page: str):
         assert said == as_said(default), f"{page}: {name}"
         compared += 1
     assert compared >= 2
+
+
+def anchors(text: str) -> set[str]:
+    """What a repository's host calls the headings of a page in links."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_to_pages_pictures_and_headings_that_are_there(page: Path):
+    """`make docs` checks the pages of the site, too; this checks pictures, and pages outside the site."""
+    for link in re.findall(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"", re.sub(r"`[^`\n]*`", "", TEXTS[page])):
+        target, _, anchor = "".join(link).partition("#")
+        if ":" in target:
+            continue  # another site
+        there = (page.parent / target).resolve() if target else page
+        assert there.exists(), f"{page.name} links to {target}, which is not there"
+        assert not anchor or anchor in anchors(TEXTS[there]), f"{target} has no heading #{anchor}"
+
+
+def test_the_site_shows_every_page():
+    shown = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(shown) == sorted(path.relative_to(DOCS).as_posix() for path in TEXTS if DOCS in path.parents)
+
+
+def test_the_reference_has_every_public_name():
+    shown = re.findall(r"^::: fullhead\.(\w+)$", (DOCS / "reference.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(shown) == sorted(set(fullhead.__all__) - {"__version__"})
+
+
+def test_the_page_for_newcomers_from_other_projects_names_what_is_there():
+    names = re.findall(r"`(fullhead(?:\.\w+)+)`", TEXTS[DOCS / "coming_from.md"])
+    assert len(names) > 40
+    for name in names:
+        owner, _, last = name.rpartition(".")
+        try:
+            resolve_name(name)
+        except AttributeError:  # a field of a dataclass without a plain default
+            assert last in {f.name for f in fields(resolve_name(owner))}, name
+
+
+def test_the_changelog_knows_the_version():
+    """Its newest release is this version; before the first release there is only what is unreleased."""
+    known = re.findall(r"^## \[(\S+)\]", TEXTS[ROOT / "CHANGELOG.md"], re.MULTILINE)
+    assert known[0] == "Unreleased"
+    assert known[1:2] in ([], [fullhead.__version__])
+
+
+def test_the_package_runs_as_a_module(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "fullhead", "--version"], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stdout == f"fullhead {fullhead.__version__}\n"
