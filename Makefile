@@ -1,13 +1,14 @@
-# Two commands do all the set-up on a machine with Python >= 3.11 and make:
+# These commands do all the set-up on a machine with Python >= 3.11 and make:
 #   make demo   heads, a turntable, a mesh and a page that shows them, in out/demo
 #   make test   style, types and tests
+#   make docs   the documentation as a site, in site/; fails at a link that leads nowhere
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/fullhead demo --out out/demo
@@ -19,6 +20,9 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
+
+docs: $(VENV)/installed-docs
+	$(BIN)/zensical build --clean --strict
 
 # torch comes first, in the version that the rest is tested with; which build (CPU or CUDA) is up to your pip index.
 $(VENV)/torch:
@@ -34,6 +38,10 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[video,logs,dev]"
 	touch $@
 
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[video,docs]"
+	touch $@
+
 # three.js and the glTF validator, for the tests of exported heads; without npm those tests are skipped and say so.
 tests/browser/node_modules: tests/browser/package-lock.json
 	@if command -v npm > /dev/null; then \
@@ -41,4 +49,4 @@ tests/browser/node_modules: tests/browser/package-lock.json
 	fi
 
 clean:
-	rm -rf $(VENV) out .pytest_cache .ruff_cache
+	rm -rf $(VENV) out site .cache .pytest_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""Makes the tables of benchmarks/README.md from results/*.json: python benchmarks/table.py"""
+"""Makes the tables of docs/benchmarks.md from results/*.json: python benchmarks/table.py"""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def page() -> str:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    with written_whole(HERE / "README.md") as path:
+    with written_whole(HERE.parent / "docs" / "benchmarks.md") as path:
         path.write_text(page())
 
 

@@ -6,10 +6,10 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 
 import tyro
 
+import fullhead
 from fullhead.commands.animate import animate
 from fullhead.commands.convert import convert
 from fullhead.commands.demo import demo
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command. A user's mistake prints one line and exits with 2; Ctrl-C exits with 130."""
     words = sys.argv[1:] if arguments is None else arguments
     if words == ["--version"]:
-        print(f"fullhead {version('fullhead')}")
+        print(f"fullhead {fullhead.__version__}")
         return
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads: threads that spin starve a busy machine
     keep_memory()
