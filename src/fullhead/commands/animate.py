@@ -7,18 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from fullhead.commands.options import (
-    HeadOptions,
-    Unset,
-    ViewOptions,
-    check_film,
-    check_out,
-    items,
-    output_files,
-    radians,
-    tracked,
-)  # fmt: skip
+from fullhead.commands.options import HeadOptions, ViewOptions, check_film, check_out, items, output_files, radians, tracked
 from fullhead.core.errors import FullheadError
+from fullhead.io.config import Unset
 
 STILLS = (".png", ".jpg", ".jpeg")
 ALL = "all"  # expressions: a sheet

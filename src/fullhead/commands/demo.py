@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fullhead.commands.options import Device, tracked
+from fullhead.commands.options import ModelOptions, tracked
 from fullhead.io.files import check_place
 
 if TYPE_CHECKING:
@@ -27,25 +27,24 @@ AH_SEED, AH_FRAMES, AH_YAW = 2, 16, -0.35
 CELLS = 128  # of a surface that the sheet and the film show, along the cube
 
 
-def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Device = "auto") -> None:
+def demo(out: Path = Path("out/demo"), using: ModelOptions = ModelOptions()) -> None:
     """Make a sheet of heads, a turntable, a mesh, a fit to a photo and heads that move, and a page of them: OUT/index.html.
 
     Args:
         out: Folder of the results; files of an earlier demo are replaced.
-        model: A shipped model's name, a .safetensors file or its folder, or a Hugging Face hub id.
-        device: Where to compute: auto is cuda if there is one, else cpu.
+        using: The model that makes the heads.
     """
-    from fullhead.families.opening import load, open_model
+    from fullhead.families.opening import load
     from fullhead.viewing.page import write_page
 
     check_place(out, folder=True)
-    opened = open_model(model, device=device)
+    opened = using.open()
     stages = {
         "heads": lambda: heads(opened.model, out),
         "a turntable, and heads that flow into each other": lambda: turntable(opened.model, out),
         "a mesh": lambda: mesh(opened.model, out),
         "a fit to a photo": lambda: photo(opened, out),
-        "heads that move": lambda: implicit(load(GANHEAD, device=device), out),
+        "heads that move": lambda: implicit(load(GANHEAD, device=using.device), out),
     }
     sections = []
     for name, made in stages.items():
@@ -55,7 +54,7 @@ def demo(out: Path = Path("out/demo"), model: str = "panohead-demo", device: Dev
         out,
         "fullhead",
         sections,
-        f"360-degree heads by {model} and {GANHEAD}, computed on this machine. None of these people exists.",
+        f"360-degree heads by {using.model} and {GANHEAD}, computed on this machine. None of these people exists.",
     )
     print(f"open {page}")
 

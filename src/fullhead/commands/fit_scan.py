@@ -7,19 +7,17 @@ from typing import Annotated, Any
 
 import tyro
 
-from fullhead.commands.options import HeadOptions, Unset, check_seed
+from fullhead.commands.options import ModelOptions, check_seed
 from fullhead.core.errors import FullheadError
+from fullhead.data.options import ScanOptions, check_metres
 from fullhead.io.files import check_new, check_place
 
 
 def fit_scan(
     scan: Annotated[Path, tyro.conf.Positional],
     out: Path = Path("out/fit-scan"),
-    heads: HeadOptions = HeadOptions(model="ganhead-demo"),
-    landmarks: Unset[Path] = None,
-    detector: Unset[str] = None,
-    axes: Unset[str] = None,
-    metres_per_unit: Unset[float] = None,
+    using: ModelOptions = ModelOptions(model="ganhead-demo"),
+    source: ScanOptions = ScanOptions(),
     shape_steps: int = 200,
     looks_steps: int = 200,
     seed: int = 0,
@@ -33,12 +31,8 @@ def fit_scan(
     Args:
         scan: An .obj, .ply or .glb of a head; it need not be closed.
         out: Folder of the results.
-        heads: The model to fit.
-        landmarks: 68 landmarks in the scan's frame, .txt or .json, or a rigs/ file of `fullhead synth scans`; by default
-            <scan>_landmarks.txt beside it.
-        detector: module:function that finds 68 landmarks in a picture of the front, if there is no file.
-        axes: Which axes of the file become x (to the subject's left), y (up) and z (forward), as in x,-y,-z.
-        metres_per_unit: Size of a unit of the file, 0.001 for millimetres; by default the scale is fitted, too.
+        using: The model to fit.
+        source: Where landmarks come from, and how the scan lies in its file.
         shape_steps: Of the fit of the shape code.
         looks_steps: Of the fit of the detail and colour codes.
         seed: Of the fit's randomness.
@@ -48,8 +42,7 @@ def fit_scan(
     head, sheet_file = (check_new(out / name, overwrite) for name in ("head.safetensors", "fit.png"))
     if shape_steps < 1 or looks_steps < 1:
         raise FullheadError(f"--shape-steps {shape_steps}, --looks-steps {looks_steps}: at least 1 each")
-    if metres_per_unit is not None and not metres_per_unit > 0:
-        raise FullheadError(f"--metres-per-unit {metres_per_unit:g}: above 0, such as 0.001 for millimetres")
+    check_metres(source.metres_per_unit)
     check_seed(seed, "--seed")
 
     import torch
@@ -64,12 +57,12 @@ def fit_scan(
     from fullhead.models.checkpoint import save
     from fullhead.rig.fitting import FitConfig
 
-    given = scan_file(scan, landmarks, axes)
-    detect = None if detector is None else load_detector(detector)
-    opened = heads.open()
+    given = scan_file(scan, source.landmarks, source.axes)
+    detect = None if source.detector is None else load_detector(source.detector)
+    opened = using.open()
     model: Any = opened.model
     fit, cube = require(opened.family, "fit_scan"), cube_rig(model)
-    config = FitScanConfig(shape_steps, looks_steps, rig=FitConfig(metres_per_unit=metres_per_unit))
+    config = FitScanConfig(shape_steps, looks_steps, rig=FitConfig(metres_per_unit=source.metres_per_unit))
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not Console().is_terminal) as progress:
         bars = {
@@ -89,7 +82,7 @@ def fit_scan(
         "colour_error": round(alike.colour_error or 0.0, 4),
     }
     pose = {"expression": fitted.pose.expression[0].tolist(), "joint_pose": fitted.pose.joint_pose[0].tolist()}
-    record = {"fitted_to": scan.name, "model": heads.model, "seed": seed, **numbers, **pose}
+    record = {"fitted_to": scan.name, "model": using.model, "seed": seed, **numbers, **pose}
     save_image(sheet, sheet_file)
     save(model, head, dtype=torch.float16, about=record, latents=fitted.codes)
     rig = ", ".join(f"{name} {value:.2f}" for name, value in fitted.placed.errors.items())

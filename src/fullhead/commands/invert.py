@@ -7,21 +7,21 @@ from typing import Annotated
 
 import tyro
 
-from fullhead.commands.options import Device, Unset, check_seed, radians
+from fullhead.commands.options import ModelOptions, check_seed, radians
 from fullhead.core.errors import FullheadError
 from fullhead.fitting.options import InvertConfig
+from fullhead.io.config import Unset
 from fullhead.io.files import check_new, check_place
 
 
 def invert(
     photo: Annotated[Path, tyro.conf.Positional],
     out: Path = Path("out/invert"),
-    model: str = "panohead-demo",
     box: Unset[str] = None,
     yaw: float = 0.0,
     pitch: float = 0.0,
+    using: ModelOptions = ModelOptions(),
     fit: InvertConfig = InvertConfig(),
-    device: Device = "auto",
     overwrite: bool = False,
 ) -> None:
     """Fit a head to a photo of a face that looks about into the camera.
@@ -32,12 +32,11 @@ def invert(
     Args:
         photo: An image file with one face.
         out: Folder of the results.
-        model: The model to fit with: a shipped one's name, a .safetensors file or its folder, or a Hugging Face hub id.
         box: Where the face is, from the middle of the forehead to the chin: x,y,width,height in pixels. By default it is found.
         yaw: From where the photo was taken, degrees, roughly: positive from the head's left. It is refined.
         pitch: The same upwards.
+        using: The model to fit.
         fit: How long the fit takes, and where it begins.
-        device: Where to compute: auto is cuda if there is one, else cpu.
         overwrite: Replace the results that are in the folder.
     """
     check_place(out, folder=True)
@@ -53,7 +52,6 @@ def invert(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from fullhead.families.opening import open_model
     from fullhead.families.table import require
     from fullhead.fitting.align import find_face, parse_box
     from fullhead.fitting.invert import fit_sheet
@@ -62,7 +60,7 @@ def invert(
 
     pixels = read_image(photo)
     face = parse_box(box, pixels) if box else None
-    opened = open_model(model, device=device)
+    opened = using.open()
     fit_photo = require(opened.family, "fit_photo")
     if face is None:
         face = find_face(pixels)
@@ -79,7 +77,7 @@ def invert(
             lambda stage, step, _, loss: progress.update(bars[stage], completed=step, loss=loss),
         )  # fmt: skip
         sheet = fit_sheet(aligned, fitted)
-    record = {"inverted": True, "photo": photo.name, "model": model, "psnr": round(fitted.psnr, 2), "seed": fit.seed}
+    record = {"inverted": True, "photo": photo.name, "model": using.model, "psnr": round(fitted.psnr, 2), "seed": fit.seed}
     save_image(aligned, part)
     save_image(sheet, sheet_file)
     save(fitted.model, head, dtype=torch.float16, about=record, latents=fitted.latents)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from fullhead.commands.options import HeadOptions, Unset, check_out, check_resolution, output_files
+from fullhead.commands.options import HeadOptions, check_out, check_resolution, output_files
+from fullhead.io.config import Unset
 
 
 def mesh(

@@ -19,6 +19,7 @@ import tyro
 
 from fullhead.core.errors import FullheadError
 from fullhead.families.table import FAMILIES
+from fullhead.io.config import Unset
 from fullhead.io.files import check_place
 
 if TYPE_CHECKING:
@@ -27,39 +28,22 @@ if TYPE_CHECKING:
     from fullhead.models.head import Render, RenderOptions
 
 T = TypeVar("T")
-Unset = Annotated[T | None, tyro.conf.arg(help_behavior_hint="")]  # an option whose help says what holds without it
 Device = Literal["auto", "cpu", "cuda", "mps"]
 MOST_SEEDS = 100_000  # in one range
 
 
 @dataclass(frozen=True)
-class HeadOptions:
-    """Which heads."""
+class ModelOptions:
+    """Which model, and where it computes."""
 
     model: str = "panohead-demo"
     """A shipped model's name, a .safetensors file or its folder, or a Hugging Face hub id."""
-    seeds: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="")] = ()
-    """Heads: single seeds and ranges, as in 0-3,7. By default the first few, or the fitted head of `invert` or `fit-scan`."""
-    truncation: float = 0.7
-    """1: as varied as the training set; towards 0: closer to the average head."""
-    vary: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="")] = ()
-    """Parts of the latents that the seeds draw, as in shape,colour; the others stay at their means. By default all. A GANHead
-    has shape, detail, colour and rig."""
     device: Device = "auto"
     """Where to compute: auto is cuda if there is one, else cpu."""
-
-    def check(self) -> None:
-        """Refuse what can be seen to be wrong before anything is loaded."""
-        parse_seeds(self.seeds)
-        if not -2 <= self.truncation <= 2:
-            raise FullheadError(
-                f"--truncation {self.truncation:g}: 0 is the average head, 1 as varied as the training set; at most 2"
-            )
 
     def open(self) -> Opened[Any, Any]:
         """The model, ready to render, with its family's own options."""
         from fullhead.families.opening import open_model
-        from fullhead.models.head import HasLatentParts, capable
 
         opened = open_model(self.model, device=self.device)
         own = {name: getattr(self, name, None) for name in FAMILIES}
@@ -70,11 +54,28 @@ class HeadOptions:
             )
         if given := own.get(opened.family):
             given.apply(opened.model)
-        if self.vary:
-            parts = capable(opened.model, HasLatentParts, self.model, "leave --vary out").latent_parts
-            if unknown := sorted(set(items(self.vary)) - set(parts)):
-                raise FullheadError(f"--vary {unknown[0]}: the latents of {self.model} are {', '.join(parts)}")
         return opened
+
+
+@dataclass(frozen=True)
+class HeadOptions(ModelOptions):
+    """Which heads of which model."""
+
+    seeds: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="")] = ()
+    """Heads: single seeds and ranges, as in 0-3,7. By default the first few, or the fitted head of `invert` or `fit-scan`."""
+    truncation: float = 0.7
+    """1: as varied as the training set; towards 0: closer to the average head."""
+    vary: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="")] = ()
+    """Parts of the latents that the seeds draw, as in shape,colour; the others stay at their means. By default all. Those of a
+    GANHead are shape, detail, colour and rig."""
+
+    def check(self) -> None:
+        """Refuse what can be seen to be wrong before anything is loaded."""
+        parse_seeds(self.seeds)
+        if not -2 <= self.truncation <= 2:
+            raise FullheadError(
+                f"--truncation {self.truncation:g}: 0 is the average head, 1 as varied as the training set; at most 2"
+            )
 
     def latents(self, opened: Opened[Any, Any], default: str) -> tuple[list[str], Any]:
         """Names (seed0000, or fit) and latents of the heads: of --seeds, else fitted ones, else the seeds `default`."""
@@ -82,12 +83,14 @@ class HeadOptions:
 
         if opened.fitted is not None and not self.seeds:
             return [f"fit{i or ''}" for i in range(len(opened.fitted))], opened.fitted
-        seeds = parse_seeds(self.seeds or (default,))
+        seeds, vary = parse_seeds(self.seeds or (default,)), items(self.vary)
         names = [f"seed{seed:04d}" for seed in seeds]
-        if self.vary:
-            parts = capable(opened.model, HasLatentParts, opened.name)
-            return names, parts.vary_latents(seeds, self.truncation, items(self.vary))
-        return names, opened.model.seed_latents(seeds, self.truncation)
+        if not vary:
+            return names, opened.model.seed_latents(seeds, self.truncation)
+        model = capable(opened.model, HasLatentParts, opened.name, "leave --vary out")
+        if unknown := sorted(set(vary) - set(model.latent_parts)):
+            raise FullheadError(f"--vary {unknown[0]}: the latents of {opened.name} are {', '.join(model.latent_parts)}")
+        return names, model.vary_latents(seeds, self.truncation, vary)
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ class ViewOptions:
 def later(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
     """The command with its options and help, which gives back what it would do: words are understood before work begins.
 
-    HeadOptions gain the own options of every family in the table.
+    Models gain the own options of every family in the table; positional arguments are called in the help as in the function.
     """
 
     def given(*values: Any, **options: Any) -> Callable[[], None]:
@@ -161,7 +164,10 @@ def later(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
 
     hints = get_annotations(command, eval_str=True)
     parameters = signature(command).parameters.values()
-    defaults = {p.name: _with_family_options(p.default) for p in parameters if isinstance(p.default, HeadOptions)}
+    defaults = {p.name: _with_family_options(p.default) for p in parameters if isinstance(p.default, ModelOptions)}
+    for name, hint in hints.items():
+        if tyro.conf.Positional in getattr(hint, "__metadata__", ()):
+            hints[name] = Annotated[hint, tyro.conf.arg(metavar=name.upper())]
     given.__annotations__ = {**hints, **{name: type(default) for name, default in defaults.items()}}
     given.__signature__ = signature(command).replace(  # type: ignore[attr-defined]
         parameters=[p.replace(default=defaults.get(p.name, p.default)) for p in parameters]
@@ -170,12 +176,10 @@ def later(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
     return given
 
 
-def _with_family_options(default: HeadOptions) -> HeadOptions:
+def _with_family_options(default: ModelOptions) -> ModelOptions:
     own = [(name, f.options, field(default_factory=f.options)) for name, f in FAMILIES.items() if f.options]
-    bases = (type(default),)
-    return make_dataclass("HeadOptions", own, bases=bases, frozen=True, namespace={"__doc__": HeadOptions.__doc__})(
-        **vars(default)
-    )
+    cls = type(default)
+    return make_dataclass(cls.__name__, own, bases=(cls,), frozen=True, namespace={"__doc__": cls.__doc__})(**vars(default))
 
 
 # -- values

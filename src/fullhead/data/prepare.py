@@ -18,12 +18,14 @@ import numpy as np
 import torch
 from safetensors.numpy import save
 
+from fullhead.core.errors import FullheadError
 from fullhead.core.random import stream
+from fullhead.data.options import PrepareOptions, check_metres
 from fullhead.data.registration import register_scan
 from fullhead.data.scan_landmarks import Detector, load_detector
 from fullhead.data.scan_samples import NOTHING, SampleConfig, occupancy, surface, views
-from fullhead.data.scans import ScanFile
-from fullhead.io.files import sha256
+from fullhead.data.scans import ScanFile, find_scans, in_order, read_order, turned
+from fullhead.io.files import existing_file, sha256
 from fullhead.io.sets import Part, Sample
 from fullhead.rig.cube import CubeRig, flame_cube, template_in_cube
 from fullhead.rig.fitting import FitConfig
@@ -133,3 +135,30 @@ class Prepared:
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         return {"scans.json": json.dumps(records, indent=1) + "\n"}
+
+
+def recipe(folder: Path, options: PrepareOptions) -> Prepared:
+    """What `write_set` makes a set of: the scans in a folder, and what is taken of each."""
+    o = options
+    for name in ("near", "uniform", "surface", "shapes"):
+        if getattr(o, name) < 1:
+            raise FullheadError(f"--{name} {getattr(o, name)}: at least 1")
+    if not 0 <= o.held_out < 1:
+        raise FullheadError(f"--held-out {o.held_out:g}: a share from 0 to below 1")
+    check_metres(o.metres_per_unit)
+    if o.detector is not None:
+        load_detector(o.detector)
+    found = find_scans(folder, o.layout, raw=o.raw, landmarks=o.landmarks)
+    found = found if o.axes is None else turned(found, o.axes)
+    found = found if o.order is None else in_order(found, read_order(o.order))
+    return Prepared(
+        tuple(found),
+        SampleConfig(o.near, o.uniform, o.surface, view_size=o.size),
+        o.fit,
+        FitConfig(metres_per_unit=o.metres_per_unit),
+        None if o.flame is None else str(existing_file(o.flame, "FLAME file")),
+        o.shapes,
+        o.held_out,
+        o.detector,
+        o.seed,
+    )

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import tyro
+from typing import TYPE_CHECKING, Any
 
 from fullhead.core.errors import FullheadError
+from fullhead.io.config import Unset
 
 if TYPE_CHECKING:
     from fullhead.models.ganhead import GANHead
@@ -49,7 +48,7 @@ class Family:
 class GANHeadOptions:
     """Options of GANHeads."""
 
-    flame: Annotated[Path | None, tyro.conf.arg(help_behavior_hint="")] = None
+    flame: Unset[Path] = None
     """FLAME's file, for a GANHead that FLAME moves."""
 
     def apply(self, model: GANHead) -> None:

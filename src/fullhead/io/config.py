@@ -6,11 +6,14 @@ import dataclasses
 import json
 import types
 import typing
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+
+import tyro
 
 from fullhead.core.errors import FullheadError
 
 T = TypeVar("T")
+Unset = Annotated[T | None, tyro.conf.arg(help_behavior_hint="")]  # None: its help says what holds without it
 
 
 def to_dict(config: Any) -> dict[str, Any]:

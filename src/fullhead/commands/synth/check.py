@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from fullhead.commands.options import Unset
+from fullhead.io.config import Unset
 
 
 def check(out: Annotated[Path, tyro.conf.Positional], detector: Unset[str] = None, yaw_limit: float = 30) -> None:

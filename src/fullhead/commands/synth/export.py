@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from fullhead.commands.options import Unset, check_out, output_files, parse_seeds
+from fullhead.commands.options import check_out, output_files, parse_seeds
 from fullhead.core.errors import FullheadError
+from fullhead.io.config import Unset
 
 
 def export(

@@ -1,0 +1,61 @@
+"""What is asked of scans: values that Python and the command line share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fullhead.core.errors import FullheadError
+from fullhead.io.config import Unset
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """Where landmarks come from, and how scans lie in their files."""
+
+    landmarks: Unset[Path] = None
+    """68 landmarks in the scan's frame, .txt, .json, or a rigs/ file of `fullhead synth scans`; of many scans a folder with a
+    <name>.txt or .json each. By default <scan>_landmarks.txt beside the scan."""
+    detector: Unset[str] = None
+    """module:function that finds 68 landmarks in a picture of the front, for scans without a file."""
+    axes: Unset[str] = None
+    """Which axes of the file become x (to the subject's left), y (up) and z (forward), as in x,-y,-z."""
+    metres_per_unit: Unset[float] = None
+    """Size of a unit of the file, 0.001 for millimetres; by default the scale is fitted, too."""
+
+
+def check_metres(metres_per_unit: float | None) -> None:
+    """Refuse a unit of no length."""
+    if metres_per_unit is not None and not metres_per_unit > 0:
+        raise FullheadError(f"--metres-per-unit {metres_per_unit:g}: above 0, such as 0.001 for millimetres")
+
+
+@dataclass(frozen=True)
+class PrepareOptions(ScanOptions):
+    """Which scans become a training set, and what is taken of each."""
+
+    layout: Unset[Literal["synth", "faceverse", "multiface", "files"]] = None
+    """What lies in the folder; by default it is found out."""
+    raw: bool = False
+    """Take the raw scans of a procedural set, and fit them."""
+    fit: bool = False
+    """Fit procedural scans as if their parameters were not known."""
+    order: Unset[Path] = None
+    """Text file with the names of the scans in the order of their codes; by default they are sorted."""
+    flame: Unset[Path] = None
+    """FLAME's file, to fit FLAME instead of our own rig."""
+    shapes: int = 100
+    """Components of the rig's shape."""
+    near: int = 100_000
+    """Labelled points near the surface of each scan."""
+    uniform: int = 100_000
+    """Labelled points anywhere in the cube."""
+    surface: int = 100_000
+    """Points of the surface, with normals and colours."""
+    size: int = 256
+    """Pixels per side of the nine views."""
+    held_out: float = 0.1
+    """Share of the identities that no training sees."""
+    seed: int = 0
+    """Of all that is drawn."""
