@@ -8,6 +8,7 @@ import trimesh
 from fullhead.core import cameras as cams
 from fullhead.core.errors import FullheadError
 from fullhead.export.mesh import (
+    COLOUR_DEPTH,
     blended_colours,
     check_mesh_path,
     colouring_cameras,
@@ -51,7 +52,7 @@ def test_a_level_above_all_densities_is_refused_with_the_highest(model, head):
 
 def test_colours_from_views_agree_with_the_field_and_hair_is_not_skin(model, head, mesh):
     points, normals = torch.from_numpy(mesh.vertices), torch.from_numpy(mesh.normals)
-    field = point_colours(model, head, points, normals)
+    field = point_colours(model, head, points, normals, COLOUR_DEPTH)
     views = blended_colours(model, head, points, normals, colouring_cameras())
     assert (field - views).abs().mean() < 0.1
     hair = (mesh.vertices[:, 2] < -0.1) & (mesh.vertices[:, 1] > 0)
@@ -64,7 +65,7 @@ def test_a_hidden_surface_takes_no_colour_from_what_hides_it(model, head):
     point, up = torch.tensor([[0.0, -0.45, -0.1]]), torch.tensor([[0.0, 1.0, 0.0]])
     from_above = cams.orbit(0.0, 1.4)
     blended = blended_colours(model, head, point, up, from_above)
-    torch.testing.assert_close(blended, point_colours(model, head, point, up))
+    torch.testing.assert_close(blended, point_colours(model, head, point, up, COLOUR_DEPTH))
 
 
 def test_points_project_where_the_camera_looks():

@@ -40,7 +40,10 @@ def save_rigged(head: RiggedHead, path: str | Path, clip: str | None = None) -> 
     .ply (coloured at the vertices) at rest."""
     path = check_rigged_path(path, clip)
     if path.suffix.lower() == ".glb":
-        _save_glb(head, path, None if clip is None else CLIPS[clip]())
+        moves = None if clip is None else CLIPS[clip]()
+        if moves is not None and not set(moves.weights) & set(head.expressions):
+            raise FullheadError(f"the clip {clip} moves ARKit's expressions, which this head does not have")
+        _save_glb(head, path, moves)
     elif path.suffix.lower() == ".obj":
         _save_obj(head, path)
     else:
