@@ -27,8 +27,10 @@ FLOORS = {
     "viewing": 8,
     "export": 8,
     "fitting": 9,
-    "commands": 10,
-    "cli": 11,
+    "families": 10,
+    "commands": 11,
+    "cli": 12,
+    "__main__": 13,
 }
 NOT_FAMILIES = {"__init__", "checkpoint", "head", "hub", "presets", "loop", "run"}  # the other files in models/ and training/
 

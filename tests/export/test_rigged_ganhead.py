@@ -195,7 +195,7 @@ def test_a_rig_of_other_expressions_names_its_own_and_takes_no_clip(
     other.load_state_dict(waved_ganhead.state_dict())
     head = rig_ganhead(other, codes, resolution=16)
     assert head.expressions == names == tuple(head.layers[0].targets)
-    with pytest.raises(FullheadError, match="the clip talk moves ARKit's expressions, which this head does not have"):
+    with pytest.raises(FullheadError, match="the animation talk moves ARKit's expressions, and this head has others"):
         save_rigged(head, tmp_path / "head.glb", "talk")
     assert not list(tmp_path.iterdir())
     assert save_rigged(head, tmp_path / "head.glb").is_file()

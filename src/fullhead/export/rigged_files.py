@@ -40,15 +40,19 @@ def save_rigged(head: RiggedHead, path: str | Path, clip: str | None = None) -> 
     .ply (coloured at the vertices) at rest."""
     path = check_rigged_path(path, clip)
     if path.suffix.lower() == ".glb":
-        moves = None if clip is None else CLIPS[clip]()
-        if moves is not None and not set(moves.weights) & set(head.expressions):
-            raise FullheadError(f"the clip {clip} moves ARKit's expressions, which this head does not have")
-        _save_glb(head, path, moves)
+        _save_glb(head, path, None if clip is None else _clip_for(head, clip))
     elif path.suffix.lower() == ".obj":
         _save_obj(head, path)
     else:
         _save_ply(head, path)
     return path
+
+
+def _clip_for(head: RiggedHead, name: str) -> Clip:
+    clip = CLIPS[name]()
+    if not set(head.expressions) & set(clip.weights):
+        raise FullheadError(f"the animation {name} moves ARKit's expressions, and this head has others: write it without")
+    return clip
 
 
 def _save_glb(head: RiggedHead, path: Path, clip: Clip | None) -> None:
