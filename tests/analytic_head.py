@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from fullhead.core.cameras import Cameras
-from fullhead.models.head import Head, Latents, Render
+from fullhead.models.head import Head, HeadPose, Latents, Render, RenderOptions
 
 
 class AnalyticHead:
@@ -20,7 +20,14 @@ class AnalyticHead:
     def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Latents:
         return Latents(torch.rand(n, 2, 3, generator=generator) * 1.6 - 0.8)
 
-    def decode(self, latents: Latents, *, background: bool = True) -> Head:
+    @property
+    def image_size(self) -> int:
+        return self.size
+
+    def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> Latents:
+        return Latents(torch.cat([self.sample_latents(1, torch.Generator().manual_seed(seed)).w for seed in seeds]))
+
+    def decode(self, latents: Latents, pose: HeadPose | None = None, options: RenderOptions = RenderOptions()) -> Head:
         self.decoded += len(latents)
         background = latents.w if latents.background is None else latents.background
         return Head(latents.w[:, 0, :, None, None, None][:, None], background[:, 1, :, None, None], latents.w[:, 0])
@@ -42,7 +49,7 @@ class AnalyticHead:
         eyes = ((x.abs() - 0.055) ** 2 + (y - 0.03) ** 2 < 0.018**2) & (z > 0)
         return torch.where(eyes[..., None], xyz.new_tensor([-0.8, -0.7, -0.3]), torch.where(is_hair, hair, skin))
 
-    def render(self, head: Head, cameras: Cameras) -> Render:
+    def render(self, head: Head, cameras: Cameras, options: RenderOptions = RenderOptions()) -> Render:
         assert len(head) == len(cameras)
         self.rendered += len(cameras)
         R, S = self.raw, self.steps
@@ -65,6 +72,7 @@ class AnalyticHead:
             return values.mT.unflatten(-1, (R, R))
 
         mask, depth = picture(mask[..., None]), picture((weights * t).sum(-1, keepdim=True))
-        raw = picture(front) + (0 if head.background is None else (1 - mask) * head.background)
-        image = torch.nn.functional.interpolate(raw, (self.size, self.size), mode="bilinear")
+        raw = picture(front) + ((1 - mask) * head.background if options.background else 0)
+        size = options.size or self.size
+        image = torch.nn.functional.interpolate(raw, (size, size), mode="bilinear")
         return Render(image, raw, mask, depth)

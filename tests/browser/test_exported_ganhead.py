@@ -10,6 +10,7 @@ from fullhead.export.rigged_files import save_rigged
 from fullhead.export.rigged_ganhead import rig_ganhead
 from fullhead.kernels.raster import rasterize_arrays
 from fullhead.models.ganhead import DecodedGANHead, GANHead
+from fullhead.models.head import HeadPose
 from fullhead.rig.arkit import ARKIT, arkit_weights
 from fullhead.rig.template import JOINTS
 
@@ -43,7 +44,7 @@ def outline(model: GANHead, decoded: DecodedGANHead, weights: dict[str, float], 
     """Which pixels [SIZE, SIZE] the model's posed head covers."""
     pose = torch.zeros(1, len(JOINTS), 3)
     pose[0, JOINTS.index("neck")] = torch.tensor(turn)
-    mesh = model.posed(decoded, arkit_weights(weights)[None], pose).posed[0]
+    mesh = model.posed(decoded, HeadPose(arkit_weights(weights)[None], pose)).posed[0]
     ahead = DISTANCE - model.rig.metres * mesh.vertices.numpy()[:, 2]
     flat = model.rig.metres * mesh.vertices.numpy()[:, :2] / (np.tan(np.radians(FOV / 2)) * ahead[:, None])
     x, y = (flat[:, 0] + 1) * SIZE / 2, (1 - flat[:, 1]) * SIZE / 2

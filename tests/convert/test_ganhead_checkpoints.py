@@ -18,7 +18,7 @@ from fullhead.convert.archives import read_archive
 from fullhead.convert.ganhead import FLAME, RENAMED, build, convert_ganhead, extract
 from fullhead.core.errors import FullheadError
 from fullhead.io.pickles import Inert
-from fullhead.models.checkpoint import load_file, read_header
+from fullhead.models.checkpoint import read_header, read_module
 from fullhead.models.ganhead import GANHead, GANHeadConfig
 from fullhead.representations.canonical_field import CanonicalConfig
 from fullhead.representations.deformer import DeformerConfig
@@ -93,7 +93,7 @@ def test_a_checkpoint_becomes_the_same_model_without_flame(model: GANHead, tmp_p
     path = written(tmp_path / "last.ckpt", original_names(model))
     found = convert_ganhead(path, tmp_path / "model.safetensors")
     assert found.stage == 2
-    back = load_file(tmp_path / "model.safetensors", family="ganhead")
+    back = read_module(tmp_path / "model.safetensors", GANHead)
     assert isinstance(back, GANHead) and back.config == SMALL
     theirs, ours = model.state_dict(), back.state_dict()
     assert list(theirs) == list(ours)

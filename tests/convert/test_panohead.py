@@ -23,7 +23,7 @@ from fullhead.convert.reader import read_snapshot
 from fullhead.core.cameras import cameras_from_labels, orbit
 from fullhead.core.errors import FullheadError
 from fullhead.models import presets
-from fullhead.models.checkpoint import load_file, read_header
+from fullhead.models.checkpoint import read_header, read_module
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
 from fullhead.nn.superres import SuperresConfig
@@ -248,7 +248,7 @@ def test_a_snapshot_becomes_a_model_file_with_the_same_config_weights_and_image(
     G = original_generator(family)
     path = pickled(G_ema=ordered(G) if numpy1 else G, numpy1=numpy1)
     convert_checkpoint(path, tmp_path / "model.safetensors")
-    model = load_file(tmp_path / "model.safetensors")
+    model = read_module(tmp_path / "model.safetensors", PanoHead)
     assert isinstance(model, PanoHead) and model.config == SMALL[family]
     expected = PanoHead(SMALL[family]).eval().requires_grad_(False)
     expected.load_state_dict(
@@ -271,7 +271,7 @@ def test_a_converted_original_draws_the_original_s_image(tmp_path, family):
     G._modules["superresolution"].__dict__["class_name_"] = "SuperresolutionHybrid8XDC"
     (tmp_path / "original.pkl").write_bytes(dumps(snapshot(G)))
     convert_checkpoint(tmp_path / "original.pkl", tmp_path / "model.safetensors")
-    model = load_file(tmp_path / "model.safetensors")
+    model = read_module(tmp_path / "model.safetensors", PanoHead)
     assert isinstance(model, PanoHead)
     latents = model.latents(z, truncation=0.8, cutoff=3, cameras=cameras_from_labels(c_cond))
     render = model.render(model.decode(latents), cameras_from_labels(c_cam))
@@ -283,10 +283,10 @@ def test_each_network_of_a_snapshot_can_be_taken(pickled, tmp_path):
     raw = original_generator("panohead", tensors={"t_mapping.w_avg": torch.tensor([1.0, 2.0, 3.0])})
     path = pickled(G_ema=original_generator("panohead"), G=raw, D=original_discriminator())
     convert_checkpoint(path, tmp_path / "g.safetensors", "G")
-    model = load_file(tmp_path / "g.safetensors")
+    model = read_module(tmp_path / "g.safetensors", PanoHead)
     assert model.state_dict()["t_mapping.w_avg"].tolist() == [1, 2, 3]
     convert_checkpoint(path, tmp_path / "d.safetensors", "D")
-    D = load_file(tmp_path / "d.safetensors", "panohead-discriminator")
+    D = read_module(tmp_path / "d.safetensors", Discriminator)
     assert isinstance(D, Discriminator) and D.config == DiscriminatorConfig(image_size=128, channel_base=256, channel_max=8)
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from fullhead.cli import main
 from fullhead.data.scan_set import ScanSet
-from fullhead.models.checkpoint import load
+from fullhead.families.opening import load
+from fullhead.families.table import GANHeadOptions
 from fullhead.models.ganhead import GANHead
+from fullhead.models.head import RenderOptions
 from fullhead.rig.identity import main_shape_rig
 from fullhead.rig.template import LEFT_EYE, Template
 
@@ -50,9 +51,9 @@ def test_a_head_that_flame_moves_is_prepared_trained_and_sampled(synth_scans: Pa
     assert scans.about["rig"] == "flame" and scans.expression.shape[1] == 50
     settings = [f"flame={flame}", "loop.images=4", "task.coarse_images=2"]
     main(["train", "ganhead-tiny", str(prepared), str(tmp_path / "run"), "--set", *settings])
-    model = load(tmp_path / "run" / "model.safetensors", flame=flame)
+    model = load(tmp_path / "run" / "model.safetensors", options=GANHeadOptions(flame))
     assert isinstance(model, GANHead) and model.config.rig == "flame"
-    head = model.decode(model.seed_latents([0]), joint_pose=torch.zeros(1, 5, 3), resolution=16)
+    head = model.decode(model.seed_latents([0]), model.rest_pose(), RenderOptions(resolution=16))
     assert len(head.posed) == 1
 
 

@@ -20,7 +20,8 @@ from fullhead.core.errors import FullheadError
 from fullhead.data.photos import PhotoSet
 from fullhead.export.mesh import extract_mesh
 from fullhead.fitting.invert import fit
-from fullhead.models.head import Latents
+from fullhead.fitting.options import InvertConfig
+from fullhead.models.head import Latents, RenderOptions
 from fullhead.models.panohead import PanoHead
 from fullhead.training.loop import Clock, LoopConfig, Phase, step, train
 from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig
@@ -92,7 +93,7 @@ def test_applications_give_the_same_pictures_and_mesh(here: PanoHead, there: Pan
         latents = model.seed_latents([0, 1])
         frames = list(interpolate(model, Latents(latents.w, latents.w.flip(0)), swing_cameras(3)))
         pictures.append(np.concatenate([sheet(model, latents, (0.0, 2.0)).ravel(), np.stack(frames).ravel()]))
-        mesh = extract_mesh(model, model.decode(latents[0], background=False), 32, coarse=32)
+        mesh = extract_mesh(model, model.decode(latents[0], None, RenderOptions(background=False)), 32, coarse=32)
         vertices.append(np.hstack([mesh.vertices / here.metres_per_unit, mesh.colours / 2]))
     assert np.abs(pictures[0].astype(int) - pictures[1]).max() <= 1
     for one, other in (
@@ -105,7 +106,7 @@ def test_applications_give_the_same_pictures_and_mesh(here: PanoHead, there: Pan
 def test_a_fit_takes_the_same_steps(here: PanoHead, there: PanoHead, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fullhead.fitting.invert.STARTS", 1)
     target = here.render(here.decode(here.seed_latents([5])), orbit(0.1)).image.clamp(-1, 1)
-    fits = [fit(model, target, steps=3, pivot_steps=2) for model in (here, there)]
+    fits = [fit(model, target, config=InvertConfig(3, 2)) for model in (here, there)]
     assert fits[1].losses == pytest.approx(fits[0].losses, rel=1e-3)
     close(fits[1].image, fits[0].image, 1e-2)
 

@@ -18,8 +18,10 @@ from safetensors import safe_open
 from skimage.data import astronaut
 
 from fullhead.cli import main
-from fullhead.models.checkpoint import load, model_file, read_header, save
+from fullhead.families.opening import load
+from fullhead.models.checkpoint import read_header, save
 from fullhead.models.ganhead import GANHead
+from fullhead.models.hub import model_file
 from fullhead.models.i3dmm import I3DMM, I3DMMConfig
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.template import load_template
@@ -50,13 +52,13 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 
 def test_sample_draws_a_sheet_with_a_row_per_seed_and_a_column_per_yaw(tmp_path: Path) -> None:
-    run("sample", "--seeds", "0-2", "--yaw", "0", "90", "--no-labels", "--out", tmp_path / "sheet.png", *SMALL)
+    run("sample", "--seeds", "0-2", "--yaws", "0", "90", "--no-labels", "--out", tmp_path / "sheet.png", *SMALL)
     width, height = Image.open(tmp_path / "sheet.png").size
     assert (width, height) == (2 * 36 + 4, 3 * 36 + 4)
 
 
 def test_sample_into_a_folder_gives_transparent_pictures_of_single_heads(tmp_path: Path) -> None:
-    run("sample", "--seeds", "5", "--yaw", "0", "180", "--background", "transparent", "--out", tmp_path / "heads")
+    run("sample", "--seeds", "5", "--yaws", "0,180", "--background", "transparent", "--out", tmp_path / "heads")
     names = sorted(p.name for p in (tmp_path / "heads").iterdir())
     assert names == ["seed0005_yaw+000.png", "seed0005_yaw+180.png"]
     alpha = np.asarray(Image.open(tmp_path / "heads" / names[0]))[..., 3]
@@ -68,13 +70,13 @@ def test_the_background_can_be_a_colour_a_picture_or_another_seed_s(tmp_path: Pa
     Image.new("RGB", (50, 40), (0, 200, 0)).save(tmp_path / "green.png")
     corners = {}
     for name in ("white", str(tmp_path / "green.png")):
-        run("sample", "--seeds", "1", "--yaw", "0", "--background", name, "--out", tmp_path / "h")
+        run("sample", "--seeds", "1", "--yaws", "0", "--background", name, "--out", tmp_path / "h")
         corners[name] = np.asarray(Image.open(tmp_path / "h" / "seed0001_yaw+000.png"))[0, 0].astype(int)
     assert corners["white"].min() > 180
     assert corners[str(tmp_path / "green.png")].argmax() == 1
     pictures = []
     for seed in (2, 3):
-        run("sample", "--seeds", "1", "--yaw", "0", "--background-seed", seed, "--out", tmp_path / "b")
+        run("sample", "--seeds", "1", "--yaws", "0", "--background-seed", seed, "--out", tmp_path / "b")
         pictures.append(np.asarray(Image.open(tmp_path / "b" / "seed0001_yaw+000.png")).astype(int))
     difference = np.abs(pictures[0] - pictures[1]).mean(axis=-1)
     assert difference[:8].mean() > 2 * difference[24:40, 28:36].mean()  # the sky changes, the face much less
@@ -87,7 +89,7 @@ def test_orbit_writes_a_film_that_loops(tmp_path: Path) -> None:
 
 
 def test_interpolate_writes_a_film(tmp_path: Path) -> None:
-    run("interpolate", "--seeds", "0,4", "--frames", "5", "--motion", "swing", "--out", tmp_path / "flow.webp", *SMALL)
+    run("interpolate", "--seeds", "0,4", "--frames", "5", "--camera", "swing", "--out", tmp_path / "flow.webp", *SMALL)
     assert Image.open(tmp_path / "flow.webp").n_frames == 5
 
 
@@ -111,7 +113,7 @@ def test_the_commands_take_an_i3dmm(tmp_path: Path) -> None:
         optimiser.step()
     save(model, tmp_path / "i3dmm.safetensors")
     options = ["--model", tmp_path / "i3dmm.safetensors", "--seeds"]
-    run("sample", *options, "0-1", "--yaw", "0", "--look", "clay", "--no-labels", "--out", tmp_path / "a.png", *SMALL)
+    run("sample", *options, "0-1", "--yaws", "0", "--shading", "clay", "--no-labels", "--out", tmp_path / "a.png", *SMALL)
     assert np.ptp(np.asarray(Image.open(tmp_path / "a.png")).astype(int), axis=-1).max() == 0, "clay is grey"
     run("mesh", *options, "0", "--resolution", "32", "--out", tmp_path / "head.ply")
     assert trimesh.load(tmp_path / "head.ply", process=False).is_watertight
@@ -120,13 +122,13 @@ def test_the_commands_take_an_i3dmm(tmp_path: Path) -> None:
 def test_the_commands_take_a_ganhead(ganhead_file: Path, tmp_path: Path) -> None:
     model = ["--model", ganhead_file]
     sheets = []
-    for options in (["--vary", "shape"], ["--vary", "shape", "--look", "clay"], ["--vary", "colour", "rig"]):
-        run("sample", *model, "--seeds", "0-1", "--yaw", "0", "--out", tmp_path / "a.png", *options, "--no-labels", *SMALL)
+    for options in (["--vary", "shape"], ["--vary", "shape", "--shading", "clay"], ["--vary", "colour,rig"]):
+        run("sample", *model, "--seeds", "0-1", "--yaws", "0", "--out", tmp_path / "a.png", *options, "--no-labels", *SMALL)
         sheets.append(np.asarray(Image.open(tmp_path / "a.png")).astype(int))
     assert all(sheet.shape == (2 * 36 + 4, 36 + 4, 3) for sheet in sheets)
     assert np.ptp(sheets[1], axis=-1).max() == 0, "clay is grey"
     assert np.ptp(sheets[0], axis=-1).max() > 0 and np.abs(sheets[0] - sheets[2]).mean() > 1
-    run("orbit", *model, "--seeds", "1", "--frames", "3", "--look", "normal", "--out", tmp_path / "turn.webp", *SMALL)
+    run("orbit", *model, "--seeds", "1", "--frames", "3", "--shading", "normal", "--out", tmp_path / "turn.webp", *SMALL)
     assert Image.open(tmp_path / "turn.webp").n_frames == 3
     run("interpolate", *model, "--seeds", "0,1", "--frames", "3", "--out", tmp_path / "flow.webp", *SMALL)
     assert Image.open(tmp_path / "flow.webp").n_frames == 3
@@ -137,7 +139,7 @@ def test_the_commands_take_a_ganhead(ganhead_file: Path, tmp_path: Path) -> None
 
 
 def test_animate_writes_stills_sheets_and_films(ganhead_file: Path, tmp_path: Path) -> None:
-    model = ["--model", ganhead_file, "--seeds", "0", "--look", "normal", *SMALL]
+    model = ["--model", ganhead_file, "--seeds", "0", "--shading", "normal", *SMALL]
     for name, turn in (("a", 0), ("b", 40)):
         run("animate", *model, "--joint", f"neck=0,{turn},0", "--expression", "jawOpen=1", "--out", tmp_path / f"{name}.png")
     still, turned = (np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int) for name in "ab")
@@ -176,7 +178,7 @@ def test_fit_scan_writes_a_head_that_other_commands_take(
     assert "chamfer" in capsys.readouterr().out
     assert {p.name for p in (tmp_path / "me").iterdir()} == {"head.safetensors", "fit.png"}
     model = ["--model", tmp_path / "me/head.safetensors", *SMALL]
-    run("sample", *model, "--yaw", "0", "--out", tmp_path / "a")
+    run("sample", *model, "--yaws", "0", "--out", tmp_path / "a")
     run("animate", *model, "--expression", "jawOpen=1", "--out", tmp_path / "a.png")
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["fit_yaw+000.png"]
     assert len(read_header(tmp_path / "me/head.safetensors")["about"]["expression"]) == 52
@@ -211,18 +213,40 @@ def test_export_writes_a_ganhead_that_is_posed(
     waved_ganhead: GANHead, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(waved_ganhead, tmp_path / "model.safetensors")
-    options = ["--model", tmp_path / "model.safetensors", "--seed", "7", "--faces", "2000", "--resolution", "32"]
-    run("export", tmp_path / "out/head.glb", *options, "--clip", "blink")
+    options = ["--model", tmp_path / "model.safetensors", "--seeds", "7", "--faces", "2000", "--resolution", "32"]
+    run("export", "--out", tmp_path / "out/head.glb", *options, "--animation", "blink")
     assert "2000 faces, 52 expressions" in capsys.readouterr().out
-    run("export", tmp_path / "out/head.obj", *options, "--texture", "512")
+    run("export", "--out", tmp_path / "out/head.obj", *options, "--texture-size", "512")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"head.glb", "head.obj", "head.mtl", "head_head.jpg"}
-    run("export", tmp_path / "out/head.ply", *options)
+    run("export", "--out", tmp_path / "out/head.ply", *options)
     form = trimesh.load(tmp_path / "out/head.ply", process=False)
     assert len(form.faces) == 2000 and form.is_watertight
     assert form.visual.vertex_colors[:, :3].std() > 1
-    assert "only a GANHead" in refused(capsys, "export", tmp_path / "a.glb", "--model", "panohead-demo")
-    assert "a clip needs a .glb" in refused(capsys, "export", tmp_path / "a.obj", *options, "--clip", "talk")
-    assert "--faces 3" in refused(capsys, "export", tmp_path / "a.glb", "--faces", "3")
+    out = ["export", "--out", tmp_path / "a.glb"]
+    assert "give a GANHead" in refused(capsys, *out, "--model", "panohead-demo")
+    assert "a clip needs a .glb" in refused(capsys, "export", "--out", tmp_path / "a.obj", *options, "--animation", "talk")
+    assert "--faces 3" in refused(capsys, *out, "--faces", "3")
+
+
+@pytest.mark.parametrize(
+    ("command", "suffix", "options"),
+    [
+        ("orbit", ".webp", ["--frames", "2", *SMALL]),
+        ("mesh", ".ply", ["--resolution", "32"]),
+        ("animate", ".jpg", ["--expression", "jawOpen=1", *SMALL]),
+        ("export", ".ply", ["--faces", "500", "--resolution", "16"]),
+    ],
+)
+def test_several_heads_go_to_a_folder_with_a_name_each(
+    command: str, suffix: str, options: list[str], ganhead_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [command, "--model", ganhead_file, *options]
+    run(*words, "--seeds", "1", "4", "--out", tmp_path / "heads", "--suffix", suffix)
+    assert sorted(p.name for p in (tmp_path / "heads").iterdir()) == [f"seed0001{suffix}", f"seed0004{suffix}"]
+    one = tmp_path / f"one{suffix}"
+    said = refused(capsys, *words, "--seeds", "1,4", "--out", one)
+    assert f"is one file, for one head, not 2: give a folder, a name without {suffix}; --suffix {suffix}" in said
+    assert not one.exists()
 
 
 def test_synth_writes_every_kind_of_set_and_checks_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,23 +282,25 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["synth", "photos", "--sise=64", "set"], "unknown option --sise; did you mean --size? see fullhead synth photos"),
         (["sample", "heads.png"], "unrecognized options: heads.png; see fullhead sample --help"),
         (
-            ["sample", "--yaw", "0,30"],
-            "--yaw 0,30 is not understood: [FLOAT [FLOAT ...]] Sides in degrees, with spaces between",
+            ["sample", "--yaws", "0,x"],
+            "--yaws 0,x: write degrees, as in 0,90,-45",
         ),
         (["synth", "export", "a.glb", "--clip", "tlk"], "--clip tlk: there is talk, blink, all52; see fullhead synth export"),
         (["invert"], "missing from fullhead invert: PATH"),
-        (["sample", "--model", "no-such-model"], "panohead-demo"),
+        (["sample", "--model", "no-such-model"], "`fullhead presets` lists them"),
         (["sample", "--model", "missing.safetensors"], "no model file"),
         (["sample", "--model", "PICTURE"], "not a model file"),
-        (["sample", "--model", "DISCRIMINATOR"], "where a head is due"),
+        (["sample", "--model", "DISCRIMINATOR"], "not a head: a head is a panohead, ganhead, i3dmm"),
         (["sample", "--model", "GANHEAD", "--background-seed", "1"], "--background"),
-        (["sample", "--model", "GANHEAD", "--precision", "bf16"], "fp32"),
-        (["sample", "--model", "GANHEAD", "--flame", "missing.pkl"], "missing.pkl"),
-        (["sample", "--flame", "missing.pkl"], "PanoHead"),
-        (["sample", "--look", "clay"], "--look"),
-        (["sample", "--vary", "shape"], "--vary"),
+        (["sample", "--model", "GANHEAD", "--precision", "bf16"], "leave precision at fp32"),
+        (["sample", "--model", "GANHEAD", "--flame", "missing.pkl"], "leave FLAME's file out"),
+        (["sample", "--flame", "missing.pkl"], "--flame: for a GANHead; panohead-demo is a PanoHead"),
+        (["mesh", "--background", "white"], "unknown option --background"),
+        (["sample", "--shading", "clay"], "leave --shading at colour"),
+        (["sample", "--vary", "shape"], "leave --vary out"),
+        (["sample", "--model", "GANHEAD", "--vary", "nose"], "--vary nose: the latents of"),
         (["mesh", "--model", "GANHEAD", "--level", "3"], "no floaters: leave --level and --keep-floaters out"),
-        (["invert", "NOISE", "--model", "GANHEAD"], "where a PanoHead is due"),
+        (["invert", "NOISE", "--model", "GANHEAD"], "give a PanoHead"),
         (["animate", "--model", "panohead-demo", "--joint", "neck=0,30,0"], "give a GANHead"),
         (["animate", "--model", "GANHEAD"], "nothing moves"),
         (["animate", "--model", "GANHEAD", "--joint", "neck=30"], "neck=0,30,0"),
@@ -369,7 +395,7 @@ def test_a_disk_that_is_full_is_one_line_and_leaves_what_was_there(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Image.Image, "save", no_room)
-    said = refused(capsys, "sample", "--seeds", "0", "--yaw", "0", "--out", tmp_path / "heads.png")
+    said = refused(capsys, "sample", "--seeds", "0", "--yaws", "0", "--out", tmp_path / "heads.png")
     assert "No space left" in said
     assert [p.name for p in tmp_path.iterdir()] == ["heads.png"]
     assert (tmp_path / "heads.png").read_bytes() == b"an older picture"
@@ -377,7 +403,7 @@ def test_a_disk_that_is_full_is_one_line_and_leaves_what_was_there(
 
 def test_a_place_that_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("no folder")
-    assert "cannot write" in refused(capsys, "sample", "--seeds", "0", "--yaw", "0", "--out", tmp_path / "file" / "heads.png")
+    assert "cannot write" in refused(capsys, "sample", "--seeds", "0", "--yaws", "0", "--out", tmp_path / "file" / "heads.png")
 
 
 def test_ctrl_c_stops_a_training_with_its_state_saved(tmp_path: Path, photos: Path) -> None:

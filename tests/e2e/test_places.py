@@ -17,6 +17,9 @@ COMMANDS = {
     "orbit": ["orbit", "--out", "PLACE/turn.webp"],
     "interpolate": ["interpolate", "--out", "PLACE/flow.webp"],
     "mesh": ["mesh", "--out", "PLACE/head.glb"],
+    "animate": ["animate", "--expression", "jawOpen=1", "--out", "PLACE/head.png"],
+    "export": ["export", "--out", "PLACE/head.glb"],
+    "fit-scan": ["fit-scan", "PHOTO", "--out", "PLACE/me"],
     "invert": ["invert", "PHOTO", "--out", "PLACE/me"],
     "demo": ["demo", "--out", "PLACE/demo"],
     "convert": ["convert", "PHOTO", "PLACE/model.safetensors"],
@@ -34,7 +37,7 @@ def test_a_command_refuses_a_file_where_a_folder_is_due_before_it_loads_a_model(
     def load(*_: object, **__: object) -> None:
         raise AssertionError("the work had begun")
 
-    monkeypatch.setattr("fullhead.models.checkpoint.load", load)
+    monkeypatch.setattr("fullhead.families.opening.open_model", load)
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(SystemExit) as stop:
         main([word.replace("PLACE", str(tmp_path / "file")) for word in COMMANDS[name]])

@@ -10,6 +10,7 @@ from fullhead.core import cameras as cams
 from fullhead.core.colour import to_bytes
 from fullhead.core.errors import FullheadError
 from fullhead.export.mesh import (
+    COLOUR_DEPTH,
     blended_colours,
     check_mesh_path,
     colouring_cameras,
@@ -55,7 +56,7 @@ def test_a_level_above_all_densities_is_refused_with_the_highest(model, head):
 
 def test_colours_from_views_agree_with_the_field_and_hair_is_not_skin(model, head, mesh):
     points, normals = torch.from_numpy(mesh.vertices / AnalyticHead.metres_per_unit), torch.from_numpy(mesh.normals)
-    field = point_colours(model, head, points, normals)
+    field = point_colours(model, head, points, normals, COLOUR_DEPTH)
     views = blended_colours(model, head, points, normals, colouring_cameras())
     assert (field - views).abs().mean() < 0.1
     hair = ((points[:, 2] < -0.1) & (points[:, 1] > 0)).numpy()
@@ -68,7 +69,7 @@ def test_a_hidden_surface_takes_no_colour_from_what_hides_it(model, head):
     point, up = torch.tensor([[0.0, -0.45, -0.1]]), torch.tensor([[0.0, 1.0, 0.0]])
     from_above = cams.orbit(0.0, 1.4)
     blended = blended_colours(model, head, point, up, from_above)
-    torch.testing.assert_close(blended, point_colours(model, head, point, up))
+    torch.testing.assert_close(blended, point_colours(model, head, point, up, COLOUR_DEPTH))
 
 
 def test_points_project_where_the_camera_looks():

@@ -1,6 +1,7 @@
 """Codes of a small GANHead found again from what it says itself, and a bare head fitted from a file to the end."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from fullhead.fitting.fit_scan import (
 )
 from fullhead.io.ply import ply_bytes
 from fullhead.models.ganhead import Codes, GANHead, colour_pose
+from fullhead.models.head import HeadPose
 from fullhead.representations.deformer import Motion
 from fullhead.rig.arkit import arkit_weights
 from fullhead.rig.cube import CubeRig
@@ -119,7 +121,7 @@ def test_of_several_candidates_the_deepest_is_taken(ganhead: GANHead, codes: Cod
 def test_detail_and_colour_are_found_again_from_the_surface(
     ganhead: GANHead, codes: Codes, motion: Motion, pose: tuple[Tensor, Tensor]
 ):
-    mesh = ganhead.decode(codes, expression=pose[0], joint_pose=pose[1]).posed[0]
+    mesh = ganhead.decode(codes, HeadPose(*pose)).posed[0]
     inner = (mesh.vertices.abs().amax(dim=1) < 0.9).nonzero()[:, 0]
     points = {
         "surface_points": mesh.vertices[inner].numpy(),
@@ -131,11 +133,10 @@ def test_detail_and_colour_are_found_again_from_the_surface(
     told = (ganhead, motion, colour_pose(*pose), codes.shape, points, config, torch.Generator().manual_seed(0))
     detail, colour = fitted_looks(*told, lambda *step: losses.append(step[2]))
     assert np.mean(losses[-5:]) < 0.5 * losses[0]
-    again = ganhead.decode(Codes(codes.shape, detail, colour, codes.rig_shape), expression=pose[0], joint_pose=pose[1]).posed[0]
+    again = ganhead.decode(Codes(codes.shape, detail, colour, codes.rig_shape), HeadPose(*pose)).posed[0]
     mean = ganhead.decode(
-        Codes(codes.shape, *(t.weight.mean(0, keepdim=True) for t in ganhead.tables[1:]), codes.rig_shape),
-        expression=pose[0], joint_pose=pose[1],
-    ).posed[0]  # fmt: skip
+        Codes(codes.shape, *(t.weight.mean(0, keepdim=True) for t in ganhead.tables[1:]), codes.rig_shape), HeadPose(*pose)
+    ).posed[0]
 
     def off(other: Tensor, true: Tensor) -> float:
         return float((other - true)[inner].square().sum(1).mean())
@@ -174,4 +175,6 @@ def test_a_textured_scan_is_shown_in_the_colours_of_its_corners():
 
 def test_a_rig_that_is_not_the_models_is_refused(ganhead: GANHead, tmp_path: Path):
     with pytest.raises(FullheadError, match="our own rig"):
-        cube_rig(ganhead, tmp_path / "flame.pkl")
+        ganhead.use_flame(tmp_path / "flame.pkl")
+    with pytest.raises(FullheadError, match=r"FLAME moves this GANHead: give its file with --flame"):
+        cube_rig(GANHead(replace(ganhead.config, rig="flame")))

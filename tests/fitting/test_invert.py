@@ -9,11 +9,13 @@ from safetensors import safe_open
 from fullhead.commands.invert import invert
 from fullhead.core.cameras import orbit, yaw_pitch
 from fullhead.core.errors import FullheadError
+from fullhead.families.opening import open_model
 from fullhead.fitting.align import Square
 from fullhead.fitting.invert import fit, fit_sheet, invert_photo, moved, shown
+from fullhead.fitting.options import InvertConfig
 from fullhead.fitting.reconstruction_loss import reconstruction_loss
 from fullhead.metrics.images import psnr
-from fullhead.models.checkpoint import load, load_latents, read_header, save
+from fullhead.models.checkpoint import read_header, save
 from fullhead.models.panohead import PanoHead
 from fullhead.training.panohead import PanoHeadTaskConfig
 
@@ -35,7 +37,7 @@ def target(model: PanoHead) -> torch.Tensor:
 def test_a_render_of_the_model_is_found_again(model, target):
     before = [p.clone() for p in model.parameters()]
     steps = []
-    fitted = fit(model, target, steps=60, pivot_steps=30, on_step=lambda *step: steps.append(step))
+    fitted = fit(model, target, config=InvertConfig(60, 30), on_step=lambda *step: steps.append(step))
     assert fitted.losses[59] < 0.8 * fitted.losses[0]
     start = psnr(shown(model, model.seed_latents([0], 0.0), orbit(0.0)), target)
     assert fitted.psnr_latents > start + 2
@@ -49,13 +51,13 @@ def test_a_render_of_the_model_is_found_again(model, target):
 
 
 def test_the_same_seed_gives_the_same_fit(model, target):
-    a, b = (fit(model, target, steps=4, pivot_steps=3, seed=7) for _ in range(2))
+    a, b = (fit(model, target, config=InvertConfig(4, 3, seed=7)) for _ in range(2))
     assert a.losses == b.losses
     assert torch.equal(a.image, b.image)
 
 
 def test_without_tuning_the_model_stays_as_it_is(model, target):
-    fitted = fit(model, target, steps=2, pivot_steps=0)
+    fitted = fit(model, target, config=InvertConfig(2, 0))
     assert fitted.psnr == fitted.psnr_latents
     assert all(torch.equal(a, b) for a, b in zip(fitted.model.parameters(), model.parameters(), strict=True))
 
@@ -97,7 +99,7 @@ def test_psnr_is_that_of_a_known_error():
 
 def test_a_photo_becomes_a_head_and_a_sheet(model):
     photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    aligned, fitted = invert_photo(photo, model, Square(40, 30, 20), steps=2, pivot_steps=1)
+    aligned, fitted = invert_photo(photo, model, Square(40, 30, 20), config=InvertConfig(2, 1))
     assert aligned.shape == (64, 64, 3)
     sheet = fit_sheet(aligned, fitted)
     assert sheet.shape[1] > 10 * 64
@@ -114,28 +116,30 @@ def files(tmp_path_factory, model):
 
 def test_the_command_writes_a_head_that_loads_like_any_other(files, model, capsys):
     out, tiny = files / "out", str(files / "tiny.safetensors")
-    invert(files / "photo.png", out, tiny, box="30,20,20,20", steps=2, pivot_steps=1)
+    invert(files / "photo.png", out, tiny, box="30,20,20,20", fit=InvertConfig(2, 1))
     assert sorted(path.name for path in out.iterdir()) == ["fit.png", "head.safetensors", "photo.png"]
     assert "PSNR" in capsys.readouterr().out
     head = str(out / "head.safetensors")
-    tuned, latents = load(head), load_latents(head)
+    opened = open_model(head)
+    tuned, latents = opened.model, opened.fitted
     assert latents is not None
     assert latents.w.shape == (1, tuned.num_ws, 16)
     assert latents.background is not None
     assert tuned.config == model.config
     assert read_header(head)["about"]["inverted"]
-    assert load_latents(tiny) is None
+    assert open_model(tiny).fitted is None
     with safe_open(head, framework="pt") as handle:
         assert handle.get_tensor("latents.w").dtype == torch.float32
     with pytest.raises(FullheadError, match="--overwrite"):
-        invert(files / "photo.png", out, tiny, box="30,20,20,20", steps=2)
+        invert(files / "photo.png", out, tiny, box="30,20,20,20", fit=InvertConfig(2))
 
 
 def test_a_photo_beside_which_the_head_should_go_is_not_lost(files):
     before = (files / "photo.png").read_bytes()
     for overwrite, hint in ((False, "--overwrite"), (True, "another --out")):
         with pytest.raises(FullheadError, match=hint):
-            invert(files / "photo.png", files, str(files / "tiny.safetensors"), box="30,20,20,20", steps=2, overwrite=overwrite)
+            options = {"box": "30,20,20,20", "fit": InvertConfig(2), "overwrite": overwrite}
+            invert(files / "photo.png", files, str(files / "tiny.safetensors"), **options)
     assert (files / "photo.png").read_bytes() == before
 
 
@@ -153,7 +157,7 @@ def test_a_photo_beside_which_the_head_should_go_is_not_lost(files):
 def test_mistakes_are_named_before_anything_is_written(files, photo, box, steps, what):
     out = files / "mistake"
     with pytest.raises(FullheadError, match=what):
-        invert(files / photo, out, str(files / "tiny.safetensors"), box=box, steps=steps)
+        invert(files / photo, out, str(files / "tiny.safetensors"), box=box, fit=InvertConfig(steps))
     assert not out.exists()
 
 
@@ -163,5 +167,5 @@ def test_a_stopped_fit_leaves_nothing_behind(files, monkeypatch):
 
     monkeypatch.setattr("fullhead.fitting.invert.tune", stop)
     with pytest.raises(KeyboardInterrupt):
-        invert(files / "photo.png", files / "stopped", str(files / "tiny.safetensors"), box="30,20,20,20", steps=1)
+        invert(files / "photo.png", files / "stopped", str(files / "tiny.safetensors"), box="30,20,20,20", fit=InvertConfig(1))
     assert not (files / "stopped").exists()

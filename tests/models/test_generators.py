@@ -9,7 +9,7 @@ import torch
 from fullhead.core.cameras import orbit
 from fullhead.core.compositing import density_activation
 from fullhead.core.errors import FullheadError
-from fullhead.models.head import Latents
+from fullhead.models.head import HeadPose, RenderOptions
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
 from fullhead.representations.planes import DecoderConfig
 from fullhead.training.panohead import PanoHeadTaskConfig
@@ -55,10 +55,40 @@ def test_pictures_have_the_promised_shapes_and_ranges(model: PanoHead):
 
 def test_the_mask_does_not_depend_on_the_background(panohead: PanoHead):
     latents = panohead.seed_latents([0])
-    other = Latents(latents.w, panohead.seed_latents([5]).w)
+    other = panohead.with_background(latents, 5)
+    assert torch.equal(other.w, latents.w) and torch.equal(other.background, panohead.seed_latents([5]).w)
     a, b = (panohead.render(panohead.decode(x), orbit(0.2)) for x in (latents, other))
     assert torch.equal(a.mask, b.mask) and torch.equal(a.depth, b.depth)
     assert not torch.allclose(a.image_raw, b.image_raw)
+
+
+def test_without_a_background_a_head_is_rendered_alone_however_it_was_decoded(panohead: PanoHead):
+    alone, latents = RenderOptions(background=False), panohead.seed_latents([0])
+    painted = panohead.decode(latents)
+    assert painted.background is not None and panohead.decode(latents, None, alone).background is None
+    a, b = (panohead.render(head, orbit(0.2), alone) for head in (painted, panohead.decode(latents, None, alone)))
+    assert torch.equal(a.image, b.image) and not torch.allclose(a.image, panohead.render(painted, orbit(0.2)).image)
+
+
+def test_size_and_precision_are_options_of_a_picture(panohead: PanoHead):
+    latents, pictures = panohead.seed_latents([0]), []
+    for options in (RenderOptions(), RenderOptions(precision="bf16"), RenderOptions(size=24)):
+        pictures.append(panohead.render(panohead.decode(latents, None, options), orbit(0.2), options).image)
+    full, half, small = pictures
+    assert half.shape == full.shape and not torch.equal(half, full)
+    torch.testing.assert_close(half, full, atol=0.1, rtol=0.1)
+    assert small.shape == (1, 3, 24, 24)
+    assert float((small - torch.nn.functional.adaptive_avg_pool2d(full, 24)).abs().mean()) < 0.1 * float(full.std())
+
+
+def test_what_it_cannot_do_is_refused_in_words(panohead: PanoHead):
+    head = panohead.decode(panohead.seed_latents([0]))
+    with pytest.raises(FullheadError, match="a PanoHead has no shading clay: leave shading at colour"):
+        panohead.render(head, orbit(0.0), RenderOptions(shading="clay"))
+    with pytest.raises(FullheadError, match="do not move"):
+        panohead.decode(panohead.seed_latents([0]), HeadPose(torch.zeros(1, 52), torch.zeros(1, 5, 3)))
+    with pytest.raises(FullheadError, match="precision fp16: there is fp32, bf16"):
+        RenderOptions(precision="fp16")  # type: ignore[arg-type]
 
 
 def test_a_head_in_a_batch_is_the_head_alone(model: PanoHead):

@@ -12,7 +12,8 @@ from huggingface_hub import ModelCard, constants
 
 from fullhead.core.cameras import orbit
 from fullhead.core.errors import FullheadError
-from fullhead.models.checkpoint import load, read_header, save
+from fullhead.families.opening import load
+from fullhead.models.checkpoint import read_header, save
 from fullhead.models.panohead import PanoHead
 from fullhead.nn.discriminator import Discriminator
 from fullhead.training.panohead import PanoHeadTaskConfig
@@ -57,7 +58,7 @@ def test_what_is_no_such_model_is_refused_in_words(model: PanoHead, tmp_path: Pa
     with pytest.raises(FullheadError, match=r"no model file at .*empty/model\.safetensors"):
         PanoHead.from_pretrained(tmp_path / "empty")
     save(Discriminator(tiny.discriminator), tmp_path / "d.safetensors")
-    with pytest.raises(FullheadError, match="holds a Discriminator, where a PanoHead is due"):
+    with pytest.raises(FullheadError, match="holds a 'panohead-discriminator', not a 'panohead'"):
         PanoHead.from_pretrained(tmp_path / "d.safetensors")
     with pytest.raises(FullheadError, match="is a file: give a folder"):
         model.save_pretrained(tmp_path / "d.safetensors")

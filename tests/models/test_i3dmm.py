@@ -10,9 +10,10 @@ from torch import Tensor
 
 from fullhead.core.cameras import orbit
 from fullhead.core.errors import FullheadError
-from fullhead.models.checkpoint import load_file, save
+from fullhead.models.checkpoint import read_module, save
+from fullhead.models.head import HasDensity, HeadPose, RenderOptions, capable
 from fullhead.models.i3dmm import I3DMM, CodedNetwork, Codes, I3DMMConfig
-from fullhead.representations.surface import BOX, clay
+from fullhead.representations.surface import BOX
 
 SMALL = I3DMMConfig(
     people=4, expressions=5, hairstyles=3, code=6, octaves=2, deform_width=24, deform_depth=6, reference_width=32,
@@ -151,20 +152,24 @@ def test_pictures_show_the_heads_white_around(ball: I3DMM):
     assert (render.image[render.mask.expand(-1, 3, -1, -1) == 0] == 1).all()
     assert 0.1 < render.mask.mean() < 0.35, "a ball of half the view's width"
     assert 2.7 - BOX / 2 < render.depth[0, 0, 20, 20] < 2.7
-    assert ball.render(head, orbit(torch.tensor([0.0, 1.0])), look=clay).image.std() > 0.05
-    alone = ball.render(ball.decode(codes, background=False), orbit(0.0))
+    assert ball.render(head, orbit(torch.tensor([0.0, 1.0])), RenderOptions(shading="clay")).image.std() > 0.05
+    alone = ball.render(head[0], orbit(0.0), RenderOptions(background=False))
     torch.testing.assert_close(alone.image * alone.mask + 1 - alone.mask, render.image[:1])
 
 
 def test_what_it_has_not_is_refused_in_words(ball: I3DMM):
-    head = ball.decode(ball.codes(rows(0), rows(0), rows(0)))
-    with pytest.raises(FullheadError, match="no density"):
-        ball.density(head, torch.zeros(1, 4, 3))
+    codes = ball.codes(rows(0), rows(0), rows(0))
+    with pytest.raises(FullheadError, match=r"mine is a I3DMM, which has no density"):
+        capable(ball, HasDensity, "mine")
+    with pytest.raises(FullheadError, match="no rig"):
+        ball.decode(codes, HeadPose(torch.zeros(1, 52), torch.zeros(1, 5, 3)))
+    with pytest.raises(FullheadError, match="an i3DMM has no precision bf16: leave precision at fp32"):
+        ball.render(ball.decode(codes), orbit(0.0), RenderOptions(precision="bf16"))
 
 
 def test_a_file_holds_the_model(model: I3DMM, tmp_path: Path):
     save(model, tmp_path / "a.safetensors")
-    back = load_file(tmp_path / "a.safetensors", family="i3dmm")
+    back = read_module(tmp_path / "a.safetensors", I3DMM)
     assert isinstance(back, I3DMM) and back.config == SMALL
     codes: Codes = model.seed_latents([1])
     x = torch.rand(1, 9, 3)

@@ -15,7 +15,7 @@ from fullhead.data.scan_samples import SampleConfig
 from fullhead.data.scan_set import ScanSet
 from fullhead.data.scans import find_scans
 from fullhead.io.sets import write_set
-from fullhead.models.checkpoint import load_file
+from fullhead.models.checkpoint import read_module
 from fullhead.models.ganhead import GANHead
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.template import load_template
@@ -189,14 +189,14 @@ def test_the_command_trains_stops_goes_on_and_leaves_a_model(
     run = tmp_path / "run"
     settings = ["--set", "loop.images=8", "task.coarse_images=4", "loop.log_every=2"]
     main(["train", "ganhead-tiny", str(prepared), str(run), *settings])
-    model = load_file(run / "model.safetensors", family="ganhead")
+    model = read_module(run / "model.safetensors", GANHead)
     assert isinstance(model, GANHead) and model.about["images_seen"] == 8
     assert model.config.scans == 4 and model.config.deformer.shapes == SHAPES
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert "occupancy" not in lines[0] and "occupancy" in lines[1] and "view colour" in lines[-1]
     assert list((run / "previews").glob("*.png"))
     main(["train", "ganhead-tiny", str(prepared), str(run), "--set", "loop.images=10"])
-    assert load_file(run / "model.safetensors", family="ganhead").about["images_seen"] == 10
+    assert read_module(run / "model.safetensors", GANHead).about["images_seen"] == 10
 
 
 def test_a_set_of_another_rig_is_refused(prepared: Path):

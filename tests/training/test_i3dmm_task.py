@@ -8,7 +8,7 @@ import torch
 
 from fullhead.data.scan_distances import ScanDistances
 from fullhead.data.scan_set import ScanSet
-from fullhead.models.checkpoint import load_file
+from fullhead.models.checkpoint import read_module
 from fullhead.models.i3dmm import I3DMM, I3DMMConfig
 from fullhead.training.i3dmm import (
     FACE,
@@ -22,6 +22,7 @@ from fullhead.training.i3dmm import (
     rows_of,
 )
 from fullhead.training.loop import Clock, LoopConfig, train
+from fullhead.training.presets import RUNS
 from fullhead.training.run import train_run
 
 SMALL = I3DMMConfig(
@@ -124,12 +125,12 @@ def test_it_learns_both_balls_and_finds_a_third_s_codes(balls: Path, task: I3DMM
 def test_a_run_by_name_leaves_a_model_of_the_set_s_people(balls: Path, tmp_path: Path):
     sizes = [f"task.model.{name}=16" for name in ("deform_width", "reference_width", "colour_width")]
     length = ["loop.batch=2", "loop.images=12", "task.reference_images=4", "task.loss.points=32"]
-    train_run("i3dmm-demo", balls, tmp_path / "run", sizes + length, device="cpu")
-    model = load_file(tmp_path / "run/model.safetensors", family="i3dmm")
+    train_run("i3dmm-demo", RUNS["i3dmm-demo"], balls, tmp_path / "run", sizes + length, device="cpu")
+    model = read_module(tmp_path / "run/model.safetensors", I3DMM)
     assert isinstance(model, I3DMM)
     assert (model.config.people, model.config.expressions, model.config.hairstyles) == (1, 2, 1)
     assert (tmp_path / "run/previews/000000012.png").is_file()
     longer = [setting.replace("images=12", "images=16") for setting in sizes + length]
-    train_run("i3dmm-demo", balls, tmp_path / "run", longer, device="cpu")  # goes on
-    other = load_file(tmp_path / "run/model.safetensors", family="i3dmm")
+    train_run("i3dmm-demo", RUNS["i3dmm-demo"], balls, tmp_path / "run", longer, device="cpu")  # goes on
+    other = read_module(tmp_path / "run/model.safetensors", I3DMM)
     assert not torch.equal(other.state_dict()["deform.last.weight"], model.state_dict()["deform.last.weight"])

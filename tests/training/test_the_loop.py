@@ -101,9 +101,9 @@ def test_the_averaged_generator_follows_the_generator(photos: Path, tmp_path: Pa
 
 def test_a_new_run_begins_with_the_weights_and_the_count_of_models(photos: Path, tmp_path: Path):
     finished = tmp_path / "finished"
-    train_run("panohead-tiny", photos, finished, ["loop.images=8", "task.encoder=true"], device="cpu")
+    train_run("panohead-tiny", RUNS["panohead-tiny"], photos, finished, ["loop.images=8", "task.encoder=true"], device="cpu")
     models = [str(finished / f"{name}.safetensors") for name in ("model", "discriminator", "encoder")]
-    begin = partial(train_run, "panohead-tiny", photos, warm_start=models, device="cpu")
+    begin = partial(train_run, "panohead-tiny", RUNS["panohead-tiny"], photos, warm_start=models, device="cpu")
     begin(tmp_path / "same", ["loop.images=8", "task.encoder=true"])  # nothing left to do
     for model in models:
         old, new = load_file(model), load_file(tmp_path / "same" / Path(model).name)
@@ -118,11 +118,11 @@ def test_a_new_run_begins_with_the_weights_and_the_count_of_models(photos: Path,
 
 @pytest.mark.parametrize(
     ("model", "why"),
-    [("ganhead-demo", "a GANHead: this run trains"), ("panohead-demo", "another one")],
+    [("ganhead-demo", "a ganhead: this run trains"), ("panohead-demo", "another one")],
 )
 def test_a_run_does_not_begin_with_a_model_of_another_kind(model: str, why: str, photos: Path, tmp_path: Path):
     with pytest.raises(FullheadError, match=why):
-        train_run("panohead-tiny", photos, tmp_path / "run", [], warm_start=[model], device="cpu")
+        train_run("panohead-tiny", RUNS["panohead-tiny"], photos, tmp_path / "run", [], warm_start=[model], device="cpu")
     assert not (tmp_path / "run").exists()
 
 

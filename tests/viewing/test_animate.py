@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from analytic_head import AnalyticHead
 from fullhead.core.cameras import orbit, yaw_pitch
 from fullhead.core.errors import FullheadError
 from fullhead.core.meshes import vertex_normals
 from fullhead.export.mesh import extract_mesh
 from fullhead.io.images import to_uint8
 from fullhead.models.ganhead import DecodedGANHead, GANHead
+from fullhead.models.head import HeadPose
 from fullhead.rig.arkit import ARKIT
 from fullhead.rig.template import JAW, NECK
-from fullhead.viewing.animate import animate, posed, read_clip, rig_poses, there_and_back
+from fullhead.viewing.animate import animate, posed, read_clip, there_and_back
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def test_every_frame_shows_the_one_surface_in_its_pose(ganhead: GANHead, head: D
     cameras = orbit(torch.tensor([0.0, 0.5, 1.0]))
     frames = list(animate(ganhead, head, there_and_back(pose, 3), cameras))
     for i, strength in enumerate((0.0, 0.75, 0.75)):
-        moved = ganhead.posed(head, strength * pose.expression, strength * pose.joint_pose)
+        moved = ganhead.posed(head, HeadPose(strength * pose.expression, strength * pose.joint_pose))
         np.testing.assert_allclose(frames[i].astype(int), to_uint8(ganhead.render(moved, cameras[i]).image)[0], atol=1)
     assert [id(mesh) for mesh in moved.canonical] == [id(mesh) for mesh in head.canonical]
 
@@ -71,15 +73,18 @@ def test_what_is_no_clip_is_refused(text: str, tmp_path: Path):
 def test_what_cannot_be_moved_is_refused_in_words(ganhead: GANHead, head: DecodedGANHead):
     with pytest.raises(FullheadError, match="no joint 'nose'"):
         posed({}, {"nose": (0.0, 0.0, 0.0)})
-    pose = rig_poses(ganhead, posed({}, {}))
+    pose = posed({}, {})
     with pytest.raises(FullheadError, match="one head, not 2"):
         next(animate(ganhead, head.expand(2), pose, orbit(0.0)))
     with pytest.raises(FullheadError, match="1 poses take as many cameras"):
         next(animate(ganhead, head, pose, orbit(torch.zeros(2))))
+    still = AnalyticHead()
+    with pytest.raises(FullheadError, match="AnalyticHead, which has no rig, so its heads do not move: give a GANHead"):
+        next(animate(still, still.decode(still.seed_latents([0])), pose, orbit(0.0)))
 
 
 def test_a_mesh_is_the_posed_surface_at_the_asked_for_resolution(ganhead: GANHead, head: DecodedGANHead):
-    moved = ganhead.posed(head, *vars(posed({}, {"neck": (0.0, 0.5, 0.0)})).values())
+    moved = ganhead.posed(head, posed({}, {"neck": (0.0, 0.5, 0.0)}))
     mesh = extract_mesh(ganhead, moved, resolution=ganhead.config.resolution)
     np.testing.assert_allclose(mesh.vertices, moved.posed[0].vertices.numpy() * 0.2, atol=1e-5)
     finer = extract_mesh(ganhead, moved, resolution=2 * ganhead.config.resolution)

@@ -12,14 +12,14 @@ from PIL import Image
 from fullhead.core.cameras import yaw_pitch
 from fullhead.core.errors import FullheadError
 from fullhead.io.images import to_uint8
+from fullhead.io.video import check_video_path, save_video
 from fullhead.models.head import Latents
 from fullhead.viewing.sheet import sheet, sheet_rows
 from fullhead.viewing.turntable import (
     between,
-    check_video_path,
     interpolate,
-    orbit,
-    save_video,
+    moving_cameras,
+    render_views,
     swing_cameras,
     turntable_cameras,
 )
@@ -27,7 +27,7 @@ from fullhead.viewing.turntable import (
 
 def test_an_orbit_decodes_nothing_and_renders_every_camera_once(model, head):
     model.decoded = 0
-    frames = list(orbit(model, head, turntable_cameras(5), batch=2))
+    frames = list(render_views(model, head, turntable_cameras(5), batch=2))
     assert (model.decoded, model.rendered) == (0, 5)
     assert [frame.shape for frame in frames] == [(64, 64, 3)] * 5
     assert frames[0].dtype == np.uint8
@@ -35,12 +35,12 @@ def test_an_orbit_decodes_nothing_and_renders_every_camera_once(model, head):
 
 def test_batches_do_not_change_the_frames(model, head):
     cameras = turntable_cameras(3)
-    for one, many in zip(orbit(model, head, cameras), orbit(model, head, cameras, batch=3), strict=True):
+    for one, many in zip(render_views(model, head, cameras), render_views(model, head, cameras, batch=3), strict=True):
         np.testing.assert_allclose(one.astype(int), many, atol=1)
 
 
 def test_frames_are_made_only_when_asked_for(model, head):
-    frames = orbit(model, head, turntable_cameras(100))
+    frames = render_views(model, head, turntable_cameras(100))
     next(frames)
     assert model.rendered == 1
 
@@ -55,13 +55,21 @@ def test_a_turntable_is_a_full_turn_that_loops():
     assert swing.min() == pytest.approx(-0.5, abs=1e-4)
 
 
+def test_a_camera_turns_swings_or_stands_still_by_name():
+    for kind, cameras in (("turn", turntable_cameras(4, 0.2)), ("swing", swing_cameras(4, 0.2))):
+        torch.testing.assert_close(moving_cameras(kind, 4, pitch=0.2).c2w, cameras.c2w)
+    yaw, pitch = yaw_pitch(moving_cameras("still", 3, 0.7, -0.1))
+    torch.testing.assert_close(yaw, torch.full((3,), 0.7), atol=1e-5, rtol=0)
+    torch.testing.assert_close(pitch, torch.full((3,), -0.1), atol=1e-5, rtol=0)
+
+
 def test_an_orbit_of_two_heads_is_refused(model, latents):
     with pytest.raises(FullheadError, match="one head, not 3"):
-        next(orbit(model, model.decode(latents), turntable_cameras(2)))
+        next(render_views(model, model.decode(latents), turntable_cameras(2)))
 
 
 def test_what_is_shown_can_be_chosen(model, head):
-    frames = orbit(model, head, turntable_cameras(1), show=lambda render: to_uint8(render.image_raw))
+    frames = render_views(model, head, turntable_cameras(1), show=lambda render: to_uint8(render.image_raw))
     assert next(frames).shape == (32, 32, 3)
 
 
@@ -86,7 +94,7 @@ def test_a_path_of_one_head_stands_still(latents):
 def test_an_interpolation_decodes_one_head_per_frame(model, latents):
     frames = list(interpolate(model, latents, turntable_cameras(6)))
     assert (model.decoded, model.rendered, len(frames)) == (6, 6, 6)
-    np.testing.assert_array_equal(frames[0], next(orbit(model, model.decode(latents[0]), turntable_cameras(1))))
+    np.testing.assert_array_equal(frames[0], next(render_views(model, model.decode(latents[0]), turntable_cameras(1))))
 
 
 def test_a_sheet_decodes_each_head_once_and_has_a_row_for_it(model, latents):
@@ -103,7 +111,7 @@ def test_rows_come_one_after_the_other(model, latents):
 
 
 def test_films_are_written_in_both_formats(model, head, tmp_path):
-    frames = [frame[:63, :61] for frame in orbit(model, head, turntable_cameras(6))]  # odd sizes, too
+    frames = [frame[:63, :61] for frame in render_views(model, head, turntable_cameras(6))]  # odd sizes, too
     with Image.open(save_video(iter(frames), tmp_path / "turn.webp", fps=12)) as film:
         assert (film.n_frames, film.size) == (6, (61, 63))
     reader = imageio_ffmpeg.read_frames(str(save_video(iter(frames), tmp_path / "turn.mp4", fps=12)))

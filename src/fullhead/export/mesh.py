@@ -21,7 +21,7 @@ from fullhead.core.tri_mesh import TriMesh, present
 from fullhead.io.files import written_whole
 from fullhead.io.gltf_writer import save_glb
 from fullhead.io.ply import ply_bytes
-from fullhead.models.head import H, HasDensity, HasSurface, HeadBatch, HeadModel, L, capable
+from fullhead.models.head import H, HasDensity, HasSurface, HeadBatch, HeadModel, L, RenderOptions, capable
 from fullhead.representations.surface import BOX
 
 MESH_SUFFIXES = (".glb", ".ply", ".obj")
@@ -119,14 +119,17 @@ def blended_colours(
     A camera counts where it sees the point: its render is opaque there, and no surface lies more than HIDDEN_DEPTH before
     the point. It counts more the straighter it looks at the surface. Where none looks, the field's own colour stands.
     """
-    depth = COLOUR_DEPTH * model.box_size
-    volume = capable(model, HasDensity, "this model")
-    total = POINT_WEIGHT * point_colours(volume, head, points, normals, depth, chunk)  # [V, 3]
+    volume, under, alone = (
+        capable(model, HasDensity, "this model"),
+        COLOUR_DEPTH * model.box_size,
+        RenderOptions(background=False),
+    )
+    total = POINT_WEIGHT * point_colours(volume, head, points, normals, under, chunk)  # [V, 3]
     weights = torch.full_like(points[:, :1], POINT_WEIGHT)  # [V, 1]
     cameras = cameras.to(points.device)
     for i in range(len(cameras)):
         camera = cameras[i]
-        render = model.render(head, camera)
+        render = model.render(head, camera, alone)
         to_camera = camera.origins - points  # [V, 3]
         distance = to_camera.norm(dim=-1)
         cosine = (to_camera * normals).sum(-1) / distance

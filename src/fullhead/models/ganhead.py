@@ -155,8 +155,11 @@ class GANHead(HubModel):
 
     def use_flame(self, file: str | Path) -> None:
         """Be moved by FLAME, from the user's own file, which is remembered as `flame_file`."""
-        sizes, self.flame_file = self.config.deformer, Path(file)
+        if self.config.rig != "flame":
+            raise FullheadError("our own rig moves this GANHead, not FLAME: leave FLAME's file out")
+        sizes = self.config.deformer
         self.use_rig(flame_in_cube(load_flame(file), sizes.shapes, sizes.expressions))
+        self.flame_file = Path(file)
 
     @property
     def rig(self) -> Rig:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, Self, TypeVar, get_args, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -111,6 +111,11 @@ class RenderOptions:
     precision: Precision = "fp32"  # of convolutions
     background: bool = True  # paint what stands behind the head; without it, straight colours beside the mask
     resolution: int | None = None  # cells along the box in which a surface is found; None: the model's own
+
+    def __post_init__(self) -> None:
+        for name, known in (("shading", get_args(Shading)), ("precision", get_args(Precision))):
+            if getattr(self, name) not in known:
+                raise FullheadError(f"{name} {getattr(self, name)}: there is {', '.join(known)}")
 
     @property
     def dtype(self) -> torch.dtype:

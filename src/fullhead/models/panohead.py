@@ -183,8 +183,8 @@ class PanoHead(HubModel):
         generator: torch.Generator | None = None,
         density_noise: float = 0.0,
     ) -> Render:
-        """Images of heads, one camera each, on the heads' device. A head without background features is rendered alone (use
-        its mask). A `size` other than the model's own only resizes its picture."""
+        """Images of heads, one camera each, on the heads' device. Without background features or the option, a head is
+        rendered alone (use its mask). A `size` other than the model's own only resizes its picture."""
         options.refuse("a PanoHead", shading="colour")
         config = self.config
         features, opacity, depth = render_features(
@@ -197,7 +197,7 @@ class PanoHead(HubModel):
         )
         if config.decoder.activation == "sigmoid":
             features = 2 * features - 1
-        if head.background is not None:
+        if head.background is not None and options.background:
             behind = resized(head.background, features.shape[-1], antialias=config.superres.antialias)
             features = features + (1 - opacity) * behind  # [pano Eq.3]
         elif config.background:  # alone: the head's own features, not darkened by what shows through
