@@ -7,6 +7,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from fullhead.commands.invert import invert
+from fullhead.commands.options import ModelOptions
 from fullhead.core.cameras import orbit, yaw_pitch
 from fullhead.core.errors import FullheadError
 from fullhead.families.opening import open_model
@@ -116,7 +117,7 @@ def files(tmp_path_factory, model):
 
 def test_the_command_writes_a_head_that_loads_like_any_other(files, model, capsys):
     out, tiny = files / "out", str(files / "tiny.safetensors")
-    invert(files / "photo.png", out, tiny, box="30,20,20,20", fit=InvertConfig(2, 1))
+    invert(files / "photo.png", out, using=ModelOptions(str(tiny)), box="30,20,20,20", fit=InvertConfig(2, 1))
     assert sorted(path.name for path in out.iterdir()) == ["fit.png", "head.safetensors", "photo.png"]
     assert "PSNR" in capsys.readouterr().out
     head = str(out / "head.safetensors")
@@ -131,7 +132,7 @@ def test_the_command_writes_a_head_that_loads_like_any_other(files, model, capsy
     with safe_open(head, framework="pt") as handle:
         assert handle.get_tensor("latents.w").dtype == torch.float32
     with pytest.raises(FullheadError, match="--overwrite"):
-        invert(files / "photo.png", out, tiny, box="30,20,20,20", fit=InvertConfig(2))
+        invert(files / "photo.png", out, using=ModelOptions(str(tiny)), box="30,20,20,20", fit=InvertConfig(2))
 
 
 def test_a_photo_beside_which_the_head_should_go_is_not_lost(files):
@@ -139,7 +140,7 @@ def test_a_photo_beside_which_the_head_should_go_is_not_lost(files):
     for overwrite, hint in ((False, "--overwrite"), (True, "another --out")):
         with pytest.raises(FullheadError, match=hint):
             options = {"box": "30,20,20,20", "fit": InvertConfig(2), "overwrite": overwrite}
-            invert(files / "photo.png", files, str(files / "tiny.safetensors"), **options)
+            invert(files / "photo.png", files, using=ModelOptions(str(files / "tiny.safetensors")), **options)
     assert (files / "photo.png").read_bytes() == before
 
 
@@ -157,7 +158,7 @@ def test_a_photo_beside_which_the_head_should_go_is_not_lost(files):
 def test_mistakes_are_named_before_anything_is_written(files, photo, box, steps, what):
     out = files / "mistake"
     with pytest.raises(FullheadError, match=what):
-        invert(files / photo, out, str(files / "tiny.safetensors"), box=box, fit=InvertConfig(steps))
+        invert(files / photo, out, using=ModelOptions(str(files / "tiny.safetensors")), box=box, fit=InvertConfig(steps))
     assert not out.exists()
 
 
@@ -167,5 +168,11 @@ def test_a_stopped_fit_leaves_nothing_behind(files, monkeypatch):
 
     monkeypatch.setattr("fullhead.fitting.invert.tune", stop)
     with pytest.raises(KeyboardInterrupt):
-        invert(files / "photo.png", files / "stopped", str(files / "tiny.safetensors"), box="30,20,20,20", fit=InvertConfig(1))
+        invert(
+            files / "photo.png",
+            files / "stopped",
+            using=ModelOptions(str(files / "tiny.safetensors")),
+            box="30,20,20,20",
+            fit=InvertConfig(1),
+        )
     assert not (files / "stopped").exists()
