@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from fullhead.core.colour import srgb_from_linear
 from fullhead.core.errors import FullheadError
-from fullhead.export.clips import CLIPS, Clip, quaternions
+from fullhead.export.clips import CLIPS, AnimationClip, quaternions
 from fullhead.export.mesh import Mesh, save_mesh
 from fullhead.export.posable import Layer, Material, RiggedHead
 from fullhead.io.files import written_whole
@@ -48,7 +48,7 @@ def save_rigged(head: RiggedHead, path: str | Path, clip: str | None = None) -> 
     return path
 
 
-def _save_glb(head: RiggedHead, path: Path, clip: Clip | None) -> None:
+def _save_glb(head: RiggedHead, path: Path, clip: AnimationClip | None) -> None:
     """One mesh and material per layer, all hung on one skeleton."""
     gltf = Gltf()
     joints = _skeleton(gltf, head)
@@ -65,7 +65,7 @@ def _save_glb(head: RiggedHead, path: Path, clip: Clip | None) -> None:
     gltf.save(path, nodes)
 
 
-def _animate(gltf: Gltf, clip: Clip, joints: list[int]) -> None:
+def _animate(gltf: Gltf, clip: AnimationClip, joints: list[int]) -> None:
     """The clip as an animation: weights of every mesh that has the targets, rotations of joints."""
     samplers: list[dict[str, Any]] = []
     channels: list[dict[str, Any]] = []

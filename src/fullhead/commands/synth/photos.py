@@ -54,7 +54,7 @@ def photos(
 
     from fullhead.core.errors import FullheadError
     from fullhead.synth.datasets.photos import Misalignment, Photos
-    from fullhead.synth.rendering.ground_truth import truth_fields
+    from fullhead.synth.rendering.ground_truth import parse_fields
 
     if images < 1 or views_per_head < 1:
         raise FullheadError(f"--images {images} and --views-per-head {views_per_head}: both are at least 1")
@@ -72,9 +72,9 @@ def photos(
         yaw_limit=yaw_limit,
         pitch_spread=pitch_spread,
         expressive=expressive,
-        closer=closer,
+        zoom=closer,
         misaligned=Misalignment(scale_error, shift_error, angle_error),
-        truth=truth_fields(truth),
+        ground_truth=parse_fields(truth),
         population=options.population(),
     )
     options.write(out, recipe, "photos")

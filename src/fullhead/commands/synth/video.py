@@ -43,7 +43,7 @@ def video(
     from fullhead.commands.options import check_film
     from fullhead.io.stores import open_store
     from fullhead.synth.datasets.video import Video, clip_name
-    from fullhead.synth.rendering.ground_truth import truth_fields
+    from fullhead.synth.rendering.ground_truth import parse_fields
     from fullhead.viewing.turntable import check_video_path, save_video
 
     check_film(frames, fps)
@@ -53,7 +53,7 @@ def video(
     films = [] if preview == "none" else [out / "preview" / f"{clip_name(number)}.{preview}" for number in range(clips)]
     for film in films[:1]:
         check_video_path(film)
-    options.write(out, Video(clips, clip, frames, fps, size, seed, truth_fields(truth), options.population()), "frames")
+    options.write(out, Video(clips, clip, frames, fps, size, seed, parse_fields(truth), options.population()), "frames")
     store = open_store(out, "frames")
     for number, film in enumerate(films):
         names = [f"{clip_name(number)}/{frame:05d}.png" for frame in range(frames)]

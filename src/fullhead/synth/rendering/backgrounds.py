@@ -17,7 +17,7 @@ from fullhead.synth.people.population import Shares
 SHARPEST = 128  # pixels per side that show all of it, since all is out of focus; larger ones are enlarged from that
 
 
-def background(random: RandomState, size: int, kinds: Shares) -> NDArray:
+def random_background(random: RandomState, size: int, kinds: Shares) -> NDArray:
     """[size, size, 3] float32, linear, of one of the kinds by their shares; the same picture at any size, up to resampling."""
     scene = _scene(random, min(size, SHARPEST), kinds).astype(np.float32)
     if size <= SHARPEST:
