@@ -15,7 +15,7 @@ from fullhead.core.colour import linear_from_srgb
 from fullhead.core.errors import FullheadError
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.export.clips import CLIPS, quaternions
-from fullhead.export.ribbons import SOLID, TONES, away_from_axis, away_from_middle, growth_texture, resampling, ribbons
+from fullhead.export.ribbons import SOLID, TONES, away_from_axis, away_from_middle, resampling, ribbons, strand_texture
 from fullhead.export.rigged_files import check_rigged_path, save_rigged
 from fullhead.export.rigged_layers import OPEN, select_strands
 from fullhead.export.rigged_person import Layer, RiggedHead, rig_person
@@ -201,9 +201,9 @@ def test_straight_strands_need_two_points_and_curls_keep_theirs() -> None:
     np.testing.assert_allclose((matrix @ curled)[:, [0, -1]], curled[:, [0, -1]])
 
 
-def test_a_growth_s_texture_holds_the_colour_of_every_strand() -> None:
+def test_a_texture_of_strands_holds_the_colour_of_every_strand() -> None:
     colour = np.random.default_rng(1).uniform(0.05, 0.6, (4000, 3)) * [1.0, 0.6, 0.3]
-    texture, tones = growth_texture(colour)
+    texture, tones = strand_texture(colour)
     height, width = texture.shape[:2]
     column = (tones * width).astype(int)
     stored = linear_from_srgb(texture[height // 8, :, :3] / 255)[column]

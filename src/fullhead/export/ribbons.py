@@ -19,7 +19,7 @@ from fullhead.core.isosurface import vertex_normals
 from fullhead.core.random import stream
 from fullhead.core.triangles import unit_vectors
 
-TONES, SHADES = 128, 32  # columns (of ACROSS pixels) and rows of a growth's texture
+TONES, SHADES = 128, 32  # columns (of HAIR_PIXELS pixels) and rows of the texture of strands
 HAIR_PIXELS = 8  # pixels across a hair
 RIBBON_HAIRS = 4  # columns across a ribbon
 MIDDLE = 0.02  # metres, standard deviation: how near points count for the middle of a tail
@@ -79,7 +79,7 @@ def _between(count: int, wanted: int) -> NDArray:
 def ribbons(points: NDArray, half_width: NDArray, tone: NDArray, shade: NDArray, out: NDArray) -> BoundMesh:
     """A ribbon along each strand [S, K, 3], narrowing to its tip, its flat side towards `out`, unit directions [S, K, 3].
 
-    half_width [S, K]; tone [S] and shade [S, K] in [0, 1] are places in the growth's texture.
+    half_width [S, K]; tone [S] and shade [S, K] in [0, 1] are places in the texture of the strands.
     """
     strands, k = points.shape[:2]
     tangent = unit_vectors(np.gradient(points, axis=1))
@@ -130,10 +130,10 @@ def away_from_middle(points: NDArray) -> NDArray:
     return unit_vectors(points - (weight @ sample / weight.sum(1, keepdims=True)).reshape(points.shape))
 
 
-def growth_texture(colour: NDArray) -> tuple[NDArray, NDArray]:
-    """Texture uint8 sRGB and alpha [SHADES, TONES ACROSS, 4] of strands' linear colours [S, 3], and the place u [S] of each.
+def strand_texture(colour: NDArray) -> tuple[NDArray, NDArray]:
+    """Texture uint8 sRGB and alpha [SHADES, TONES HAIR_PIXELS, 4] of linear colours [S, 3] of strands, and the u [S] of each.
 
-    Columns are tones of the strands in random order with gaps between them, so that a ribbon shows SPAN hairs; rows run
+    Columns are tones of the strands in random order with gaps between them, so that a ribbon shows RIBBON_HAIRS hairs; rows run
     from light (v = 1) to black. The first SOLID columns have the mean colour and no gaps.
     """
     random = stream(0, "tones")
@@ -146,7 +146,7 @@ def growth_texture(colour: NDArray) -> tuple[NDArray, NDArray]:
     column = random.permutation(tones)  # of each tone
     row = np.empty((tones, 3))
     row[column] = np.where(number > 0, sums / np.maximum(number, 1), mean)
-    row = np.concatenate([np.tile(mean, (SOLID, 1)), row]).repeat(HAIR_PIXELS, axis=0)  # [TONES ACROSS, 3]
+    row = np.concatenate([np.tile(mean, (SOLID, 1)), row]).repeat(HAIR_PIXELS, axis=0)  # [TONES HAIR_PIXELS, 3]
     light = BRIGHTEST * (1 - (np.arange(SHADES) + 0.5) / SHADES)
     across = (np.arange(HAIR_PIXELS) + 0.5) / HAIR_PIXELS - 0.5
     alpha = np.clip((random.uniform(0.3, 0.48, (TONES, 1)) - np.abs(across)) * HAIR_PIXELS + 0.5, 0, 1)

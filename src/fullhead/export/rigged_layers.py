@@ -21,9 +21,9 @@ from fullhead.export.ribbons import (
     BoundMesh,
     away_from_axis,
     away_from_middle,
-    growth_texture,
     resampling,
     ribbons,
+    strand_texture,
     under_layer,
 )
 from fullhead.io.images import filled
@@ -42,7 +42,7 @@ VERTICES = {"hair": 75_000, "beard": 8_000, "brows": 1_500, "lashes": 3_000}  # 
 MAX_POINTS, MAX_TIED_POINTS = 16, 40  # of a ribbon; of one in a bun, tail or braid, which winds
 UNDER_HAT = 0.2  # of the usual straightness where a hat presses hair, or ribbons would cut through it
 STRAIGHTNESS = {"hair": 2e-3, "beard": 1e-3}  # metres that half of the ribbons may leave their strands; 3e-4 of others
-WIDEST = {"hair": 1.9}  # times that straight ribbons get wider because they are fewer; 1.4 of other growths
+WIDEST = {"hair": 1.9}  # times that straight ribbons get wider because they are fewer; 1.4 of others
 SHORTEST = 2.5e-3  # metres: shorter hairs (stubble) are left to the skin's colour
 OPEN = 0.3  # light of an even sky on the outermost hair: 1 in what follows
 SEEN = 0.3  # light that a strand must get somewhere to be drawn
@@ -95,7 +95,7 @@ def _name(surface: TexturedMesh) -> str:
 
 
 def _layer_of(label: int) -> str:
-    """The layer of what carries one of regions.LABELS."""
+    """The layer of one of regions.LABELS."""
     name = next(name for name, number in regions.LABELS.items() if number == label)
     return LAYER_OF.get(name, name)
 
@@ -122,7 +122,7 @@ def _bytes(linear: NDArray) -> NDArray[np.uint8]:
 
 
 def _skin_material(person: Person, skin: TexturedMesh, ambient: NDArray) -> Material:
-    """Colour, and a map of occlusion and roughness, interpolated over the atlas from vertices and triangles."""
+    """Colour, and a map of occlusion and roughness, interpolated over the atlas from vertices and faces."""
     n, assets = SURFACE_SIZE, person.assets
     occlusion = np.clip(ambient / (0.345 + 0.125 * skin.normals[:, 1]), DARKEST, 1)  # by what the even sky gives in the open
     rough = np.zeros(len(skin.vertices))
@@ -141,7 +141,7 @@ def _skin_material(person: Person, skin: TexturedMesh, ambient: NDArray) -> Mate
 def _bust(bound: BoundMesh, places: NDArray, neck: NDArray, share: float) -> BoundMesh:
     """What lies inside the line of a bust, `share` of an ellipse seen from the front, for the template's own edge is ragged.
 
-    Vertices of triangles across the line move along their edges onto it; they are those with an offset.
+    Vertices of faces across the line move along their edges onto it; they are those with an offset.
     """
     inside = _out(places[bound.anchor], neck)[1] < share
     bound = bound.keep_faces(bound.faces[inside[bound.faces].any(1)])
@@ -169,7 +169,7 @@ def _bottom(bound: BoundMesh, places: NDArray, neck: NDArray) -> BoundMesh:
     on_line, n = np.any(bound.offset, axis=1), len(bound.anchor)
     edges = np.concatenate([bound.faces[:, pair] for pair in ([0, 1], [1, 2], [2, 0])])
     edges = edges[on_line[edges].all(1)].astype(np.int64)
-    edges = edges[~np.isin(edges @ [n, 1], edges @ [1, n])]  # of one triangle only
+    edges = edges[~np.isin(edges @ [n, 1], edges @ [1, n])]  # of one face only
     rim, ends = np.unique(edges, return_inverse=True)
     a, b = ends.reshape(-1, 2).T
     vertices = places[bound.anchor[rim]] + bound.offset[rim]
@@ -253,7 +253,7 @@ def strand_layers(
         if not own:
             continue
         colours = [strands[subsets[i].kind].colour[subsets[i].rows] for i in own]
-        texture, tones = growth_texture(np.concatenate(colours))
+        texture, tones = strand_texture(np.concatenate(colours))
         pieces, shades = [], []
         for i, tone in zip(own, np.split(tones, np.cumsum([len(c) for c in colours])[:-1]), strict=True):
             subset = subsets[i]

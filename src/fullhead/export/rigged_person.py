@@ -91,7 +91,7 @@ def rig_person(person: Person, hair_detail: float = 1.0) -> RiggedHead:
 
 
 def _donors(places: NDArray, normals: NDArray, count: int) -> NDArray:
-    """Whose normal each point takes [P]: its own, or, of the first `count`, the nearest one's where it has none (a pole)."""
+    """Whose normal each point gets [P]: its own, or, of the first `count`, the nearest one's where it has none (a pole)."""
     donors = np.arange(len(places))
     lengths = np.linalg.norm(normals[:count], axis=1)
     bare, sound = np.flatnonzero(lengths < 0.5), np.flatnonzero(lengths >= 0.5)
@@ -101,7 +101,7 @@ def _donors(places: NDArray, normals: NDArray, count: int) -> NDArray:
 
 def _weights(rest: NDArray, joints: NDArray, posed: Callable[[NDArray], NDArray]) -> NDArray:
     """Weights [P, J]: how far points follow each joint that turns, compared with points that follow it wholly."""
-    below = np.ones((len(rest), len(joints)))  # of a joint and all that hang on it
+    below = np.ones((len(rest), len(joints)))  # of a joint and all below it
     for joint in range(1, len(joints)):
         followed, whole = np.zeros(len(rest)), np.full(len(rest), 1e-12)
         for axis in np.eye(3)[:2]:  # two, since points on an axis stay where they are

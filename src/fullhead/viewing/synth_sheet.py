@@ -1,4 +1,4 @@
-"""Sheets of procedural heads to look at: heads from all sides, styles, tones and expressions on one face, the truth.
+"""Sheets of procedural heads to look at: heads from all sides, styles, tones and expressions on one face, the ground truth.
 
 Subjects are the first ones, counting seeds from the one given, that have a wanted hair style. Nothing else is chosen.
 """
@@ -20,14 +20,11 @@ from fullhead.core.errors import FullheadError
 from fullhead.core.random import stream
 from fullhead.kernels.raster import orthographic
 from fullhead.rig.arkit import ARKIT
-from fullhead.rig.identity import shape_parameters
-from fullhead.rig.template import load_template
 from fullhead.synth.anatomy.skin import ita_of_tone
 from fullhead.synth.datasets.scans import make_scan
 from fullhead.synth.datasets.shots import RenderContext, ShotSpec, rig_vertices
 from fullhead.synth.people.expressions import mild_expression
 from fullhead.synth.people.population import Population
-from fullhead.synth.people.subject_sampling import sample_subject
 from fullhead.synth.people.subject import EARRINGS, GLASSES, HATS, STYLES, Subject
 from fullhead.synth.rendering.ground_truth import camera_normals, label_palette, visible_landmarks
 from fullhead.synth.rendering.render import composite_over, render_photo
@@ -43,11 +40,11 @@ SUBPIXEL = np.array([0.00013, 0.00021, 0])  # a scan's vertices lie on a grid, a
 
 def heads_sheet(size: int, seed: int = 0, consecutive: int = 0, population: Population | None = None) -> NDArray:
     """Heads from five sides: the first of each of STYLES_SHOWN from `seed` on, or that many seeds as they come."""
-    context, names = RenderContext(size), list(shape_parameters(load_template()))
+    context = RenderContext(size)
     if consecutive:
-        subjects = [sample_subject(seed + i, names, population) for i in range(consecutive)]
+        subjects = [context.subject(seed + i, population) for i in range(consecutive)]
     else:
-        subjects = first_with_styles(STYLES_SHOWN, seed, names, population)
+        subjects = first_with_styles(context, STYLES_SHOWN, seed, population)
     behind = BACKGROUNDS[np.arange(len(subjects)) % len(BACKGROUNDS)]
     rows = [_views(context, _shot(s, size), (0, 45, 90, 135, 180), b) for s, b in zip(subjects, behind, strict=True)]
     height = -(-len(rows) // 2)
@@ -57,22 +54,20 @@ def heads_sheet(size: int, seed: int = 0, consecutive: int = 0, population: Popu
 
 def faces_sheet(size: int, seed: int = 0, consecutive: int = 48, population: Population | None = None) -> NDArray:
     """That many seeds as they come, from the front."""
-    context, names = RenderContext(size), list(shape_parameters(load_template()))
-    subjects = [sample_subject(seed + i, names, population) for i in range(consecutive)]
+    context = RenderContext(size)
+    subjects = [context.subject(seed + i, population) for i in range(consecutive)]
     return _grid([_views(context, _shot(subject, size), (0,), BACKGROUNDS[1]) for subject in subjects], 8)
 
 
 def styles_sheet(size: int, seed: int = 0, population: Population | None = None) -> NDArray:
     """Every hair style on one face, from the front, the side and behind."""
-    context = RenderContext(size)
-    bare = _bareheaded(context, seed, population)
+    context, bare = _bareheaded(size, seed, population)
     return _grid([_at_rest(context, bare.with_hair(style), size, style) for style in STYLES], 3)
 
 
 def worn_sheet(size: int, seed: int = 0, population: Population | None = None) -> NDArray:
     """Every hat, pair of glasses and earrings on one head, from the front, the side and behind."""
-    context = RenderContext(size)
-    bare = _bareheaded(context, seed, population)
+    context, bare = _bareheaded(size, seed, population)
     tied = bare.with_hair("bun")  # so that the ears show
     wearing = {name: bare.with_worn(hat=name) for name in HATS[1:]}
     wearing |= {f"{name} glasses": bare.with_worn(glasses=name) for name in GLASSES[1:]}
@@ -82,8 +77,7 @@ def worn_sheet(size: int, seed: int = 0, population: Population | None = None) -
 
 def tones_sheet(size: int, seed: int = 0, population: Population | None = None) -> NDArray:
     """One face in eleven tones of skin, with their typology angles."""
-    context, tiles = RenderContext(size), []
-    bare = _bareheaded(context, seed, population)
+    (context, bare), tiles = _bareheaded(size, seed, population), []
     for i in range(11):
         toned = replace(bare, skin=replace(bare.skin, tone=i / 10))
         shot = replace(_shot(toned, size), expression={})
@@ -95,7 +89,7 @@ def tones_sheet(size: int, seed: int = 0, population: Population | None = None) 
 def expressions_sheet(size: int, seed: int = 0) -> NDArray:
     """One face at rest, then each of ARKit's 52 expressions at full weight (mouthClose over an open jaw), close up."""
     context = RenderContext(size)
-    subject = sample_subject(seed, list(shape_parameters(context.assets.template)))
+    subject = context.subject(seed)
     subject = replace(subject.with_hair("slicked_back"), worn=replace(subject.worn, hat="none", glasses="none"))
     camera = _close_up(orbit(math.radians(18), math.radians(4)))
     tiles = []
@@ -109,7 +103,7 @@ def expressions_sheet(size: int, seed: int = 0) -> NDArray:
 def truth_sheet(size: int, seed: int = 0) -> NDArray:
     """Four heads as photo, alpha, depth, normals, parts and landmarks (red: hidden)."""
     context = RenderContext(size)
-    subjects = first_with_styles(STYLES_SHOWN, seed, list(shape_parameters(context.assets.template)))
+    subjects = first_with_styles(context, STYLES_SHOWN, seed)
     rows = [_truth_row(context, s, size, yaw) for s, yaw in zip(subjects[1::3], (0.0, 0.6, 1.2, 2.6), strict=False)]
     names = ("photo", "alpha", "depth", "normals", "parts", "landmarks")
     heading = np.concatenate([_captioned(np.zeros((0, size, 3), np.uint8), name) for name in names], axis=1)
@@ -119,7 +113,7 @@ def truth_sheet(size: int, seed: int = 0) -> NDArray:
 def scan_views_sheet(size: int, seed: int = 0, population: Population | None = None) -> NDArray:
     """One scan from four sides, in its colours under a lamp and as normals."""
     context = RenderContext(size)
-    subject = sample_subject(seed, list(shape_parameters(context.assets.template)), population)
+    subject = context.subject(seed, population)
     expression = mild_expression(stream(subject.seed, "expression"))
     mesh = make_scan(context.person(subject), expression, np.zeros((5, 3)), 224)
     assert mesh.normals is not None and mesh.colours is not None
@@ -136,25 +130,25 @@ def scan_views_sheet(size: int, seed: int = 0, population: Population | None = N
 
 
 def first_with_styles(
-    styles: Sequence[str], seed: int, shape_names: Sequence[str], population: Population | None = None
+    context: RenderContext, styles: Sequence[str], seed: int, population: Population | None = None
 ) -> list[Subject]:
-    """For each style the first subject from `seed` on that has it and was not taken; FullheadError if there is none."""
+    """For each style the first subject from `seed` on that has it and is not shown yet; FullheadError if there is none."""
     found: list[Subject] = []
     for style in styles:
-        drawn = (sample_subject(seed + i, shape_names, population) for i in range(MOST_TRIED))
-        taken = {subject.seed for subject in found}
-        match = next((subject for subject in drawn if subject.hair.style == style and subject.seed not in taken), None)
+        drawn = (context.subject(seed + i, population) for i in range(MOST_TRIED))
+        shown = {subject.seed for subject in found}
+        match = next((subject for subject in drawn if subject.hair.style == style and subject.seed not in shown), None)
         if match is None:
-            raise FullheadError(
-                f"nobody of {MOST_TRIED} seeds has the hair style {style}: give it a share, or show faces instead"
-            )
+            nobody = f"nobody of {MOST_TRIED} seeds has the hair style {style}"
+            raise FullheadError(f"{nobody}: give it a share, or show faces instead")
         found.append(match)
     return found
 
 
-def _bareheaded(context: RenderContext, seed: int, population: Population | None) -> Subject:
-    subject = sample_subject(seed, list(shape_parameters(context.assets.template)), population)
-    return subject.with_worn("none", "none", "none")
+def _bareheaded(size: int, seed: int, population: Population | None) -> tuple[RenderContext, Subject]:
+    """A context for views of that size, and the subject of a seed without accessories."""
+    context = RenderContext(size)
+    return context, context.subject(seed, population).with_worn("none", "none", "none")
 
 
 def _views(context: RenderContext, shot: ShotSpec, degrees: Iterable[float], behind: NDArray) -> NDArray:

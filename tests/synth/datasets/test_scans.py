@@ -24,7 +24,6 @@ from fullhead.synth.datasets.scans import Scans, expression_and_pose, make_scan
 from fullhead.synth.datasets.shots import RenderContext
 from fullhead.synth.datasets.watertight import watertight_mesh
 from fullhead.synth.people.population import population
-from fullhead.synth.people.subject_sampling import sample_subject
 from fullhead.synth.rendering.person import METRES_PER_DM, WORLD_EYES
 from fullhead.synth.rendering.scene import build_scene
 
@@ -75,7 +74,7 @@ def test_no_skin_shows_through_cloth() -> None:
     """Under cloth that lies within two cells, colours are the cloth's; skin is painted red for this, all else blue."""
     context = RenderContext(64)
     who = population(["hair.style=bald", "outfit.collar=crew"])
-    person = context.person(sample_subject(4, context.assets.parameters.names, who))
+    person = context.person(context.subject(4, who))
     scene = build_scene(person)
     surfaces = scene.surfaces
     painted = np.tile(np.array([0, 0, 1], surfaces.texels.dtype), (len(surfaces.texels), 1))
@@ -100,7 +99,7 @@ def test_cloth_over_skin_has_no_pits_and_eyes_have_their_colours() -> None:
     """At 128 cells a shirt lies about a cell off the skin, and an eye is three cells high."""
     context = RenderContext(64)
     who = population(["hair.style=bald", "outfit.collar=crew", "worn.hat=none", "worn.glasses=none", "eyes.iris=blue"])
-    person = context.person(sample_subject(4, context.assets.parameters.names, who))
+    person = context.person(context.subject(4, who))
     scene, scale = build_scene(person), UNITS_PER_METRE * METRES_PER_DM / person.scale
     mesh = make_scan(person, {}, np.zeros((5, 3)), 128)
     surfaces = scene.surfaces

@@ -10,8 +10,8 @@ from fullhead.io.config import from_dict, to_dict
 from fullhead.synth.anatomy.skin import ita_of_tone
 from fullhead.synth.hair.styles import STYLE_SAMPLERS
 from fullhead.synth.people.population import ADULT, Population, population
-from fullhead.synth.people.subject_sampling import sample_subject
 from fullhead.synth.people.subject import HAIR_COLOURS, IRIS_COLOURS, LIPSTICKS, STYLES, Subject
+from fullhead.synth.people.subject_sampling import sample_subject
 
 ITA_CATEGORIES = (55, 41, 28, 10, -30)  # degrees: very light, light, intermediate, tan, brown, dark
 

@@ -12,7 +12,6 @@ from fullhead.core.cameras import Cameras, orbit
 from fullhead.core.errors import FullheadError
 from fullhead.io.sets import Part
 from fullhead.kernels.tree import triangle_tree
-from fullhead.rig.identity import shape_parameters
 from fullhead.synth.anatomy.regions import LABELS
 from fullhead.synth.datasets.shots import (
     RenderContext,
@@ -40,7 +39,7 @@ def context() -> RenderContext:
 
 @pytest.fixture(scope="module")
 def shot(context: RenderContext) -> ShotSpec:
-    subject = first_with_styles(["side_part"], 0, list(shape_parameters(context.assets.template)))[0]
+    subject = first_with_styles(context, ["side_part"], 0)[0]
     views = tuple(View(f"{i}", yaw, 0.1, camera_label(orbit(yaw, 0.1))) for i, yaw in enumerate((0.0, 1.0, 3.0)))
     pose = ((0.0, 0.0, 0.0), (0.1, 0.2, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
     return ShotSpec(subject, SIZE, views, {"jawOpen": 0.6, "mouthSmileLeft": 0.4}, pose)

@@ -18,12 +18,12 @@ from fullhead.rig.subdivision import vertex_normals
 from fullhead.synth.anatomy import regions
 from fullhead.synth.anatomy.regions import LABELS
 from fullhead.synth.anatomy.scalp import scalp_surface
-from fullhead.synth.anatomy.skin import base_colour, ita, ita_of_tone, skin_texture
+from fullhead.synth.anatomy.skin import base_colour, ita_of_tone, skin_texture
 from fullhead.synth.anatomy.template_assets import TemplateAssets, load_template_assets
 from fullhead.synth.anatomy.textured_mesh import GLASS, PLAIN
 from fullhead.synth.clothing.hats import HAIR_ROOM, edge_angle, measure_skull
-from fullhead.synth.people.subject_sampling import sample_subject
 from fullhead.synth.people.subject import EARRINGS, GLASSES, HATS, STYLES, Subject
+from fullhead.synth.people.subject_sampling import sample_subject
 from fullhead.synth.rendering.lights import light_scene, lights_from
 from fullhead.synth.rendering.person import Person, build_person, posed_parts, turn_with_head
 from fullhead.synth.rendering.render import render_photo
@@ -45,6 +45,12 @@ def subject(assets: TemplateAssets) -> Subject:
 def shot(assets: TemplateAssets, subject: Subject, yaw: float = 0.0, size: int = 96) -> Photo:
     scene = build_scene(build_person(assets, subject, 0.2))
     return render_photo(light_scene(scene, lights_from(subject.lighting), 4, 64, 128), orbit(yaw), size)
+
+
+def ita(colour: np.ndarray) -> np.ndarray:
+    """Individual typology angle [...], degrees, of linear colours [..., 3]: atan((L* - 50) / b*)."""
+    lightness, _, b = np.moveaxis(lab_from_linear(colour), -1, 0)
+    return np.degrees(np.arctan2(lightness - 50, b))
 
 
 def test_cielab_is_the_inverse_of_its_inverse_and_knows_white() -> None:

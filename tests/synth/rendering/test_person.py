@@ -15,8 +15,8 @@ from fullhead.rig.identity import shape_parameters
 from fullhead.synth.anatomy.regions import LABELS
 from fullhead.synth.anatomy.template_assets import TemplateAssets, load_template_assets
 from fullhead.synth.clothing.wardrobe import clip_mesh
-from fullhead.synth.people.subject_sampling import sample_subject
 from fullhead.synth.people.subject import STYLES, Subject
+from fullhead.synth.people.subject_sampling import sample_subject
 from fullhead.synth.rendering.lights import LitScene, light_scene, lights_from
 from fullhead.synth.rendering.person import WORLD_EYES, build_person
 from fullhead.synth.rendering.render import composite_over, render_photo

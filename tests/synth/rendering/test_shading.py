@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fullhead.synth.rendering.shading import ScreenPoints, draw_segments
+from fullhead.synth.rendering.strand_raster import ScreenPoints, draw_segments
 
 
 @pytest.mark.parametrize("radius", [0.2, 1.3])  # thinner and thicker than the least

@@ -99,9 +99,8 @@ def skin_zones(
     """Maps [...] in [0, 1] of where the skin differs, for points [..., 3] and the fields of `TemplateAssets` there."""
     mirrored = np.concatenate([np.abs(points[..., :1]), points[..., 1:]], axis=-1)
     x, y, z = np.moveaxis(mirrored, -1, 0)
-    blood = 0.55 * blob(mirrored, (0.44, 6.93, 1.20), (0.17, 0.15, 0.3)) + 0.55 * blob(
-        mirrored, (0, 6.98, 1.65), (0.10, 0.10, 0.2)
-    )
+    blood = 0.55 * blob(mirrored, (0.44, 6.93, 1.20), (0.17, 0.15, 0.3))
+    blood += 0.55 * blob(mirrored, (0, 6.98, 1.65), (0.10, 0.10, 0.2))
     blood += 0.30 * smoothstep(0.70, 0.80, x) * smoothstep(7.5, 7.4, y) * smoothstep(6.7, 6.8, y) * smoothstep(0.85, 0.75, z)
     blood += 0.25 * blob(mirrored, (0, 6.3, 1.4), (0.15, 0.12, 0.3)) + 0.25 * np.exp(-eye_ring / 3)
     around_mouth = np.exp(-(((lip_ring - LIP_EDGE) / 6) ** 2)) * (lip_ring > LIP_EDGE)
@@ -128,7 +127,7 @@ def skin_zones(
 
 
 def skin_labels(centre: NDArray, lip_ring: NDArray, lip_side: NDArray, island: NDArray) -> NDArray:
-    """LABELS [F] uint8 of the skin's triangles, by their centres [F, 3], fields of `TemplateAssets` there [F], and islands."""
+    """LABELS [F] uint8 of the skin's faces, by their centres [F, 3], fields of `TemplateAssets` there [F], and islands."""
     side, x, y, z = centre[:, 0], np.abs(centre[:, 0]), centre[:, 1], centre[:, 2]
     head = island == HEAD
     labels = np.full(len(centre), LABELS["skin"])

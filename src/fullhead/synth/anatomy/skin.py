@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
 
-from fullhead.core.colour import lab_from_linear, linear_from_lab
+from fullhead.core.colour import linear_from_lab
 from fullhead.core.random import stream
 from fullhead.core.smooth import blob, smoothstep
 from fullhead.synth.anatomy import regions
@@ -19,8 +19,8 @@ TONE_PLACES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 TONE_A = (8.5, 11.0, 13.0, 15.0, 13.0, 9.5)
 TONE_B = (13.0, 19.0, 23.5, 22.5, 17.5, 9.5)
 STUBBLE = {"none": 0.2, "stubble": 0.75, "moustache": 0.3, "goatee": 0.5, "short": 0.85, "full": 0.9}
-BLOOD = np.array([0.10, 0.52, 0.48], np.float32)  # what blood takes from the light
-PIGMENT = np.array([0.30, 0.42, 0.48], np.float32)  # what darker skin takes
+BLOOD = np.array([0.10, 0.52, 0.48], np.float32)  # share of the light that blood absorbs
+PIGMENT = np.array([0.30, 0.42, 0.48], np.float32)  # and that darker skin absorbs
 COARSE, MEDIUM, FINE, FINEST = range(4)  # rows of Atlas.noise
 LEAST_SHARE = 0.004  # of another colour, that shows
 
@@ -28,12 +28,6 @@ LEAST_SHARE = 0.004  # of another colour, that shows
 def ita_of_tone(tone: float) -> float:
     """Individual typology angle of a tone in [0, 1], degrees: 68 (very light; above 55) to -72 (dark; below -30)."""
     return 68 - 140 * tone
-
-
-def ita(colour: NDArray) -> NDArray:
-    """Individual typology angle [...], degrees, of linear colours [..., 3]: atan((L* - 50) / b*)."""
-    lightness, _, b = np.moveaxis(lab_from_linear(colour), -1, 0)
-    return np.degrees(np.arctan2(lightness - 50, b))
 
 
 def base_colour(subject: Subject) -> NDArray:
@@ -66,7 +60,7 @@ def skin_texture(assets: TemplateAssets, subject: Subject) -> NDArray:
 
 
 def skin_roughness(assets: TemplateAssets, subject: Subject) -> NDArray:
-    """Roughness [F] of the skin's triangles: oily nose and forehead, moist lips and mouth, dull under hair."""
+    """Roughness [F] of the skin's faces: oily nose and forehead, moist lips and mouth, dull under hair."""
     corners = assets.skin.faces
     points, lip_ring = assets.rest[corners].mean(1), assets.lip_ring[corners].mean(1)
     x, y, z = np.abs(points[:, 0]), points[:, 1], points[:, 2]
@@ -87,7 +81,7 @@ def _blend(colour: NDArray, share: NDArray, other: NDArray) -> None:
 
 
 def _absorb(colour: NDArray, share: NDArray, absorbed: NDArray) -> None:
-    """Darken colour [M, 3] where `share` [M] is, by what is `taken` [3] of the light."""
+    """Darken colour [M, 3] by its `share` [M] in [0, 1] of the light that is `absorbed` [3]."""
     there = np.flatnonzero(share > LEAST_SHARE)
     colour[there] *= 1 - share[there][:, None] * absorbed.astype(np.float32)
 
@@ -183,9 +177,8 @@ def _paint_wrinkles(colour: NDArray, subject: Subject, atlas: SkinAtlas, coarse:
     lines += 0.9 * line(-side, 0.018) * smoothstep(6.52, 6.64, y) * smoothstep(7.0, 6.90, y) * (z > 1.0)
     bag = y - 7.085 - 0.5 * (x - 0.30) ** 2 + 0.006 * medium
     lines += 0.55 * line(bag, 0.012) * blob(mirrored, (0.30, 7.09, 1.4), (0.11, 0.05, 0.4))
-    colour[there] *= 1 - np.clip(lines * strength, -0.3, 1)[:, None].astype(np.float32) * np.array(
-        [0.22, 0.30, 0.30], np.float32
-    )
+    dark = np.clip(lines * strength, -0.3, 1)[:, None].astype(np.float32)
+    colour[there] *= 1 - dark * np.array([0.22, 0.30, 0.30], np.float32)
     spots = smoothstep(1.7, 2.3, coarse + 0.8 * medium) * strength * smoothstep(0.7, 0.3, subject.skin.tone)
     colour[there] *= 1 - (0.35 * spots)[:, None].astype(np.float32) * PIGMENT
 

@@ -38,7 +38,7 @@ class SubdividedPart:
 class SkinAtlas:
     """The skin's texture: what lies under each of M covered texels, and which of them fills each texel."""
 
-    texel: NDArray  # [R, R], index in the M covered texels; holes take the nearest
+    texel: NDArray  # [R, R], index in the M covered texels; in holes that of the nearest
     covered: NDArray  # [R, R] bool
     position: NDArray  # [M, 3], on `rest`, dm
     island: NDArray  # [M]
@@ -67,7 +67,7 @@ class TemplateAssets:
     rest_normals: NDArray  # [V, 3]
     tree_order: NDArray  # [V], the order of a tree of its vertices
     on_scalp: NDArray  # [V] bool
-    island: NDArray  # [F], of each skin triangle
+    island: NDArray  # [F], of each face of the skin
     head_areas: NDArray  # [F'], areas of those on the head
     in_head: NDArray  # [V] bool
     in_mouth: NDArray
@@ -75,7 +75,7 @@ class TemplateAssets:
     lip_ring: NDArray  # [V], edge loops of the template from the mouth's opening; the red of the lips ends at regions.LIP_EDGE
     lip_side: NDArray  # [V], 1 on the upper lip, -1 on the lower one, between them at the corners
     eye_ring: NDArray  # [V], edge loops from the rims of the lids
-    labels: NDArray  # [F] uint8, regions.LABELS of the skin's triangles
+    labels: NDArray  # [F] uint8, regions.LABELS of the skin's faces
     uv_vertex: NDArray  # [U], skin vertex of each textured vertex (seams double them)
     uv: NDArray  # [U, 2], v up
     uv_faces: NDArray  # [F, 3]
@@ -240,7 +240,7 @@ def _steps(template: Template, start: NDArray, far: float = 40.0) -> NDArray:
 
 
 def _seams(faces: NDArray, uv_faces: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Unique (vertex, texture row) pairs, and triangles over them."""
+    """Unique (vertex, texture row) pairs, and faces over them."""
     pairs = np.stack([faces.ravel(), uv_faces.ravel()], axis=1)
     unique, inverse = np.unique(pairs, axis=0, return_inverse=True)
     return unique[:, 0], unique[:, 1], inverse.reshape(-1, 3).astype(np.int32)

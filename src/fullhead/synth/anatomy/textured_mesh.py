@@ -40,17 +40,9 @@ def textured(
     mesh: TriMesh, texture: NDArray, label: str, material: int, roughness: float, openness: NDArray | None = None
 ) -> TexturedMesh:
     """A mesh with a texture [h, w, 3], all of one label (a name of regions.LABELS)."""
-    return TexturedMesh(
-        vertices=mesh.vertices,
-        normals=vertex_normals(mesh.vertices, mesh.faces),
-        uv=np.zeros((len(mesh.vertices), 2), np.float32) if mesh.uv is None else mesh.uv,
-        faces=mesh.faces,
-        texture=texture,
-        labels=np.full(len(mesh.faces), LABELS[label], np.uint8),
-        material=material,
-        roughness=roughness,
-        openness=openness,
-    )
+    normals, labels = vertex_normals(mesh.vertices, mesh.faces), np.full(len(mesh.faces), LABELS[label], np.uint8)
+    uv = np.zeros((len(mesh.vertices), 2), np.float32) if mesh.uv is None else mesh.uv
+    return TexturedMesh(mesh.vertices, normals, uv, mesh.faces, texture, labels, material, roughness, openness)
 
 
 def plain(mesh: TriMesh, colour: Sequence[float], label: str, material: int, roughness: float) -> TexturedMesh:

@@ -79,9 +79,8 @@ def measure_skull(scalp: ScalpSurface) -> Skull:
 
 def _smooth(values: NDArray, down: float, around: float) -> NDArray:
     """Values [R, C] blurred by so many rows, and columns, which close on themselves."""
-    return ndimage.gaussian_filter1d(
-        ndimage.gaussian_filter1d(values, down, axis=0, mode="nearest"), around, axis=1, mode="wrap"
-    )
+    values = ndimage.gaussian_filter1d(values, down, axis=0, mode="nearest")
+    return ndimage.gaussian_filter1d(values, around, axis=1, mode="wrap")
 
 
 def edge_angle(hat: str, turn: NDArray) -> NDArray:
@@ -116,11 +115,6 @@ def _shell(head: Skull, name: str, rows: int, thickness: NDArray) -> NDArray:
     return np.concatenate([points, lip])
 
 
-def _uv(rows: int, columns: int) -> NDArray:
-    v, u = np.meshgrid(np.linspace(1, 0, rows), np.linspace(0, 1, columns), indexing="ij")
-    return np.stack([u, v], axis=-1).reshape(-1, 2).astype(np.float32)
-
-
 def _grid_cloth(points: NDArray, texture: NDArray, label: str, roughness: float = 0.9) -> TexturedMesh:
     """A cloth from a grid of points [R, C, 3] that closes on itself."""
     rows = points.shape[0]
@@ -129,17 +123,16 @@ def _grid_cloth(points: NDArray, texture: NDArray, label: str, roughness: float 
     flat = points.reshape(-1, 3).astype(np.float32)
     if (vertex_normals(flat, faces) * (flat - flat.mean(0))).sum() < 0:  # light falls on the outside
         faces = faces[:, ::-1]
-    mesh = TriMesh(flat, faces, _uv(rows, points.shape[1]))
+    u, v = np.meshgrid(np.linspace(0, 1, points.shape[1]), np.linspace(1, 0, rows))
+    mesh = TriMesh(flat, faces, np.stack([u, v], axis=-1).reshape(-1, 2).astype(np.float32))
     return textured(mesh, texture.astype(np.float32), label, CLOTH, roughness)
 
 
 def _weave(seed: int, colour: tuple[float, ...], rows: int, columns: int) -> NDArray:
     """Linear cloth [rows, columns, 3] with a little unevenness."""
     random = stream(seed, "hat cloth")
-    fine, wide = (
-        random.normal(size=(rows, columns)),
-        ndimage.gaussian_filter(random.normal(size=(rows, columns)), 8, mode="wrap"),
-    )
+    fine = random.normal(size=(rows, columns))
+    wide = ndimage.gaussian_filter(random.normal(size=(rows, columns)), 8, mode="wrap")
     return np.clip(np.array(colour) * (1 + 0.05 * fine + 0.05 * wide / wide.std())[..., None], 0.002, 1)
 
 
@@ -213,16 +206,8 @@ def _brimmed(scalp: ScalpSurface, subject: Subject, head: Skull) -> list[Texture
 
 # The opening of a headscarf on the average face: x and y of its edge from the forehead down to the chin.
 OPENING = (
-    (0.0, 7.98),
-    (0.30, 7.93),
-    (0.53, 7.70),
-    (0.62, 7.35),
-    (0.60, 6.95),
-    (0.52, 6.60),
-    (0.38, 6.30),
-    (0.18, 6.13),
-    (0.0, 6.09),
-)
+    (0.0, 7.98), (0.30, 7.93), (0.53, 7.70), (0.62, 7.35), (0.60, 6.95), (0.52, 6.60), (0.38, 6.30), (0.18, 6.13), (0.0, 6.09),
+)  # fmt: skip
 
 
 def headscarf_meshes(scalp: ScalpSurface, subject: Subject) -> list[TexturedMesh]:

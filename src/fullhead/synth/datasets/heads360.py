@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal
@@ -44,7 +44,6 @@ from fullhead.synth.datasets.shots import (
     subject_seed,
 )
 from fullhead.synth.people.population import Population
-from fullhead.synth.people.subject_sampling import sample_subject
 from fullhead.synth.rendering.ground_truth import describe_fields
 
 VERSION = 7  # of the pictures: raise it when the same seed gives other ones
@@ -107,7 +106,7 @@ class Heads360:
 
     def make(self, shared: RenderContext, part: int) -> Part:
         number, k = divmod(part, len(self.expressions))
-        shot = self.shot(number, self.expressions[k], shared.assets.parameters.names)
+        shot = self.shot(shared, number, self.expressions[k])
         shots = {variant: replace(shot, hair=variant == "images") for variant in self.variants}
         rendered = {variant: render_views(shared, one, self.ground_truth) for variant, one in shots.items()}
         first, known = next(iter(shots.values())), next(iter(rendered.values()))
@@ -122,9 +121,9 @@ class Heads360:
         mesh = {"mesh.obj": _rows(vertices, "v ").encode(), "lms.txt": _rows(lips).encode()}
         return Part(record, [*samples, Sample(f"{subject_name(number)}_{self.expressions[k]}", mesh)])
 
-    def shot(self, number: int, expression: str, shape_names: Iterable[str]) -> ShotSpec:
+    def shot(self, context: RenderContext, number: int, expression: str) -> ShotSpec:
         """A subject with an expression, with hair, and the 72 cameras."""
-        subject = sample_subject(subject_seed(self.seed, number), shape_names, self.population)
+        subject = context.subject(subject_seed(self.seed, number), self.population)
         weights = {name: 1.0 for name in (expression, ADDED_EXPRESSION.get(expression)) if name}
         folder = f"{subject_name(number)}/{expression}"
         return ShotSpec(subject, self.size, orbit_views(folder), weights, world=ENLARGED)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +31,6 @@ from fullhead.synth.datasets.shots import (
 )
 from fullhead.synth.people.expressions import mild_expression
 from fullhead.synth.people.population import Population
-from fullhead.synth.people.subject_sampling import sample_subject
 from fullhead.synth.rendering.ground_truth import describe_fields
 
 VERSION = 9  # of the pictures: raise it when the same seed gives other ones
@@ -45,7 +44,7 @@ PORTRAIT_SPREAD = 20.0  # degrees
 
 @dataclass(frozen=True)
 class Misalignment:
-    """Standard deviations of what the labels do not tell, as a pipeline for photos leaves it."""
+    """Standard deviations of the errors that a pipeline for photos leaves in the labels."""
 
     scale: float = 0.0  # of the focal length, as a factor e^x
     shift: float = 0.0  # of the picture's middle, in image sizes
@@ -95,12 +94,12 @@ class Photos:
         return RenderContext(self.size)
 
     def make(self, shared: RenderContext, part: int) -> Part:
-        done = render_views(shared, self.shot(part, shared.assets.parameters.names), self.ground_truth)
+        done = render_views(shared, self.shot(shared, part), self.ground_truth)
         return Part({"head": part, **done.record}, done.samples)
 
-    def shot(self, head: int, shape_names: Iterable[str]) -> ShotSpec:
+    def shot(self, context: RenderContext, head: int) -> ShotSpec:
         """What is decided about a head and its photos."""
-        subject = sample_subject(subject_seed(self.seed, head), shape_names, self.population)
+        subject = context.subject(subject_seed(self.seed, head), self.population)
         expression = mild_expression(stream(subject.seed, "expression"), self.expressive)
         views = tuple(self.view(head, number) for number in range(self.views_per_head))
         return ShotSpec(subject, self.size, views, expression, world=self.zoom, backdrop=self.population.backdrop.kind)
@@ -124,10 +123,8 @@ class Photos:
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         views = [(record, view) for record in records for view in record["views"]]
         labels = dataset_json((f"{view['key']}.png", view["label"]) for _, view in views)
-        entries = [
-            {"file": f"{v['key']}.png", "head": r["head"], "yaw": v["yaw"], "pitch": v["pitch"], **r["attributes"]}
-            for r, v in views
-        ]
+        known = [({"file": f"{v['key']}.png", "head": r["head"], "yaw": v["yaw"], "pitch": v["pitch"]}, r) for r, v in views]
+        entries = [own | record["attributes"] for own, record in known]
         lists = {"img/dataset.json": labels, "heads.json": json.dumps(entries)}
         if self.misaligned != Misalignment():
             true = dataset_json((f"{view['key']}.png", view["camera"]) for _, view in views)

@@ -39,7 +39,6 @@ from fullhead.synth.datasets.shots import RenderContext, recipe_settings, subjec
 from fullhead.synth.datasets.watertight import watertight_mesh
 from fullhead.synth.people.expressions import random_expression
 from fullhead.synth.people.population import Population
-from fullhead.synth.people.subject_sampling import sample_subject
 from fullhead.synth.people.subject import Subject, subject_attributes
 from fullhead.synth.rendering.person import METRES_PER_DM, WORLD_EYES, Person
 from fullhead.synth.rendering.scene import build_scene
@@ -86,7 +85,7 @@ class Scans:
 
     def make(self, shared: RenderContext, part: int) -> Part:
         number, scan = divmod(part, self.scans_per_subject)
-        subject = sample_subject(subject_seed(self.seed, number), shared.assets.parameters.names, self.population)
+        subject = shared.subject(subject_seed(self.seed, number), self.population)
         expression, pose = expression_and_pose(subject.seed, scan)
         mesh = make_scan(shared.person(subject), expression, pose, self.cells)
         tensors = rig_parameters(shared, subject, expression, pose)
@@ -163,7 +162,8 @@ def simulate_scanner(mesh: TriMesh, seed: int, scan: int, noise: float) -> tuple
     waves = _waves(random, mesh.vertices[used])
     bumps = unit * (0.7 * waves + 0.7 * random.normal(size=len(used)))
     vertices = mesh.vertices[used] + mesh.normals[used] * bumps[:, None]
-    turn = Rotation.from_rotvec(random.uniform(0, np.pi) * _direction(random)).as_matrix()
+    angle, axis = random.uniform(0, np.pi), random.normal(size=3)
+    turn = Rotation.from_rotvec(angle * (axis / np.linalg.norm(axis))).as_matrix()
     raw_from_scan = np.eye(4)
     raw_from_scan[:3, :3] = turn * 1000 / UNITS_PER_METRE
     raw_from_scan[:3, 3] = random.uniform(-600, 600, 3)
@@ -188,7 +188,7 @@ def _seen(mesh: TriMesh) -> NDArray:
         pixels = (placed[:, :2] / 2 + 0.5) * SCANNER_PIXELS + 0.25
         found = rasterize_arrays(pixels[:, 0], pixels[:, 1], 10 + placed[:, 2], mesh.faces, SCANNER_PIXELS, SCANNER_PIXELS)[0]
         found = mesh.faces[found[found >= 0]]
-        facing = mesh.normals[found].mean(1) @ view[:, 2] > 0.2  # too flat a look gives no depth
+        facing = mesh.normals[found].mean(1) @ view[:, 2] > 0.2  # a surface seen too flat gives no depth
         corner[found[facing]] = True
     return np.asarray(corner[mesh.faces].all(1))
 
@@ -208,8 +208,3 @@ def _waves(random: np.random.RandomState, points: NDArray) -> NDArray:
     """A smooth random field [P] of standard deviation 1 at points [P, 3] of the cube, some 6 mm from crest to trough."""
     lattice = ndimage.gaussian_filter(random.normal(size=(48, 48, 48)), 0.7, mode="wrap")
     return ndimage.map_coordinates(lattice / lattice.std(), (points.T + 1) * 32, order=1, mode="grid-wrap")
-
-
-def _direction(random: np.random.RandomState) -> NDArray:
-    vector = random.normal(size=3)
-    return vector / np.linalg.norm(vector)

@@ -21,8 +21,9 @@ from fullhead.io.sets import Part, Sample
 from fullhead.rig.arkit import arkit_weights
 from fullhead.rig.landmarks import landmark_weights
 from fullhead.synth.anatomy.template_assets import TemplateAssets, load_template_assets
-from fullhead.synth.people.population import BackdropKnobs, Shares
+from fullhead.synth.people.population import BackdropKnobs, Population, Shares
 from fullhead.synth.people.subject import Subject, subject_attributes
+from fullhead.synth.people.subject_sampling import sample_subject
 from fullhead.synth.rendering.backgrounds import random_background
 from fullhead.synth.rendering.ground_truth import ground_truth_files, png_bytes, rgba, visible_landmarks
 from fullhead.synth.rendering.lights import LitScene, light_scene, lights_from
@@ -48,14 +49,8 @@ class RenderQuality:
 
 def render_quality(size: int) -> RenderQuality:
     """What suits pictures of `size` pixels."""
-    small = size <= 96
-    return RenderQuality(
-        detail=float(np.clip((size / 512) ** 0.75, 0.2, 1.0)),
-        texture=int(np.clip(3 * size, 192, 1024)),
-        directions=18 if small else 32,
-        shadow=80 if small else 128,
-        key_shadow=384 if small else 768,
-    )
+    detail, texture = float(np.clip((size / 512) ** 0.75, 0.2, 1.0)), int(np.clip(3 * size, 192, 1024))
+    return RenderQuality(detail, texture, 18, 80, 384) if size <= 96 else RenderQuality(detail, texture, 32, 128, 768)
 
 
 @dataclass(frozen=True)
@@ -93,6 +88,10 @@ class RenderContext:
         self.same_views = same_views
         self._built: list[tuple[Subject, Person]] = []
         self._seen: dict[tuple[Any, ...], HairLayer] = {}  # by person, camera and pose
+
+    def subject(self, seed: int, population: Population | None = None) -> Subject:
+        """The subject of a seed."""
+        return sample_subject(seed, self.assets.parameters.names, population)
 
     def person(self, subject: Subject, hair: bool = True) -> Person:
         """The subject, built; without hair if so wished, and then without a hat too."""

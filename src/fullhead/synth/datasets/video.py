@@ -10,7 +10,7 @@ A part is a frame; a clip is one subject under one light before one background.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,6 @@ from fullhead.synth.datasets.shots import (
 )
 from fullhead.synth.people.motion import clip_poses
 from fullhead.synth.people.population import Population
-from fullhead.synth.people.subject_sampling import sample_subject
 from fullhead.synth.rendering.ground_truth import describe_fields
 
 VERSION = 7  # of the pictures: raise it when the same seed gives other ones
@@ -73,13 +72,13 @@ class Video:
 
     def make(self, shared: RenderContext, part: int) -> Part:
         number, frame = divmod(part, self.frames)
-        shot = self.shot(number, frame, shared.assets.parameters.names)
+        shot = self.shot(shared, number, frame)
         done = render_views(shared, shot, self.ground_truth)
         return Part({"clip": number, "frame": frame, **done.record}, done.samples)
 
-    def shot(self, number: int, frame: int, shape_names: Iterable[str]) -> ShotSpec:
+    def shot(self, context: RenderContext, number: int, frame: int) -> ShotSpec:
         """One frame of a clip."""
-        subject = sample_subject(subject_seed(self.seed, number), shape_names, self.population)
+        subject = context.subject(subject_seed(self.seed, number), self.population)
         pose = clip_poses(self.clip, subject.seed, self.frames, self.fps)[frame]
         label = camera_label(orbit(pose.yaw, pose.pitch))
         key = f"{clip_name(number)}/{frame:05d}"

@@ -2,7 +2,7 @@
 
 Surfaces and hair are put into a grid of samples; what the air above the head cannot reach is solid, so nothing needs to
 be closed but at the scale of a cell: lids on eyeballs, cloth on shoulders and closed lips become one. Lengths inside are in
-cells; sample (i, j, k) of a grid of n cells a side lies at (i, j, k). Strands are put in by the area that they cover.
+cells; sample (i, j, k) of a grid of n cells a side lies at (i, j, k). Strands count by the area that they cover.
 """
 
 from __future__ import annotations

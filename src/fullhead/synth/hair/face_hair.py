@@ -74,15 +74,15 @@ def grow_beard(scalp: ScalpSurface, subject: Subject, detail: float = 1.0) -> St
     if kind == "full":
         length *= 1 + 0.8 * smoothstep(6.5, 6.1, roots.rest[:, 1])
         length *= np.where((roots.rest[:, 1] > 6.62) & (np.abs(roots.rest[:, 0]) < 0.34), 0.45, 1.0)
-    length *= 0.4 + 0.6 * smoothstep(0.3, 0.8, _density_at(density, roots, scalp))  # shorter towards the edge
+    at_roots = density[scalp.tree.closest(roots.points)[1]]
+    length *= 0.4 + 0.6 * smoothstep(0.3, 0.8, at_roots)  # shorter towards the edge
     down = np.stack([0.8 * roots.rest[:, 0], np.full(count, -1.0), np.full(count, 0.15)], axis=-1)
     points = _short_hairs(random, roots, down, length, 6 if kind == "full" else 3, rise=0.45)
     if kind == "full":
         t = np.linspace(0, 1, points.shape[1])[:, None]
         points = points + (0.025 * random.normal(size=(count, 1, 3)) + 0.006 * random.normal(size=points.shape)) * t
-    colour = hair_colours(
-        random, replace(subject, hair=replace(subject.hair, colour=subject.hair.natural)), np.arange(count) // 6
-    )
+    undyed = replace(subject, hair=replace(subject.hair, colour=subject.hair.natural))
+    colour = hair_colours(random, undyed, np.arange(count) // 6)
     if kind == "stubble":  # skin shows between and through
         colour = 0.65 * colour + 0.18 * base_colour(subject)
     radius = np.full(count, BEARD_RADIUS[kind] * scalp.size * detail**-0.85, np.float32)
@@ -104,11 +104,6 @@ def grow_lashes(assets: TemplateAssets, subject: Subject, vertices: NDArray, per
     points = points[:, :1] + (points - points[:, :1]) * length
     radius = np.where(lower[:, 0, 0], 0.0006, 0.0008 if subject.male else 0.0013).astype(np.float32)
     return Strands(points.astype(np.float32), np.full((count, 3), 0.014, np.float32), radius, regions.LABELS["lash"])
-
-
-def _density_at(density: NDArray, roots: HairRoots, scalp: ScalpSurface) -> NDArray:
-    """`density` [V] at the vertex nearest to each root."""
-    return density[scalp.tree.closest(roots.points)[1]]
 
 
 def _short_hairs(

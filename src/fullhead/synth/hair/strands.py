@@ -117,9 +117,8 @@ def _strands_among_guides(
         shorter = (1 - style.uneven * random.uniform(size=(count, 1)) ** 1.5) * (0.4 + 0.6 * inwards[:, None])
         strands = resampled(strands, shorter * np.linspace(0, points - 1, points))
     strands = _curled(random, style, strands, lock)
-    knots = random.normal(size=(count, 4, 3)) * np.where(
-        random.uniform(size=(count, 1, 1)) < 0.03 * (style.curl == 0), 2.5, 1.0
-    )  # some fly away
+    knots = random.normal(size=(count, 4, 3))
+    knots *= np.where(random.uniform(size=(count, 1, 1)) < 0.03 * (style.curl == 0), 2.5, 1.0)  # some fly away
     places = np.linspace(0, 3, points)
     first = np.clip(places.astype(int), 0, 2)
     part = (places - first)[:, None]

@@ -184,7 +184,7 @@ def _check(name: str, value: Any, knob: dataclasses.Field[Any], hint: Any) -> No
 
 
 def _spelt_out(default: Population, setting: str) -> list[str]:
-    """The settings, as `io.config.overridden` takes them, that a short one stands for."""
+    """The settings, as `io.config.overridden` reads them, that a short one stands for."""
     path, equals, text = setting.partition("=")
     group_name, _, rest = path.strip().partition(".")
     knob, _, choice = rest.partition(".")

@@ -28,39 +28,21 @@ def _srgb(*colour: int) -> Colour:
 
 
 HAIR_COLOURS: dict[str, Colour] = {
-    "black": (0.012, 0.010, 0.009),
-    "darkbrown": (0.030, 0.017, 0.010),
-    "brown": (0.070, 0.038, 0.020),
-    "lightbrown": (0.15, 0.088, 0.045),
-    "blond": (0.36, 0.235, 0.105),
-    "red": (0.24, 0.072, 0.022),
-    "auburn": (0.11, 0.033, 0.015),
-    "grey": (0.25, 0.245, 0.24),
-    "white": (0.55, 0.54, 0.53),
-    "platinum": (0.60, 0.53, 0.40),
-    "fire": _srgb(168, 22, 20),
-    "pink": _srgb(232, 112, 160),
-    "purple": _srgb(104, 50, 138),
-    "blue": _srgb(38, 76, 170),
-    "turquoise": _srgb(46, 160, 165),
-    "green": _srgb(70, 130, 60),
-}
+    "black": (0.012, 0.010, 0.009), "darkbrown": (0.030, 0.017, 0.010), "brown": (0.070, 0.038, 0.020),
+    "lightbrown": (0.15, 0.088, 0.045), "blond": (0.36, 0.235, 0.105), "red": (0.24, 0.072, 0.022),
+    "auburn": (0.11, 0.033, 0.015), "grey": (0.25, 0.245, 0.24), "white": (0.55, 0.54, 0.53), "platinum": (0.60, 0.53, 0.40),
+    "fire": _srgb(168, 22, 20), "pink": _srgb(232, 112, 160), "purple": _srgb(104, 50, 138), "blue": _srgb(38, 76, 170),
+    "turquoise": _srgb(46, 160, 165), "green": _srgb(70, 130, 60),
+}  # fmt: skip
 NATURAL_COLOURS = tuple(HAIR_COLOURS)[:9]  # the others are dyed
 IRIS_COLOURS: dict[str, Colour] = {
-    "brown": (0.09, 0.04, 0.016),
-    "darkbrown": (0.03, 0.014, 0.007),
-    "hazel": (0.17, 0.10, 0.03),
-    "green": (0.12, 0.17, 0.07),
-    "blue": (0.080, 0.135, 0.205),
-    "grey": (0.22, 0.26, 0.28),
-}
+    "brown": (0.09, 0.04, 0.016), "darkbrown": (0.03, 0.014, 0.007), "hazel": (0.17, 0.10, 0.03),
+    "green": (0.12, 0.17, 0.07), "blue": (0.080, 0.135, 0.205), "grey": (0.22, 0.26, 0.28),
+}  # fmt: skip
 LIPSTICKS: dict[str, Colour] = {
-    "nude": _srgb(178, 112, 98),
-    "rose": _srgb(190, 84, 98),
-    "red": _srgb(168, 22, 34),
-    "berry": _srgb(132, 28, 62),
+    "nude": _srgb(178, 112, 98), "rose": _srgb(190, 84, 98), "red": _srgb(168, 22, 34), "berry": _srgb(132, 28, 62),
     "plum": _srgb(92, 30, 52),
-}
+}  # fmt: skip
 METAL_COLOURS: dict[str, Colour] = {"gold": (0.62, 0.40, 0.12), "silver": (0.58, 0.58, 0.60), "black": (0.02, 0.02, 0.022)}
 STYLES = tuple(Population().hair.style_men)
 HATS = tuple(Population().worn.hat_men)

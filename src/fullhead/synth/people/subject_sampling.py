@@ -30,12 +30,9 @@ from fullhead.synth.people.subject import (
 )
 
 FRAME_COLOURS: dict[str, Colour] = {
-    "black": (0.01, 0.01, 0.012),
-    "brown": (0.05, 0.025, 0.012),
-    "metal": (0.25, 0.22, 0.18),
-    "blue": (0.02, 0.03, 0.08),
+    "black": (0.01, 0.01, 0.012), "brown": (0.05, 0.025, 0.012), "metal": (0.25, 0.22, 0.18), "blue": (0.02, 0.03, 0.08),
     "red": (0.16, 0.02, 0.03),
-}
+}  # fmt: skip
 # Deciles of how dark the ancestries of the default population make its skin: through them, tones are spread evenly.
 TONE_DECILES = (-0.10, 0.135, 0.208, 0.279, 0.340, 0.398, 0.461, 0.531, 0.617, 0.738, 1.10)
 

@@ -46,12 +46,12 @@ def parse_fields(text: str) -> tuple[str, ...]:
 
 
 def ground_truth_files(photo: Photo, camera: Cameras, fields: Sequence[str], metres_per_unit: float) -> dict[str, bytes]:
-    """PNG files of the fields, by "field.png". metres_per_unit is of the world that the photo was taken in."""
+    """PNG files of the fields, by "field.png". metres_per_unit: of the world of the photo."""
     return {f"{name}.png": png_bytes(_picture(photo, camera, name, metres_per_unit)) for name in fields}
 
 
 def png_bytes(picture: NDArray | Image.Image) -> bytes:
-    """A picture as a PNG file; compressing runs alone takes half the time, for 3 % more bytes."""
+    """A picture as a PNG file; compressing only runs needs half the time, for 3 % more bytes."""
     buffer = io.BytesIO()
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     image.save(buffer, "png", compress_type=zlib.Z_RLE)
@@ -96,7 +96,7 @@ def _picture(photo: Photo, camera: Cameras, field: str, metres_per_unit: float) 
 def visible_landmarks(landmarks: NDArray, photo: Photo, camera: Cameras, metres_per_unit: float) -> tuple[NDArray, NDArray]:
     """Where landmarks [L, 3] of the world lie in a photo, in pixels [L, 2], and which of them it shows [L].
 
-    A landmark is seen if nothing in its pixel or the next ones lies more than NEAR in front of it.
+    A landmark is seen if nothing in its pixel or the next ones lies more than VISIBLE_WITHIN in front of it.
     """
     size = len(photo.alpha)
     pixels, z = project_to_pixels(landmarks, camera, size)

@@ -124,14 +124,20 @@ def _light_basis(to_light: NDArray) -> NDArray:
     return np.stack([right, np.cross(away, right), -away]).astype(np.float32)
 
 
+@njit(cache=True, inline="always")
+def on_map(basis, scale, middle, x, y, z):
+    """Column and row of a point in a shadow map, and its distance along the light."""
+    column = (basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + middle
+    row = (basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + middle
+    return column, row, basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z
+
+
 @njit(cache=True, nogil=True)
 def _place(points, basis, scale, middle, placed):
     """Column and row in a shadow map, and MAP_FAR minus the distance along the light, of each point [P, 3]."""
     for i in range(len(points)):
-        x, y, z = points[i, 0], points[i, 1], points[i, 2]
-        placed[i, 0] = (basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + middle
-        placed[i, 1] = (basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + middle
-        placed[i, 2] = MAP_FAR - (basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z)
+        column, row, distance = on_map(basis, scale, middle, points[i, 0], points[i, 1], points[i, 2])
+        placed[i, 0], placed[i, 1], placed[i, 2] = column, row, MAP_FAR - distance
 
 
 @njit(cache=True, nogil=True)
@@ -154,13 +160,12 @@ def _splat_segments(placed, segments, nearest):
 @njit(cache=True, nogil=True)
 def shadow_gap(shadow, x, y, z):
     """How far behind the first thing hit along the light a point lies; hugely negative in the open."""
-    nearest, basis, scale = shadow.nearest, shadow.basis, shadow.scale
-    size = nearest.shape[0]
-    column = int((basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + np.float32(size) * HALF)
-    row = int((basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + np.float32(size) * HALF)
+    nearest, size = shadow.nearest, shadow.nearest.shape[0]
+    x, y, distance = on_map(shadow.basis, shadow.scale, np.float32(size) * HALF, x, y, z)
+    column, row = int(x), int(y)
     if not (0 <= column < size and 0 <= row < size) or nearest[row, column] <= 0:
         return -OUTSIDE
-    return basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z - (MAP_FAR - nearest[row, column])
+    return distance - (MAP_FAR - nearest[row, column])
 
 
 @njit(cache=True, nogil=True)
@@ -187,12 +192,11 @@ def _gather_strands(points, tangents, shadow, direction, weight, light):
     middle, per_step = np.float32(size) * HALF, np.float32(FADE_STEPS / FADE_REACH)
     zero, one, last = np.float32(0), np.float32(1), np.float32(FADE_STEPS - 1)
     for i in range(points.shape[0]):
-        x, y, z = points[i, 0], points[i, 1], points[i, 2]
-        column = np.int32((basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + middle)
-        row = np.int32((basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + middle)
+        x, y, distance = on_map(basis, scale, middle, points[i, 0], points[i, 1], points[i, 2])
+        column, row = np.int32(x), np.int32(y)
         inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
         hit = texels[np.uint32(row * size + column)] if inside else zero
-        gap = basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z - (MAP_FAR - hit) - np.float32(0.003)
+        gap = distance - (MAP_FAR - hit) - np.float32(0.003)
         step = min(max(gap * per_step, zero), last) if hit > 0 else zero
         along = tangents[i, 0] * direction[0] + tangents[i, 1] * direction[1] + tangents[i, 2] * direction[2]
         light[i] += HALF * weight * np.sqrt(max(zero, one - along * along)) * FADE[np.uint32(step)]

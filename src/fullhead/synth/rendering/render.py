@@ -13,18 +13,8 @@ from fullhead.kernels.raster import rasterize_arrays
 from fullhead.synth.anatomy.textured_mesh import GLASS
 from fullhead.synth.rendering.lights import LitScene
 from fullhead.synth.rendering.scene import Scene, StrandArrays, SurfaceArrays
-from fullhead.synth.rendering.shading import (
-    Photo,
-    ScreenPoints,
-    Shaded,
-    ZBuffer,
-    average_samples,
-    draw_segments,
-    lay_glass,
-    project_points,
-    shade_strands,
-    shade_surfaces,
-)
+from fullhead.synth.rendering.shading import Photo, Shaded, ZBuffer, average_samples, lay_glass, shade_strands, shade_surfaces
+from fullhead.synth.rendering.strand_raster import ScreenPoints, draw_segments, project_points
 
 OVERSAMPLING = 2  # per axis
 
