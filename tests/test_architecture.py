@@ -30,7 +30,7 @@ FLOORS = {
     "commands": 10,
     "cli": 11,
 }
-SYNTH_ROOMS = ("people", "anatomy", "hair", "clothing", "rendering", "datasets")  # each imports only those before it, and itself
+SYNTH_ROOMS = ("people", "anatomy", "hair", "clothing", "rendering", "datasets")  # each imports only itself and those before
 NOT_FAMILIES = {"__init__", "checkpoint", "head", "hub", "presets", "loop", "run"}  # the other files in models/ and training/
 
 FILES = sorted(SOURCE.rglob("*.py"))

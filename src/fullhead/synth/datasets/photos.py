@@ -123,8 +123,10 @@ class Photos:
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         views = [(record, view) for record in records for view in record["views"]]
         labels = dataset_json((f"{view['key']}.png", view["label"]) for _, view in views)
-        known = [({"file": f"{v['key']}.png", "head": r["head"], "yaw": v["yaw"], "pitch": v["pitch"]}, r) for r, v in views]
-        entries = [own | record["attributes"] for own, record in known]
+        entries = [
+            {"file": f"{v['key']}.png", "head": r["head"], "yaw": v["yaw"], "pitch": v["pitch"], **r["attributes"]}
+            for r, v in views
+        ]
         lists = {"img/dataset.json": labels, "heads.json": json.dumps(entries)}
         if self.misaligned != Misalignment():
             true = dataset_json((f"{view['key']}.png", view["camera"]) for _, view in views)
@@ -134,14 +136,14 @@ class Photos:
 
 def write_photos(
     out: Path, images: int, size: int = 128, views_per_head: int = 1, seed: int = 0, *, form: Form = "folder",
-    share: tuple[int, int] = (0, 1), workers: int | None = None, quiet: bool = False,
+    workers: int | None = None, quiet: bool = False,
 ) -> int:  # fmt: skip
     """Write a set of `images` photos (rounded up to whole heads) to `out`; returns how many are new.
 
     For a set with other settings: `sets.write_set(out, Photos(...))`, which also says what the rest means.
     """
     recipe = Photos(math.ceil(images / views_per_head), size, views_per_head, seed)
-    return write_set(out, recipe, form=form, share=share, workers=workers, quiet=quiet)
+    return write_set(out, recipe, form=form, workers=workers, quiet=quiet)
 
 
 def image_key(index: int) -> str:

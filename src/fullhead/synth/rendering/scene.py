@@ -54,9 +54,11 @@ class Scene:
 
 def build_scene(person: Person, expression: Mapping[str, float] | None = None, joint_pose: NDArray | None = None) -> Scene:
     """The person with ARKit weights in [0, 1] and joint rotations [5, 3] (axis-angle, radians)."""
-    meshes, strands = posed_parts(person, expression, joint_pose)
-    hair = (s for s in strands if s.label == LABELS["hair"])
-    return Scene(_surface_arrays(meshes), _strand_arrays(strands), sum(s.points[:, 1:, 0].size for s in hair))
+    meshes, kinds = posed_parts(person, expression, joint_pose)
+    first_point = np.cumsum([0, *(strands.points[..., 0].size for strands in kinds[:-1])])
+    parts = [_strand_arrays(strands, first) for strands, first in zip(kinds, first_point, strict=True)]
+    hair_segments = sum(len(part.segments) for part in parts if part.label[0] == LABELS["hair"])
+    return Scene(_surface_arrays(meshes), StrandArrays(*map(np.concatenate, zip(*parts, strict=True))), hair_segments)
 
 
 def _joined(parts: Sequence[NDArray], dtype: type) -> NDArray:
@@ -86,27 +88,18 @@ def _surface_arrays(meshes: list[TexturedMesh]) -> SurfaceArrays:
     )
 
 
-def _strand_arrays(kinds: list[Strands]) -> StrandArrays:
-    points, tangents, radius, colour, segments, labels = [], [], [], [], [], []
-    start = 0
-    for strands in kinds:
-        n, k = strands.points.shape[:2]
-        t = np.linspace(0, 1, k)
-        tangent = unit_vectors(np.gradient(strands.points, axis=1))
-        own = stream(0, "lean of strands").normal(size=(n, 1, 3))  # so that no two strands shine at quite the same place
-        points.append(strands.points.reshape(-1, 3))
-        tangents.append(unit_vectors(tangent + 0.07 * own).reshape(-1, 3))
-        radius.append((strands.radius[:, None] * (1 - 0.5 * t**2)).ravel())
-        colour.append((strands.colour[:, None] * (0.78 + 0.35 * t)[:, None]).reshape(-1, 3))
-        first = (start + np.arange(n)[:, None] * k + np.arange(k - 1)).ravel()
-        segments.append(np.stack([first, first + 1], axis=1))
-        labels.append(np.full(len(first), strands.label))
-        start += n * k
+def _strand_arrays(strands: Strands, first_point: int) -> StrandArrays:
+    """Those of one kind, with points numbered from `first_point`."""
+    n, k = strands.points.shape[:2]
+    t = np.linspace(0, 1, k)
+    lean = stream(0, "lean of strands").normal(size=(n, 1, 3))  # so that no two strands shine at quite the same place
+    tangents = unit_vectors(unit_vectors(np.gradient(strands.points, axis=1)) + 0.07 * lean)
+    start = (first_point + np.arange(n)[:, None] * k + np.arange(k - 1)).ravel()
     return StrandArrays(
-        points=_joined(points, np.float32),
-        tangents=_joined(tangents, np.float32),
-        radius=_joined(radius, np.float32),
-        colour=_joined(colour, np.float32),
-        segments=_joined(segments, np.int32),
-        label=_joined(labels, np.uint8),
+        points=strands.points.reshape(-1, 3),
+        tangents=tangents.reshape(-1, 3).astype(np.float32),
+        radius=(strands.radius[:, None] * (1 - 0.5 * t**2)).ravel().astype(np.float32),
+        colour=(strands.colour[:, None] * (0.78 + 0.35 * t)[:, None]).reshape(-1, 3).astype(np.float32),
+        segments=np.stack([start, start + 1], axis=1).astype(np.int32),
+        label=np.full(len(start), strands.label, np.uint8),
     )
