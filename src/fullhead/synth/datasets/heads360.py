@@ -44,6 +44,7 @@ from fullhead.synth.datasets.shots import (
     subject_seed,
 )
 from fullhead.synth.people.population import Population
+from fullhead.synth.people.population import population as default_population
 from fullhead.synth.rendering.ground_truth import describe_fields
 
 VERSION = 7  # of the pictures: raise it when the same seed gives other ones
@@ -66,7 +67,7 @@ class Heads360:
     hair: Literal["with", "without", "both"] = "both"
     expressions: tuple[str, ...] = EXPRESSIONS
     ground_truth: tuple[str, ...] = ()
-    population: Population = field(default_factory=Population)
+    population: Population = field(default_factory=default_population)
 
     kind = "heads360"
 

@@ -31,6 +31,7 @@ from fullhead.synth.datasets.shots import (
 )
 from fullhead.synth.people.expressions import mild_expression
 from fullhead.synth.people.population import Population
+from fullhead.synth.people.population import population as default_population
 from fullhead.synth.rendering.ground_truth import describe_fields
 
 VERSION = 9  # of the pictures: raise it when the same seed gives other ones
@@ -67,7 +68,7 @@ class Photos:
     zoom: float = 1.0  # how much larger heads are than where all hair fits: units of the set's world per unit of ours
     misaligned: Misalignment = field(default_factory=Misalignment)
     ground_truth: tuple[str, ...] = ("seg",)
-    population: Population = field(default_factory=Population)
+    population: Population = field(default_factory=default_population)
 
     kind = "photos"
     per_shard = 64

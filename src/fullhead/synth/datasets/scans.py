@@ -39,6 +39,7 @@ from fullhead.synth.datasets.shots import RenderContext, recipe_settings, subjec
 from fullhead.synth.datasets.watertight import watertight_mesh
 from fullhead.synth.people.expressions import random_expression
 from fullhead.synth.people.population import Population
+from fullhead.synth.people.population import population as default_population
 from fullhead.synth.people.subject import Subject, subject_attributes
 from fullhead.synth.rendering.person import METRES_PER_DM, WORLD_EYES, Person
 from fullhead.synth.rendering.scene import build_scene
@@ -60,7 +61,7 @@ class Scans:
     cells: int = 224  # per side of the cube
     raw: bool = False  # also as a scanner leaves it
     noise: float = 0.3  # millimetres, of the raw scans
-    population: Population = field(default_factory=Population)
+    population: Population = field(default_factory=default_population)
 
     kind = "scans"
     pictures = 1

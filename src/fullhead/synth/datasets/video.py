@@ -28,6 +28,7 @@ from fullhead.synth.datasets.shots import (
 )
 from fullhead.synth.people.motion import clip_poses
 from fullhead.synth.people.population import Population
+from fullhead.synth.people.population import population as default_population
 from fullhead.synth.rendering.ground_truth import describe_fields
 
 VERSION = 7  # of the pictures: raise it when the same seed gives other ones
@@ -44,7 +45,7 @@ class Video:
     size: int = 256  # pixels per side
     seed: int = 0
     ground_truth: tuple[str, ...] = ("seg",)
-    population: Population = field(default_factory=Population)
+    population: Population = field(default_factory=default_population)
 
     kind = "video"
     pictures = 1
