@@ -31,7 +31,7 @@ BATCH, RATE, SHIFT = 32, 2e-3, 3  # SHIFT: pixels that photos learnt from are mo
 def photos(heads: int, workers: int) -> tuple[Tensor, Tensor]:
     """Pictures [heads, VIEWS, 3, SIZE, SIZE] in [-1, 1] and landmarks [heads, VIEWS, 68, 2] in pixels."""
     with TemporaryDirectory() as folder:
-        write_set(Path(folder), Photos(heads, SIZE, VIEWS, yaw_limit=YAW, truth=()), workers=workers, quiet=True)
+        write_set(Path(folder), Photos(heads, SIZE, VIEWS, yaw_limit=YAW, ground_truth=()), workers=workers, quiet=True)
         views = [view for record in read_records(Path(folder)) for view in record["views"]]
         store = open_store(Path(folder), "img")
         pictures = np.stack([store.picture(f"{view['key']}.png").transpose(2, 0, 1) for view in views])

@@ -77,7 +77,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if not (arguments.photos / "img").is_dir():
-        recipe = Photos(2 * arguments.n // VIEWS, 64, VIEWS, SEED, closer=CLOSER, population=population([BACKDROP]))
+        recipe = Photos(2 * arguments.n // VIEWS, 64, VIEWS, SEED, zoom=CLOSER, population=population([BACKDROP]))
         write_set(arguments.photos, recipe)
     photos, network = PhotoSet(arguments.photos), load_features(arguments.features)
     reference, other = (half[: arguments.n] for half in halves(photos, arguments.photos))

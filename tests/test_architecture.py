@@ -32,6 +32,7 @@ FLOORS = {
     "cli": 12,
     "__main__": 13,
 }
+SYNTH_ROOMS = ("people", "anatomy", "hair", "clothing", "rendering", "datasets")  # each imports only itself and those before
 NOT_FAMILIES = {"__init__", "checkpoint", "head", "hub", "presets", "loop", "run"}  # the other files in models/ and training/
 
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -63,6 +64,15 @@ def test_imports_go_strictly_downwards(path: Path):
     for module in imports(path):
         there = module.split(".")[0]
         assert there == here or FLOORS[there] < FLOORS[here], f"{here} (floor {FLOORS[here]}) imports {module}"
+
+
+@pytest.mark.parametrize("room", SYNTH_ROOMS)
+def test_rooms_of_synth_import_only_those_before_them(room: str):
+    assert ast.get_docstring(tree(SOURCE / "synth" / room / "__init__.py")), f"say in synth/{room}/__init__.py what it holds"
+    allowed = SYNTH_ROOMS[: SYNTH_ROOMS.index(room) + 1]
+    for path in (SOURCE / "synth" / room).glob("*.py"):
+        for module in imports(path):
+            assert not module.startswith("synth.") or module.split(".")[1] in allowed, f"{path.name} imports {module}"
 
 
 @pytest.mark.parametrize("folder", ["models", "training"])

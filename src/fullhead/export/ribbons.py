@@ -1,6 +1,6 @@
 """Strands of hair as meshes that real-time programs can draw: flat ribbons, and a darker layer under them.
 
-A strand's points [S, K, 3] are carriers: every vertex made here hangs on one of them by a fixed offset, so that whatever
+A strand's points [S, K, 3] are anchors: every vertex made here is bound to one of them by a fixed offset, so that whatever
 moves the points moves the mesh. Metres, the frame of the files.
 """
 
@@ -19,9 +19,9 @@ from fullhead.core.meshes import vertex_normals
 from fullhead.core.random import stream
 from fullhead.core.triangles import unit_vectors
 
-TONES, SHADES = 128, 32  # columns (of ACROSS pixels) and rows of a growth's texture
-ACROSS = 8  # pixels across a hair
-SPAN = 4  # columns across a ribbon
+TONES, SHADES = 128, 32  # columns (of HAIR_PIXELS pixels) and rows of the texture of strands
+HAIR_PIXELS = 8  # pixels across a hair
+RIBBON_HAIRS = 4  # columns across a ribbon
 MIDDLE = 0.02  # metres, standard deviation: how near points count for the middle of a tail
 UNDER_CELL, UNDER_INSET = 0.004, 0.008  # metres: the grid in which the layer under the hair is made, its depth below the hull
 UNDER_SHARE = 0.35  # of the hair's usual density: where its hull lies
@@ -32,31 +32,31 @@ BRIGHTEST = 1.15  # factor of the colour in the texture's lightest row
 
 
 @dataclass(frozen=True)
-class Hung:
-    """A mesh that hangs on carriers: vertex i lies at points[carrier[i]] + offset[i]."""
+class BoundMesh:
+    """A mesh bound to points: vertex i lies at points[anchor[i]] + offset[i]."""
 
-    carrier: NDArray  # [V]
+    anchor: NDArray  # [V]
     offset: NDArray  # [V, 3]
     normals: NDArray  # [V, 3]
     uv: NDArray  # [V, 2], v up
     light: NDArray  # [V], factor of the texture's colour
-    triangles: NDArray  # [F, 3]
+    faces: NDArray  # [F, 3]
 
-    def joined(self, other: Hung) -> Hung:
+    def joined(self, other: BoundMesh) -> BoundMesh:
         """Both as one mesh."""
-        own = (self.carrier, self.offset, self.normals, self.uv, self.light, self.triangles)
-        others = (other.carrier, other.offset, other.normals, other.uv, other.light, other.triangles + len(self.carrier))
-        return Hung(*(np.concatenate(pair) for pair in zip(own, others, strict=True)))
+        own = (self.anchor, self.offset, self.normals, self.uv, self.light, self.faces)
+        others = (other.anchor, other.offset, other.normals, other.uv, other.light, other.faces + len(self.anchor))
+        return BoundMesh(*(np.concatenate(pair) for pair in zip(own, others, strict=True)))
 
-    def only(self, triangles: NDArray) -> Hung:
-        """Some of its triangles [F', 3], and the vertices that they use."""
-        used, renumbered = np.unique(triangles, return_inverse=True)
+    def keep_faces(self, faces: NDArray) -> BoundMesh:
+        """Some of its faces [F', 3], and the vertices that they use."""
+        used, renumbered = np.unique(faces, return_inverse=True)
         faces = renumbered.reshape(-1, 3).astype(np.int32)
-        return Hung(self.carrier[used], self.offset[used], self.normals[used], self.uv[used], self.light[used], faces)
+        return BoundMesh(self.anchor[used], self.offset[used], self.normals[used], self.uv[used], self.light[used], faces)
 
-    def shifted(self, first: int) -> Hung:
-        """The same on carriers that are numbered from `first`."""
-        return replace(self, carrier=self.carrier + first)
+    def shift_anchors(self, first: int) -> BoundMesh:
+        """The same with anchors numbered from `first`."""
+        return replace(self, anchor=self.anchor + first)
 
 
 def resampling(points: NDArray, tolerance: float, most: int) -> NDArray:
@@ -76,10 +76,10 @@ def _between(count: int, wanted: int) -> NDArray:
     return np.maximum(1 - np.abs(place[:, None] - np.arange(count)), 0)
 
 
-def ribbons(points: NDArray, half_width: NDArray, tone: NDArray, shade: NDArray, out: NDArray) -> Hung:
+def ribbons(points: NDArray, half_width: NDArray, tone: NDArray, shade: NDArray, out: NDArray) -> BoundMesh:
     """A ribbon along each strand [S, K, 3], narrowing to its tip, its flat side towards `out`, unit directions [S, K, 3].
 
-    half_width [S, K]; tone [S] and shade [S, K] in [0, 1] are places in the growth's texture.
+    half_width [S, K]; tone [S] and shade [S, K] in [0, 1] are places in the texture of the strands.
     """
     strands, k = points.shape[:2]
     tangent = unit_vectors(np.gradient(points, axis=1))
@@ -105,13 +105,13 @@ def ribbons(points: NDArray, half_width: NDArray, tone: NDArray, shade: NDArray,
     across[:, -1] = 0
     u = np.broadcast_to(tone[:, None], shade.shape)
     number = np.arange(strands * k).reshape(strands, k)
-    return Hung(
-        carrier=paired(number, number),
+    return BoundMesh(
+        anchor=paired(number, number),
         offset=paired(-across, across).astype(np.float32),
         normals=paired(normal, normal).astype(np.float32),
-        uv=np.stack([paired(u, u + SPAN / TONES), paired(shade, shade)], axis=-1).astype(np.float32),
+        uv=np.stack([paired(u, u + RIBBON_HAIRS / TONES), paired(shade, shade)], axis=-1).astype(np.float32),
         light=np.ones(strands * (2 * k - 1)),
-        triangles=np.concatenate([*quads, ends]).astype(np.int32),
+        faces=np.concatenate([*quads, ends]).astype(np.int32),
     )
 
 
@@ -130,10 +130,10 @@ def away_from_middle(points: NDArray) -> NDArray:
     return unit_vectors(points - (weight @ sample / weight.sum(1, keepdims=True)).reshape(points.shape))
 
 
-def growth_texture(colour: NDArray) -> tuple[NDArray, NDArray]:
-    """Texture uint8 sRGB and alpha [SHADES, TONES ACROSS, 4] of strands' linear colours [S, 3], and the place u [S] of each.
+def strand_texture(colour: NDArray) -> tuple[NDArray, NDArray]:
+    """Texture uint8 sRGB and alpha [SHADES, TONES HAIR_PIXELS, 4] of linear colours [S, 3] of strands, and the u [S] of each.
 
-    Columns are tones of the strands in random order with gaps between them, so that a ribbon shows SPAN hairs; rows run
+    Columns are tones of the strands in random order with gaps between them, so that a ribbon shows RIBBON_HAIRS hairs; rows run
     from light (v = 1) to black. The first SOLID columns have the mean colour and no gaps.
     """
     random = stream(0, "tones")
@@ -146,24 +146,24 @@ def growth_texture(colour: NDArray) -> tuple[NDArray, NDArray]:
     column = random.permutation(tones)  # of each tone
     row = np.empty((tones, 3))
     row[column] = np.where(number > 0, sums / np.maximum(number, 1), mean)
-    row = np.concatenate([np.tile(mean, (SOLID, 1)), row]).repeat(ACROSS, axis=0)  # [TONES ACROSS, 3]
+    row = np.concatenate([np.tile(mean, (SOLID, 1)), row]).repeat(HAIR_PIXELS, axis=0)  # [TONES HAIR_PIXELS, 3]
     light = BRIGHTEST * (1 - (np.arange(SHADES) + 0.5) / SHADES)
-    across = (np.arange(ACROSS) + 0.5) / ACROSS - 0.5
-    alpha = np.clip((random.uniform(0.3, 0.48, (TONES, 1)) - np.abs(across)) * ACROSS + 0.5, 0, 1)
+    across = (np.arange(HAIR_PIXELS) + 0.5) / HAIR_PIXELS - 0.5
+    alpha = np.clip((random.uniform(0.3, 0.48, (TONES, 1)) - np.abs(across)) * HAIR_PIXELS + 0.5, 0, 1)
     alpha[:SOLID] = 1
-    texture = np.empty((SHADES, TONES * ACROSS, 4))
+    texture = np.empty((SHADES, TONES * HAIR_PIXELS, 4))
     texture[..., :3] = srgb_from_linear(light[:, None, None] * row)
     texture[..., 3] = alpha.ravel()
-    return (texture * 255 + 0.5).astype(np.uint8), (SOLID + np.minimum(column[group], tones - SPAN)) / TONES
+    return (texture * 255 + 0.5).astype(np.uint8), (SOLID + np.minimum(column[group], tones - RIBBON_HAIRS)) / TONES
 
 
 def under_layer(
-    points: NDArray, half_width: NDArray, skin: NDArray, normals: NDArray, carriers: NDArray, shade: NDArray
-) -> Hung | None:
+    points: NDArray, half_width: NDArray, skin: NDArray, normals: NDArray, anchors: NDArray, shade: NDArray
+) -> BoundMesh | None:
     """A closed, darker surface inside the hair, so that nothing shows between ribbons; None where the hair is thin.
 
     It is the hull of head and hair moved inwards by UNDER_INSET, where that lies outside the head. points [S, K, 3] and
-    half_width [S] of all strands, the vertices and normals [V, 3] of the skin; it hangs on `carriers` [..., 3], whose ribbons
+    half_width [S] of all strands, the vertices and normals [V, 3] of the skin; it is bound to `anchors` [..., 3], whose ribbons
     have the places `shade` [...] in the texture.
     """
     from skimage.measure import marching_cubes
@@ -191,21 +191,21 @@ def under_layer(
     depth = ndimage.gaussian_filter(depth, 0.7)
     if depth.max() <= UNDER_INSET:
         return None
-    vertices, triangles, *_ = marching_cubes(depth, UNDER_INSET)
+    vertices, faces, *_ = marching_cubes(depth, UNDER_INSET)
     vertices = ((vertices + 0.5) * cell + low).astype(np.float32)
     outside = height(vertices) > -0.5 * cell
-    triangles = triangles[outside[triangles].all(1)][:, ::-1].astype(np.int32)
-    if not len(triangles):
+    faces = faces[outside[faces].all(1)][:, ::-1].astype(np.int32)
+    if not len(faces):
         return None
-    places = carriers.reshape(-1, 3)
+    places = anchors.reshape(-1, 3)
     near = np.asarray(KDTree(places).query(vertices, min(UNDER_NEAR, len(places)))[1])
     near = near.reshape(len(vertices), -1)  # [V, UNDER_NEAR], nearest first
-    carrier, own_shade = near[:, 0], UNDER_SHADE * shade.ravel()[near].mean(1)
-    return Hung(
-        carrier=carrier,
-        offset=(vertices - places[carrier]).astype(np.float32),
-        normals=vertex_normals(vertices, triangles),
+    anchor, own_shade = near[:, 0], UNDER_SHADE * shade.ravel()[near].mean(1)
+    return BoundMesh(
+        anchor=anchor,
+        offset=(vertices - places[anchor]).astype(np.float32),
+        normals=vertex_normals(vertices, faces),
         uv=np.stack([np.full(len(vertices), 0.5 * SOLID / TONES), own_shade], axis=-1).astype(np.float32),
         light=np.ones(len(vertices)),
-        triangles=triangles,
-    ).only(triangles)
+        faces=faces,
+    ).keep_faces(faces)

@@ -14,7 +14,7 @@ from scipy import ndimage
 from fullhead.core.colour import from_bytes, srgb_from_linear
 from fullhead.core.errors import FullheadError
 from fullhead.core.tri_mesh import TriMesh, joined
-from fullhead.export.clips import CLIPS, Clip, quaternions
+from fullhead.export.clips import CLIPS, AnimationClip, quaternions
 from fullhead.export.mesh import save_mesh
 from fullhead.export.posable import Layer, Material, RiggedHead
 from fullhead.io.files import written_whole
@@ -49,14 +49,14 @@ def save_rigged(head: RiggedHead, path: str | Path, clip: str | None = None) -> 
     return path
 
 
-def _clip_for(head: RiggedHead, name: str) -> Clip:
+def _clip_for(head: RiggedHead, name: str) -> AnimationClip:
     clip = CLIPS[name]()
     if not set(head.expressions) & set(clip.weights):
         raise FullheadError(f"the animation {name} moves ARKit's expressions, and this head has others: write it without")
     return clip
 
 
-def _save_glb(head: RiggedHead, path: Path, clip: Clip | None) -> None:
+def _save_glb(head: RiggedHead, path: Path, clip: AnimationClip | None) -> None:
     """One mesh and material per layer, all hung on one skeleton."""
     gltf = Gltf()
     joints = _skeleton(gltf, head)
@@ -73,7 +73,7 @@ def _save_glb(head: RiggedHead, path: Path, clip: Clip | None) -> None:
     gltf.save(path, nodes)
 
 
-def _animate(gltf: Gltf, clip: Clip, joints: list[int]) -> None:
+def _animate(gltf: Gltf, clip: AnimationClip, joints: list[int]) -> None:
     """The clip as an animation: weights of every mesh that has the targets, rotations of joints."""
     samplers: list[dict[str, Any]] = []
     channels: list[dict[str, Any]] = []

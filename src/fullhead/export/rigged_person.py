@@ -16,15 +16,16 @@ from scipy.spatial import KDTree
 
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.export.posable import LEAST_OFFSET, Layer, RiggedHead, Target
-from fullhead.export.rigged_layers import cut_strands, strand_layers, surface_layers
+from fullhead.export.rigged_layers import select_strands, strand_layers, surface_layers
 from fullhead.rig.arkit import ARKIT
 from fullhead.rig.identity import shape_parameters
 from fullhead.rig.template import JOINT_PARENTS
-from fullhead.synth.anatomy.template_assets import open_studio
+from fullhead.synth.anatomy.template_assets import load_template_assets
 from fullhead.synth.people.population import Population
-from fullhead.synth.people.subject import sample_subject
-from fullhead.synth.rendering.lights import Lights, lit
-from fullhead.synth.rendering.scene import Person, build_person, build_scene, posed_parts
+from fullhead.synth.people.subject_sampling import sample_subject
+from fullhead.synth.rendering.lights import Lights, light_scene
+from fullhead.synth.rendering.person import Person, build_person, posed_parts
+from fullhead.synth.rendering.scene import build_scene
 
 LEAST_HAIR_OFFSET = 2e-4  # metres, see LEAST_OFFSET
 LEAST_WEIGHT = 0.004
@@ -35,24 +36,24 @@ def rigged_head(
     seed: int, texture_size: int = 2048, hair_detail: float = 1.0, population: Population | None = None
 ) -> RiggedHead:
     """The procedural head of a seed, of a population, rigged; see `rig_person`."""
-    studio = open_studio(texture_size)
-    subject = sample_subject(seed, shape_parameters(studio.template), population)
-    return rig_person(build_person(studio, subject), hair_detail)
+    assets = load_template_assets(texture_size)
+    subject = sample_subject(seed, shape_parameters(assets.template), population)
+    return rig_person(build_person(assets, subject), hair_detail)
 
 
 def rig_person(person: Person, hair_detail: float = 1.0) -> RiggedHead:
     """Read layers, weights and targets off a person; its strands become ribbons, `hair_detail` times as many as usual."""
-    metres = 0.1 / person.scale
+    metres = person.metres_per_unit
     joints = person.to_world(person.joints) * metres
     surfaces, strands = posed_parts(person)
-    light = lit(build_scene(person), EVEN_LIGHT, directions=48, size=256)
+    light = light_scene(build_scene(person), EVEN_LIGHT, directions=48, size=256)
     hat = person.subject.worn.hat != "none"
-    cuts = cut_strands(strands, light.strand_ambient, metres, hair_detail, hat)
+    subsets = select_strands(strands, light.strand_ambient, metres, hair_detail, hat)
 
     def built(expression: dict[str, float], pose: NDArray | None = None) -> tuple[NDArray, NDArray]:
         """Places [P, 3] in metres and normals [P, 3] of all vertices, then of the strands' points, which have none."""
         surfaces, strands = posed_parts(person, expression, pose)
-        points = [cut.apply(strands).reshape(-1, 3) for cut in cuts]
+        points = [subset.apply(strands).reshape(-1, 3) for subset in subsets]
         places = np.concatenate([*(s.vertices for s in surfaces), *points]) * metres
         return places, np.concatenate([*(s.normals for s in surfaces), *(np.zeros_like(p) for p in points)])
 
@@ -63,34 +64,34 @@ def rig_person(person: Person, hair_detail: float = 1.0) -> RiggedHead:
     normals = normals[donors]
     weights = _weights(places, joints, lambda pose: built({}, pose)[0])
     drawn = surface_layers(person, surfaces, places, normals, joints, light.surface_ambient)
-    drawn += strand_layers(strands, cuts, places, joints, metres, surfaces)
+    drawn += strand_layers(strands, subsets, places, joints, metres, surfaces)
     targets: list[dict[str, Target]] = [{} for _ in drawn]
     for name in ARKIT:
         moved, turned = built({name: 1.0})
         offsets, turns = moved - places, turned[donors] - normals
-        for (_, hung, _), found in zip(drawn, targets, strict=True):
-            target = Target.of(*(values[hung.carrier] for values in (offsets, turns, least)))
+        for (_, bound, _), found in zip(drawn, targets, strict=True):
+            target = Target.of(*(values[bound.anchor] for values in (offsets, turns, least)))
             if len(target.rows):
                 found[name] = target
     layers = [
         Layer(
             name=name,
-            vertices=(places[hung.carrier] + hung.offset).astype(np.float32),
-            normals=hung.normals.astype(np.float32),
-            uv=hung.uv,
-            light=np.tile(hung.light[:, None], 3),
-            faces=hung.triangles,
-            weights=weights[hung.carrier],
+            vertices=(places[bound.anchor] + bound.offset).astype(np.float32),
+            normals=bound.normals.astype(np.float32),
+            uv=bound.uv,
+            light=np.tile(bound.light[:, None], 3),
+            faces=bound.faces,
+            weights=weights[bound.anchor],
             targets=found,
             material=material,
         )
-        for (name, hung, material), found in zip(drawn, targets, strict=True)
+        for (name, bound, material), found in zip(drawn, targets, strict=True)
     ]
     return RiggedHead(tuple(layers), joints, JOINT_PARENTS, ARKIT, metres)
 
 
 def _donors(places: NDArray, normals: NDArray, count: int) -> NDArray:
-    """Whose normal each point takes [P]: its own, or, of the first `count`, the nearest one's where it has none (a pole)."""
+    """Whose normal each point gets [P]: its own, or, of the first `count`, the nearest one's where it has none (a pole)."""
     donors = np.arange(len(places))
     lengths = np.linalg.norm(normals[:count], axis=1)
     bare, sound = np.flatnonzero(lengths < 0.5), np.flatnonzero(lengths >= 0.5)
@@ -100,7 +101,7 @@ def _donors(places: NDArray, normals: NDArray, count: int) -> NDArray:
 
 def _weights(rest: NDArray, joints: NDArray, posed: Callable[[NDArray], NDArray]) -> NDArray:
     """Weights [P, J]: how far points follow each joint that turns, compared with points that follow it wholly."""
-    below = np.ones((len(rest), len(joints)))  # of a joint and all that hang on it
+    below = np.ones((len(rest), len(joints)))  # of a joint and all below it
     for joint in range(1, len(joints)):
         followed, whole = np.zeros(len(rest)), np.full(len(rest), 1e-12)
         for axis in np.eye(3)[:2]:  # two, since points on an axis stay where they are

@@ -37,7 +37,7 @@ def heads360(
     """
     from fullhead.core.errors import FullheadError
     from fullhead.synth.datasets.heads360 import EXPRESSIONS, Heads360
-    from fullhead.synth.rendering.ground_truth import truth_fields
+    from fullhead.synth.rendering.ground_truth import parse_fields
 
     names = EXPRESSIONS if expressions == ("all",) else tuple(sorted(items(expressions)))
     if unknown := [name for name in names if name not in EXPRESSIONS]:
@@ -45,5 +45,5 @@ def heads360(
     check_size(size)
     check_seed(seed, bits=64)
     writing.check()
-    recipe = Heads360(subjects, size, seed, hair, names, truth_fields(",".join(items(truth))), writing.population())
+    recipe = Heads360(subjects, size, seed, hair, names, parse_fields(",".join(truth)), writing.population())
     writing.write(out, recipe, "pictures")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from fullhead.commands.options import check_seed, items
+from fullhead.commands.options import check_seed
 from fullhead.commands.synth.options import SetOptions, check_size
 
 
@@ -54,7 +54,7 @@ def photos(
 
     from fullhead.core.errors import FullheadError
     from fullhead.synth.datasets.photos import Misalignment, Photos
-    from fullhead.synth.rendering.ground_truth import truth_fields
+    from fullhead.synth.rendering.ground_truth import parse_fields
 
     if images < 1 or views_per_head < 1:
         raise FullheadError(f"--images {images} and --views-per-head {views_per_head}: both are at least 1")
@@ -72,9 +72,9 @@ def photos(
         yaw_limit=yaw_limit,
         pitch_spread=pitch_spread,
         expressive=expressive,
-        closer=zoom,
+        zoom=zoom,
         misaligned=Misalignment(scale_error, shift_error, angle_error),
-        truth=truth_fields(",".join(items(truth))),
+        ground_truth=parse_fields(",".join(truth)),
         population=writing.population(),
     )
     writing.write(out, recipe, "photos")

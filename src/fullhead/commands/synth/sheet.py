@@ -48,7 +48,7 @@ def sheet(
             "styles": sheets.styles_sheet,
             "worn": sheets.worn_sheet,
             "tones": sheets.tones_sheet,
-            "scan": sheets.scan_sheet,
+            "scan": sheets.scan_views_sheet,
         }
         picture = drawn[show](size, seed, people)
     print(save_image(picture, out))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from fullhead.commands.options import check_seed, items
+from fullhead.commands.options import check_seed
 from fullhead.commands.synth.options import SetOptions, check_size
 
 
@@ -44,7 +44,7 @@ def video(
     from fullhead.io.stores import open_store
     from fullhead.io.video import check_video_path, save_video
     from fullhead.synth.datasets.video import Video, clip_name
-    from fullhead.synth.rendering.ground_truth import truth_fields
+    from fullhead.synth.rendering.ground_truth import parse_fields
 
     check_film(frames, fps)
     check_size(size)
@@ -54,7 +54,7 @@ def video(
     for film in films[:1]:
         check_video_path(film)
     writing.write(
-        out, Video(clips, motion, frames, fps, size, seed, truth_fields(",".join(items(truth))), writing.population()), "frames"
+        out, Video(clips, motion, frames, fps, size, seed, parse_fields(",".join(truth)), writing.population()), "frames"
     )
     store = open_store(out, "frames")
     for number, film in enumerate(films):

@@ -9,6 +9,7 @@ from scipy import ndimage
 from fullhead.core.random import stream
 from fullhead.core.smooth import smoothstep
 from fullhead.rig.subdivision import triangles_from_quads
+from fullhead.synth.anatomy.textured_mesh import BareMesh
 from fullhead.synth.people.subject import IRIS_COLOURS, Subject
 
 IRIS_ANGLE = 0.47  # radians from the optical axis to the iris's edge
@@ -38,8 +39,8 @@ def eye_texture(subject: Subject, rows: int = 128) -> NDArray:
     return np.clip(white * (1 - edge) + iris * edge, 0, 1).astype(np.float32)
 
 
-def eyeball(radius: float, around: int = 36, rings: int = 28) -> tuple[NDArray, NDArray, NDArray]:
-    """Vertices [V, 3] about the origin looking along +z, triangles [F, 3], uv [V, 2] (v up)."""
+def eyeball(radius: float, around: int = 36, rings: int = 28) -> BareMesh:
+    """A mesh about the origin that looks along +z, with texture coordinates."""
     polar, azimuth = np.meshgrid(np.linspace(0, np.pi, rings + 1), np.linspace(0, 2 * np.pi, around + 1), indexing="ij")
     bulge = 1 + 0.045 * np.exp(-((polar / 0.36) ** 4))
     direction = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=-1)
@@ -47,4 +48,4 @@ def eyeball(radius: float, around: int = 36, rings: int = 28) -> tuple[NDArray, 
     first = np.arange(rings)[:, None] * (around + 1) + np.arange(around)
     quads = np.stack([first, first + around + 1, first + around + 2, first + 1], axis=-1).reshape(-1, 4)
     vertices = (radius * bulge[..., None] * direction).reshape(-1, 3)
-    return vertices.astype(np.float32), triangles_from_quads(quads), uv.reshape(-1, 2).astype(np.float32)
+    return BareMesh(vertices.astype(np.float32), triangles_from_quads(quads), uv.reshape(-1, 2).astype(np.float32))

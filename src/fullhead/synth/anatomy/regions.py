@@ -1,4 +1,4 @@
-"""Where on the average head things are: scalp, beard, brows, lips, labels of parts. Points lie on `Studio.rest`, in dm."""
+"""Where on the average head (`TemplateAssets.rest`, dm) things are: scalp, beard, brows, lips, labels of parts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BROW_X = (0.105, 0.20, 0.32, 0.43, 0.54, 0.585)
 BROW_Y = (7.475, 7.52, 7.555, 7.55, 7.49, 7.45)
 
 
-def scalp(points: NDArray, recede: float = 0.0, noise: NDArray | float = 0.0) -> NDArray:
+def scalp_mask(points: NDArray, recede: float = 0.0, noise: NDArray | float = 0.0) -> NDArray:
     """1 where hair grows, 0 where not [...], for points [..., 3]."""
     return smoothstep(-0.05, 0.07, above_hairline(points, recede) + noise)
 
@@ -58,16 +58,16 @@ def thinning(points: NDArray, hair: Hair) -> NDArray:
     return np.ones(points.shape[:-1])
 
 
-def beard(points: NDArray, lip_ring: NDArray) -> NDArray:
+def beard_mask(points: NDArray, lip_ring: NDArray) -> NDArray:
     """Density of beard [...]: from the sideburns along the jaw to chin and moustache, not on the lips."""
     y, z = points[..., 1], points[..., 2]
     upper = np.interp(z, BEARD_Z, BEARD_TOP)  # edge on the cheek
     rear = np.interp(y, [6.1, 6.5, 6.8, 7.1], [0.34, 0.42, 0.60, 0.66])  # edge before the ear and behind the jaw
     jaw = smoothstep(0.05, -0.07, y - upper) * smoothstep(-0.03, 0.06, z - rear) * smoothstep(5.97, 6.12, y + 0.18 * (1 - z))
-    return np.maximum(jaw, moustache(points)) * smoothstep(LIP_EDGE + 0.2, LIP_EDGE + 1, lip_ring)
+    return np.maximum(jaw, moustache_mask(points)) * smoothstep(LIP_EDGE + 0.2, LIP_EDGE + 1, lip_ring)
 
 
-def moustache(points: NDArray) -> NDArray:
+def moustache_mask(points: NDArray) -> NDArray:
     """Density of the moustache alone [...], which droops towards its ends."""
     x, y, z = np.abs(points[..., 0]), points[..., 1], points[..., 2]
     under_nose = smoothstep(6.88, 6.80, y + 0.25 * x) * smoothstep(6.63, 6.69, y + 0.2 * x)
@@ -79,7 +79,7 @@ def brow_line(x: NDArray) -> NDArray:
     return np.interp(np.abs(x), BROW_X, BROW_Y)
 
 
-def brow(points: NDArray, hair: FaceHair) -> NDArray:
+def brow_mask(points: NDArray, hair: FaceHair) -> NDArray:
     """Density of the brows [...]."""
     x = np.abs(points[..., 0])
     thickness = np.interp(x, [0.10, 0.15, 0.3, 0.45, 0.585], [0.028, 0.042, 0.038, 0.026, 0.008])
@@ -88,20 +88,19 @@ def brow(points: NDArray, hair: FaceHair) -> NDArray:
     return np.exp(-(((points[..., 1] - brow_line(x) - hair.brow_shift) / thickness) ** 2)) * inside
 
 
-def lips(lip_ring: NDArray) -> NDArray:
+def lip_mask(lip_ring: NDArray) -> NDArray:
     """1 on the red of the lips [...], soft at its edge."""
     return smoothstep(LIP_EDGE + 0.35, LIP_EDGE - 0.35, lip_ring)
 
 
-def zones(
+def skin_zones(
     points: NDArray, lip_ring: NDArray, lip_side: NDArray, eye_ring: NDArray, cavity: NDArray, on_head: NDArray
 ) -> dict[str, NDArray]:
-    """Maps [...] in [0, 1] of where the skin differs, for points [..., 3] and the fields of `Studio` there."""
+    """Maps [...] in [0, 1] of where the skin differs, for points [..., 3] and the fields of `TemplateAssets` there."""
     mirrored = np.concatenate([np.abs(points[..., :1]), points[..., 1:]], axis=-1)
     x, y, z = np.moveaxis(mirrored, -1, 0)
-    blood = 0.55 * blob(mirrored, (0.44, 6.93, 1.20), (0.17, 0.15, 0.3)) + 0.55 * blob(
-        mirrored, (0, 6.98, 1.65), (0.10, 0.10, 0.2)
-    )
+    blood = 0.55 * blob(mirrored, (0.44, 6.93, 1.20), (0.17, 0.15, 0.3))
+    blood += 0.55 * blob(mirrored, (0, 6.98, 1.65), (0.10, 0.10, 0.2))
     blood += 0.30 * smoothstep(0.70, 0.80, x) * smoothstep(7.5, 7.4, y) * smoothstep(6.7, 6.8, y) * smoothstep(0.85, 0.75, z)
     blood += 0.25 * blob(mirrored, (0, 6.3, 1.4), (0.15, 0.12, 0.3)) + 0.25 * np.exp(-eye_ring / 3)
     around_mouth = np.exp(-(((lip_ring - LIP_EDGE) / 6) ** 2)) * (lip_ring > LIP_EDGE)
@@ -116,19 +115,19 @@ def zones(
         "nostril": blob(mirrored, (0.085, 6.885, 1.43), (0.032, 0.020, 0.045)),
         "hollow": np.clip(cavity, 0, 1) ** 1.3,
         "ridge": np.clip(-cavity, 0, 1),
-        "lips": lips(lip_ring),
-        "upper_lip": lips(lip_ring) * smoothstep(-0.6, 0.6, lip_side),
+        "lips": lip_mask(lip_ring),
+        "upper_lip": lip_mask(lip_ring) * smoothstep(-0.6, 0.6, lip_side),
         "cheek": blob(mirrored - (mirrored[..., :1] - 0.5) * np.array([0, 0.5, 0]), (0.50, 6.97, 1.1), (0.17, 0.10, 0.3)),
         "freckled": 0.85 * blob(mirrored, (0.30, 7.02, 1.35), (0.24, 0.15, 0.4)) + 0.3 * smoothstep(0.5, 0.9, z),
-        "beard": beard(points, lip_ring),
-        "moustache": moustache(points),
+        "beard": beard_mask(points, lip_ring),
+        "moustache": moustache_mask(points),
         "grown": smoothstep(0.66, 0.60, x) + smoothstep(7.45, 7.55, y),
     }
     return {name: np.clip(zone * on_head, 0, 1).astype(np.float32) for name, zone in found.items()}
 
 
 def skin_labels(centre: NDArray, lip_ring: NDArray, lip_side: NDArray, island: NDArray) -> NDArray:
-    """LABELS [F] uint8 of the skin's triangles, by their centres [F, 3], fields of `Studio` there [F], and islands."""
+    """LABELS [F] uint8 of the skin's faces, by their centres [F, 3], fields of `TemplateAssets` there [F], and islands."""
     side, x, y, z = centre[:, 0], np.abs(centre[:, 0]), centre[:, 1], centre[:, 2]
     head = island == HEAD
     labels = np.full(len(centre), LABELS["skin"])

@@ -1,4 +1,4 @@
-"""The skin that hair grows on and lies on. Frame: the subject's, dm; `to_rest` carries points to the average head."""
+"""The scalp, and the skin below it that hair lies on. Frame: the subject's, dm."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fullhead.core.smooth import smoothstep
 from fullhead.core.triangles import unit_vectors
 from fullhead.kernels.points import PointTree, point_tree
 from fullhead.synth.anatomy import regions
-from fullhead.synth.anatomy.template_assets import Studio
+from fullhead.synth.anatomy.template_assets import TemplateAssets
 
 
 @dataclass(frozen=True)
-class Ground:
-    """The skin that hair grows on and lies on."""
+class ScalpSurface:
+    """The skin that hair grows on and lies on: scalp, face, neck and shoulders."""
 
-    studio: Studio
+    assets: TemplateAssets
     vertices: NDArray  # [V, 3] dm; shoulders swollen by the clothes
     normals: NDArray  # [V, 3]
     tree: PointTree
@@ -49,17 +49,17 @@ class Ground:
 
     def skin_at(self, rest_point: tuple[float, float, float]) -> NDArray:
         """The vertex [3] of the skin that lies nearest to a point on the average head."""
-        return self.vertices[np.argmin(np.linalg.norm(self.studio.rest - np.array(rest_point), axis=1))]
+        return self.vertices[np.argmin(np.linalg.norm(self.assets.rest - np.array(rest_point), axis=1))]
 
-    def lobe(self, side: int) -> tuple[NDArray, NDArray]:
+    def ear_lobe(self, side: int) -> tuple[NDArray, NDArray]:
         """Where an earring sits, and the skin's normal there, on the left (1) or right (-1) ear."""
-        rest = self.studio.rest
+        rest = self.assets.rest
         ear = np.flatnonzero((rest[:, 0] * side > 0.69) & (rest[:, 2] > 0.28) & (rest[:, 2] < 0.72) & (rest[:, 1] > 6.80))
         lowest = self.vertices[ear, 1].min()
         at = ear[np.argmax(np.where(self.vertices[ear, 1] < lowest + 0.09 * self.size, self.vertices[ear, 0] * side, -9))]
         return self.vertices[at], self.normals[at]
 
-    def lifted(self, points: NDArray, height: float, reach: float = 0.4) -> NDArray:
+    def push_out(self, points: NDArray, height: float, reach: float = 0.4) -> NDArray:
         """Points [n, 3], those within `reach` of the skin pushed out until they are `height` above it."""
         _, vertex = self.tree.closest(points, reach)
         near = np.flatnonzero(vertex >= 0)
@@ -70,13 +70,13 @@ class Ground:
         return moved
 
 
-def head_share(rest_height: NDArray) -> NDArray:
+def head_weight(rest_height: NDArray) -> NDArray:
     """How far what hangs at a height on the average head follows a turn of the neck: 1 down to the jaw, 0 on the chest."""
     return smoothstep(5.95, 6.75, rest_height)
 
 
 @dataclass(frozen=True)
-class Roots:
+class HairRoots:
     """Where hairs start: on the head, the skin's normal there, and the same place on the average head. [n, 3] each."""
 
     points: NDArray
@@ -84,29 +84,29 @@ class Roots:
     rest: NDArray
 
 
-def ground(studio: Studio, skin: NDArray, normals: NDArray) -> Ground:
-    """The ground of a skin [V, 3], dm, with room for clothes on the shoulders."""
-    vertices = skin + normals * (0.075 * smoothstep(6.15, 5.85, studio.rest[:, 1]))[:, None]
-    tree = point_tree(vertices, studio.boxed)
-    low, high = skin[studio.on_scalp].min(0), skin[studio.on_scalp].max(0)
-    rest_low, rest_high = studio.rest[studio.on_scalp].min(0), studio.rest[studio.on_scalp].max(0)
-    return Ground(studio, vertices, normals, tree, low, (rest_high - rest_low) / (high - low), rest_low)
+def scalp_surface(assets: TemplateAssets, skin: NDArray, normals: NDArray) -> ScalpSurface:
+    """Of a skin [V, 3], dm, with room for clothes on the shoulders."""
+    vertices = skin + normals * (0.075 * smoothstep(6.15, 5.85, assets.rest[:, 1]))[:, None]
+    tree = point_tree(vertices, assets.tree_order)
+    low, high = skin[assets.on_scalp].min(0), skin[assets.on_scalp].max(0)
+    rest_low, rest_high = assets.rest[assets.on_scalp].min(0), assets.rest[assets.on_scalp].max(0)
+    return ScalpSurface(assets, vertices, normals, tree, low, (rest_high - rest_low) / (high - low), rest_low)
 
 
-def sample_roots(random: RandomState, place: Ground, density: NDArray, count: int) -> Roots:
+def sample_roots(random: RandomState, scalp: ScalpSurface, density: NDArray, count: int) -> HairRoots:
     """`count` random places on the head, as dense on the average head as `density` [V] says.
 
     So a hair keeps its root whatever face the head makes.
     """
-    studio = place.studio
-    triangles = studio.skin.triangles[studio.island == regions.HEAD]  # [F', 3]
-    weight = density[triangles].mean(1) * studio.head_areas
+    assets = scalp.assets
+    faces = assets.skin.faces[assets.island == regions.HEAD]  # [F', 3]
+    weight = density[faces].mean(1) * assets.head_areas
     if weight.sum() <= 0:
-        return Roots(*(np.zeros((0, 3)) for _ in range(3)))
+        return HairRoots(*(np.zeros((0, 3)) for _ in range(3)))
     picked = np.searchsorted(np.cumsum(weight), random.uniform(0, weight.sum(), count))
-    chosen = triangles[picked.clip(max=len(triangles) - 1)]
+    chosen = faces[picked.clip(max=len(faces) - 1)]
     b, c = random.uniform(size=(2, count))
     b, c = np.where(b + c > 1, 1 - b, b), np.where(b + c > 1, 1 - c, c)
     weights = np.stack([1 - b - c, b, c], axis=-1)[..., None]  # [n, 3, 1]
-    points, normals, rest = ((weights * values[chosen]).sum(1) for values in (place.vertices, place.normals, studio.rest))
-    return Roots(points, unit_vectors(normals), rest)
+    points, normals, rest = ((weights * values[chosen]).sum(1) for values in (scalp.vertices, scalp.normals, assets.rest))
+    return HairRoots(points, unit_vectors(normals), rest)

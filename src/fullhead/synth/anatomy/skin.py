@@ -6,12 +6,12 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
 
-from fullhead.core.colour import lab_from_linear, linear_from_lab
+from fullhead.core.colour import linear_from_lab
 from fullhead.core.random import stream
 from fullhead.core.smooth import blob, smoothstep
 from fullhead.synth.anatomy import regions
 from fullhead.synth.anatomy.regions import HEAD, MOUTH, SOCKET
-from fullhead.synth.anatomy.template_assets import Atlas, Studio
+from fullhead.synth.anatomy.template_assets import SkinAtlas, TemplateAssets
 from fullhead.synth.people.subject import HAIR_COLOURS, LIPSTICKS, Subject
 
 # Chroma of skin in CIELAB by tone; its lightness follows from the tone's individual typology angle.
@@ -19,8 +19,8 @@ TONE_PLACES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 TONE_A = (8.5, 11.0, 13.0, 15.0, 13.0, 9.5)
 TONE_B = (13.0, 19.0, 23.5, 22.5, 17.5, 9.5)
 STUBBLE = {"none": 0.2, "stubble": 0.75, "moustache": 0.3, "goatee": 0.5, "short": 0.85, "full": 0.9}
-BLOOD = np.array([0.10, 0.52, 0.48], np.float32)  # what blood takes from the light
-PIGMENT = np.array([0.30, 0.42, 0.48], np.float32)  # what darker skin takes
+BLOOD = np.array([0.10, 0.52, 0.48], np.float32)  # share of the light that blood absorbs
+PIGMENT = np.array([0.30, 0.42, 0.48], np.float32)  # and that darker skin absorbs
 COARSE, MEDIUM, FINE, FINEST = range(4)  # rows of Atlas.noise
 LEAST_SHARE = 0.004  # of another colour, that shows
 
@@ -28,12 +28,6 @@ LEAST_SHARE = 0.004  # of another colour, that shows
 def ita_of_tone(tone: float) -> float:
     """Individual typology angle of a tone in [0, 1], degrees: 68 (very light; above 55) to -72 (dark; below -30)."""
     return 68 - 140 * tone
-
-
-def ita(colour: NDArray) -> NDArray:
-    """Individual typology angle [...], degrees, of linear colours [..., 3]: atan((L* - 50) / b*)."""
-    lightness, _, b = np.moveaxis(lab_from_linear(colour), -1, 0)
-    return np.degrees(np.arctan2(lightness - 50, b))
 
 
 def base_colour(subject: Subject) -> NDArray:
@@ -44,9 +38,9 @@ def base_colour(subject: Subject) -> NDArray:
     return linear_from_lab([50 + b * np.tan(np.radians(ita_of_tone(tone))), a, b])
 
 
-def skin_texture(studio: Studio, subject: Subject) -> NDArray:
+def skin_texture(assets: TemplateAssets, subject: Subject) -> NDArray:
     """Linear albedo [R, R, 3] float32 in the atlas's layout; row 0 is v = 1."""
-    random, atlas = stream(subject.seed, "skin"), studio.atlas
+    random, atlas = stream(subject.seed, "skin"), assets.atlas
     mix = random.normal(size=(4, 4, 3)) / np.sqrt(3)  # the subject's own noise is a mixture of the atlas's
 
     def noise(rate: int, channel: int) -> NDArray:
@@ -54,10 +48,10 @@ def skin_texture(studio: Studio, subject: Subject) -> NDArray:
 
     base = base_colour(subject).astype(np.float32)
     colour = _complexion(subject, atlas, base, noise(COARSE, 0), noise(MEDIUM, 0), noise(FINE, 0), noise(FINEST, 0))
-    _age(colour, subject, atlas, noise(COARSE, 1), noise(MEDIUM, 1))
+    _paint_wrinkles(colour, subject, atlas, noise(COARSE, 1), noise(MEDIUM, 1))
     _paint_lips(colour, subject, atlas, base, noise(FINE, 1))
-    _grow_shadows(colour, subject, atlas, base, noise(MEDIUM, 2), noise(FINEST, 1))
-    _make_up(colour, subject, atlas)
+    _paint_hair_shadows(colour, subject, atlas, base, noise(MEDIUM, 2), noise(FINEST, 1))
+    _paint_makeup(colour, subject, atlas)
     colour[atlas.island == MOUTH] = (0.30, 0.07, 0.06)
     colour[atlas.island == SOCKET] = (0.35, 0.12, 0.09)
     texture = np.clip(colour, 0, 1)[atlas.texel]
@@ -65,17 +59,17 @@ def skin_texture(studio: Studio, subject: Subject) -> NDArray:
     return texture
 
 
-def skin_roughness(studio: Studio, subject: Subject) -> NDArray:
-    """Roughness [F] of the skin's triangles: oily nose and forehead, moist lips and mouth, dull under hair."""
-    corners = studio.skin.triangles
-    points, lip_ring = studio.rest[corners].mean(1), studio.lip_ring[corners].mean(1)
+def skin_roughness(assets: TemplateAssets, subject: Subject) -> NDArray:
+    """Roughness [F] of the skin's faces: oily nose and forehead, moist lips and mouth, dull under hair."""
+    corners = assets.skin.faces
+    points, lip_ring = assets.rest[corners].mean(1), assets.lip_ring[corners].mean(1)
     x, y, z = np.abs(points[:, 0]), points[:, 1], points[:, 2]
     oily = np.exp(-((x / 0.16) ** 2)) * smoothstep(6.85, 6.95, y) * smoothstep(7.3, 7.2, y) * (z > 1.2)
     oily += 0.7 * np.exp(-(((y - 7.75) / 0.2) ** 2)) * smoothstep(0.9, 1.1, z)
-    rough = 0.50 - 0.08 * np.clip(oily, 0, 1) - 0.14 * regions.lips(lip_ring) - 0.06 * (subject.skin.shine - 1)
-    hair = regions.scalp(points, regions.recession(subject.hair)) * regions.thinning(points, subject.hair)
+    rough = 0.50 - 0.08 * np.clip(oily, 0, 1) - 0.14 * regions.lip_mask(lip_ring) - 0.06 * (subject.skin.shine - 1)
+    hair = regions.scalp_mask(points, regions.recession(subject.hair)) * regions.thinning(points, subject.hair)
     rough = rough + (0.95 - rough) * hair * (subject.hair.style != "bald")
-    rough[studio.island == MOUTH] = 0.30
+    rough[assets.island == MOUTH] = 0.30
     return rough.astype(np.float32)
 
 
@@ -86,14 +80,14 @@ def _blend(colour: NDArray, share: NDArray, other: NDArray) -> None:
     colour[there] += np.minimum(share[there], 1)[:, None].astype(np.float32) * (target.astype(np.float32) - colour[there])
 
 
-def _filter(colour: NDArray, share: NDArray, taken: NDArray) -> None:
-    """Darken colour [M, 3] where `share` [M] is, by what is `taken` [3] of the light."""
+def _absorb(colour: NDArray, share: NDArray, absorbed: NDArray) -> None:
+    """Darken colour [M, 3] by its `share` [M] in [0, 1] of the light that is `absorbed` [3]."""
     there = np.flatnonzero(share > LEAST_SHARE)
-    colour[there] *= 1 - share[there][:, None] * taken.astype(np.float32)
+    colour[there] *= 1 - share[there][:, None] * absorbed.astype(np.float32)
 
 
 def _complexion(
-    subject: Subject, atlas: Atlas, base: NDArray, coarse: NDArray, medium: NDArray, fine: NDArray, finest: NDArray
+    subject: Subject, atlas: SkinAtlas, base: NDArray, coarse: NDArray, medium: NDArray, fine: NDArray, finest: NDArray
 ) -> NDArray:
     """Tone with mottling, blood in cheeks, nose, ears and chin, darker eyelids and folds [M, 3] float32."""
     skin, zones = subject.skin, atlas.zones
@@ -101,17 +95,17 @@ def _complexion(
     mottling = skin.mottle * (0.020 * coarse + 0.022 * medium) + 0.016 * fine + 0.020 * finest
     colour = base * (1 + mottling[:, None] * np.array([0.8, 1.1, 1.2], np.float32))
     blood = zones["blood"] * skin.redness * (1 + 0.18 * coarse + 0.15 * medium) * (0.30 + 0.40 * light)
-    _filter(colour, blood + 0.5 * zones["rim"] * (0.4 + 0.6 * light), BLOOD)
-    _filter(colour, zones["dark"] * (0.10 + 0.32 * smoothstep(0.25, 0.7, skin.tone)), PIGMENT)
-    _filter(colour, 0.6 * skin.eyebag * zones["eyebag"], np.array([0.34, 0.46, 0.34]))
-    _filter(colour, 0.22 * zones["lid"], PIGMENT)
-    _filter(colour, 0.8 * zones["hollow"], np.array([0.45, 0.62, 0.62]))
-    _filter(colour, 0.85 * zones["nostril"], np.array([0.85, 0.92, 0.92]))
+    _absorb(colour, blood + 0.5 * zones["rim"] * (0.4 + 0.6 * light), BLOOD)
+    _absorb(colour, zones["dark"] * (0.10 + 0.32 * smoothstep(0.25, 0.7, skin.tone)), PIGMENT)
+    _absorb(colour, 0.6 * skin.eyebag * zones["eyebag"], np.array([0.34, 0.46, 0.34]))
+    _absorb(colour, 0.22 * zones["lid"], PIGMENT)
+    _absorb(colour, 0.8 * zones["hollow"], np.array([0.45, 0.62, 0.62]))
+    _absorb(colour, 0.85 * zones["nostril"], np.array([0.85, 0.92, 0.92]))
     colour *= 1 + 0.05 * zones["ridge"][:, None]
     return colour
 
 
-def _paint_lips(colour: NDArray, subject: Subject, atlas: Atlas, base: NDArray, fine: NDArray) -> None:
+def _paint_lips(colour: NDArray, subject: Subject, atlas: SkinAtlas, base: NDArray, fine: NDArray) -> None:
     """Lips as they are, the darker the skin the browner, the upper darker; then lipstick."""
     tone, depth, makeup = subject.skin.tone, subject.skin.lip_depth, subject.makeup
     bare = base * np.array([0.98 - 0.22 * depth, 0.66 - 0.22 * depth, 0.70 - 0.18 * depth])
@@ -127,7 +121,9 @@ def _paint_lips(colour: NDArray, subject: Subject, atlas: Atlas, base: NDArray, 
     colour[there] = lips
 
 
-def _grow_shadows(colour: NDArray, subject: Subject, atlas: Atlas, base: NDArray, medium: NDArray, finest: NDArray) -> None:
+def _paint_hair_shadows(
+    colour: NDArray, subject: Subject, atlas: SkinAtlas, base: NDArray, medium: NDArray, finest: NDArray
+) -> None:
     """Shaved or bearded cheeks, roots of the hair, and what shows between the hairs of the brows."""
     own = np.array(HAIR_COLOURS[subject.hair.natural])
     dots = np.clip(0.75 + 0.35 * finest, 0.3, 1.4)
@@ -140,24 +136,24 @@ def _grow_shadows(colour: NDArray, subject: Subject, atlas: Atlas, base: NDArray
     _blend(colour, cover * (np.maximum(dots, 0.8) if subject.hair.style in ("buzz", "bald") else 1), roots + 0.012 * base)
     x, y, z = atlas.position.T
     there = np.flatnonzero((atlas.island == HEAD) & (np.abs(x) < 0.65) & (np.abs(y - 7.5) < 0.3) & (z > 0.7))
-    brow, forehead = regions.brow(atlas.position[there], subject.face_hair), colour[there]
+    brow, forehead = regions.brow_mask(atlas.position[there], subject.face_hair), colour[there]
     _blend(forehead, brow * (0.15 + 0.45 * subject.face_hair.brow_density), 0.7 * own + 0.06 * base)
     colour[there] = forehead
 
 
-def _scalp_cover(subject: Subject, atlas: Atlas, medium: NDArray, finest: NDArray) -> NDArray:
+def _scalp_cover(subject: Subject, atlas: SkinAtlas, medium: NDArray, finest: NDArray) -> NDArray:
     """How much the roots of the hair darken the skin [M]."""
     hair, wild = subject.hair, 0.025 * medium + 0.012 * finest
     if hair.style == "bald":
-        return 0.07 * regions.scalp(atlas.position, 0.6, wild) * subject.male
+        return 0.07 * regions.scalp_mask(atlas.position, 0.6, wild) * subject.male
     there = np.flatnonzero(atlas.zones["grown"] > LEAST_SHARE)
     points, cover = atlas.position[there], np.zeros(len(wild))
-    cover[there] = regions.scalp(points, regions.recession(hair), wild[there]) * atlas.zones["grown"][there]
+    cover[there] = regions.scalp_mask(points, regions.recession(hair), wild[there]) * atlas.zones["grown"][there]
     cover[there] *= (0.98 if hair.style == "buzz" else 0.97) * regions.thinning(points, hair)
     return cover
 
 
-def _age(colour: NDArray, subject: Subject, atlas: Atlas, coarse: NDArray, medium: NDArray) -> None:
+def _paint_wrinkles(colour: NDArray, subject: Subject, atlas: SkinAtlas, coarse: NDArray, medium: NDArray) -> None:
     """Lines of forehead, crow's feet, nose to mouth and under the eyes, each with a lighter side; spots of old age."""
     strength = subject.skin.wrinkle
     if strength <= 0.02:
@@ -181,23 +177,22 @@ def _age(colour: NDArray, subject: Subject, atlas: Atlas, coarse: NDArray, mediu
     lines += 0.9 * line(-side, 0.018) * smoothstep(6.52, 6.64, y) * smoothstep(7.0, 6.90, y) * (z > 1.0)
     bag = y - 7.085 - 0.5 * (x - 0.30) ** 2 + 0.006 * medium
     lines += 0.55 * line(bag, 0.012) * blob(mirrored, (0.30, 7.09, 1.4), (0.11, 0.05, 0.4))
-    colour[there] *= 1 - np.clip(lines * strength, -0.3, 1)[:, None].astype(np.float32) * np.array(
-        [0.22, 0.30, 0.30], np.float32
-    )
+    dark = np.clip(lines * strength, -0.3, 1)[:, None].astype(np.float32)
+    colour[there] *= 1 - dark * np.array([0.22, 0.30, 0.30], np.float32)
     spots = smoothstep(1.7, 2.3, coarse + 0.8 * medium) * strength * smoothstep(0.7, 0.3, subject.skin.tone)
     colour[there] *= 1 - (0.35 * spots)[:, None].astype(np.float32) * PIGMENT
 
 
-def _make_up(colour: NDArray, subject: Subject, atlas: Atlas) -> None:
+def _paint_makeup(colour: NDArray, subject: Subject, atlas: SkinAtlas) -> None:
     makeup, zones = subject.makeup, atlas.zones
     _blend(colour, 0.55 * makeup.eyeshadow * zones["lid"], np.array(makeup.eyeshadow_colour))
     _blend(
         colour, 0.85 * makeup.liner * smoothstep(2.2, 1.2, atlas.eye_ring) * (zones["rim"] > 0), np.array([0.015, 0.012, 0.012])
     )
-    _filter(colour, 0.2 * makeup.blush * zones["cheek"], BLOOD)
+    _absorb(colour, 0.2 * makeup.blush * zones["cheek"], BLOOD)
 
 
-def _add_spots(texture: NDArray, subject: Subject, atlas: Atlas, random: RandomState) -> None:
+def _add_spots(texture: NDArray, subject: Subject, atlas: SkinAtlas, random: RandomState) -> None:
     """Freckles and moles, drawn into the texture. Sizes are those of a texture of 1024."""
     points = atlas.position
     face = (atlas.island == HEAD) & (points[:, 2] > 0.6) & (points[:, 1] < 8) & (points[:, 1] > 6.1)
@@ -209,10 +204,12 @@ def _add_spots(texture: NDArray, subject: Subject, atlas: Atlas, random: RandomS
         if count:
             total = np.cumsum(density)
             chosen = places[np.searchsorted(total, random.uniform(0, total[-1], count)).clip(max=len(places) - 1)]
-            _stamp(texture, chosen, random.uniform(*radii, count) * atlas.size / 1024, random.uniform(0.4, 1, count) * depth)
+            _draw_spots(
+                texture, chosen, random.uniform(*radii, count) * atlas.size / 1024, random.uniform(0.4, 1, count) * depth
+            )
 
 
-def _stamp(texture: NDArray, places: NDArray, wanted: NDArray, strength: NDArray) -> None:
+def _draw_spots(texture: NDArray, places: NDArray, wanted: NDArray, strength: NDArray) -> None:
     """Round brown spots at texels [n, 2] with radii [n] in texels; one smaller than a texel fades instead of vanishing."""
     radius = np.maximum(wanted, 0.6)
     reach = int(np.ceil(2.5 * radius.max()))

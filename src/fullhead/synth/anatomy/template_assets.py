@@ -27,24 +27,24 @@ NOISE_RATES = (2.2, 7.0, 24.0, 62.0)  # cells per dm of the atlas's noise
 
 
 @dataclass(frozen=True)
-class Part:
+class SubdividedPart:
     """A subdivided part of the template: `operator` maps template vertices [N, 3] to its own [V, 3]."""
 
     operator: sparse.csr_matrix
-    triangles: NDArray  # [F, 3]
+    faces: NDArray  # [F, 3]
 
 
 @dataclass(frozen=True)
-class Atlas:
+class SkinAtlas:
     """The skin's texture: what lies under each of M covered texels, and which of them fills each texel."""
 
-    texel: NDArray  # [R, R], index in the M covered texels; holes take the nearest
+    texel: NDArray  # [R, R], index in the M covered texels; in holes that of the nearest
     covered: NDArray  # [R, R] bool
     position: NDArray  # [M, 3], on `rest`, dm
     island: NDArray  # [M]
-    lip_ring: NDArray  # [M], as in Studio
+    lip_ring: NDArray  # [M], as in TemplateAssets
     eye_ring: NDArray  # [M]
-    zones: dict[str, NDArray]  # [M] float32 each, of regions.zones
+    zones: dict[str, NDArray]  # [M] float32 each, of regions.skin_zones
     noise: NDArray  # [4, 3, M] float32: at each of NOISE_RATES three unrelated fields of deviation 1
 
     @property
@@ -53,21 +53,21 @@ class Atlas:
 
 
 @dataclass(frozen=True)
-class Studio:
+class TemplateAssets:
     """Everything that is the same for all subjects, built once (about a second) and passed around."""
 
     template: Template
     parameters: Parameters  # of its identities
-    skin: Part
-    teeth: Part
-    tongue: Part
+    skin: SubdividedPart
+    teeth: SubdividedPart
+    tongue: SubdividedPart
     lash_columns: NDArray  # [C, 5, 2], template vertices of the rungs of each column of lashes, root first
     eye_vertices: tuple[NDArray, NDArray]  # of the template: left, right
     rest: NDArray  # [V, 3] skin of the average adult, dm
     rest_normals: NDArray  # [V, 3]
-    boxed: NDArray  # [V], the order of a tree of its vertices
+    tree_order: NDArray  # [V], the order of a tree of its vertices
     on_scalp: NDArray  # [V] bool
-    island: NDArray  # [F], of each skin triangle
+    island: NDArray  # [F], of each face of the skin
     head_areas: NDArray  # [F'], areas of those on the head
     in_head: NDArray  # [V] bool
     in_mouth: NDArray
@@ -75,56 +75,56 @@ class Studio:
     lip_ring: NDArray  # [V], edge loops of the template from the mouth's opening; the red of the lips ends at regions.LIP_EDGE
     lip_side: NDArray  # [V], 1 on the upper lip, -1 on the lower one, between them at the corners
     eye_ring: NDArray  # [V], edge loops from the rims of the lids
-    labels: NDArray  # [F] uint8, regions.LABELS of the skin's triangles
-    seam_vertex: NDArray  # [U], skin vertex of each textured vertex (seams double them)
-    seam_uv: NDArray  # [U, 2], v up
-    seam_triangles: NDArray  # [F, 3]
-    atlas: Atlas
+    labels: NDArray  # [F] uint8, regions.LABELS of the skin's faces
+    uv_vertex: NDArray  # [U], skin vertex of each textured vertex (seams double them)
+    uv: NDArray  # [U, 2], v up
+    uv_faces: NDArray  # [F, 3]
+    atlas: SkinAtlas
 
 
-def open_studio(texture_size: int) -> Studio:
+def load_template_assets(texture_size: int) -> TemplateAssets:
     """Load the template and prepare everything that does not depend on the subject."""
     template = load_template()
     operator, quads, used = _subdivided(template, "skin")
     quad_uv, uv = _subdivided_uv(template)
-    triangles, uv_triangles = triangles_from_quads(quads), triangles_from_quads(quad_uv)
+    faces, uv_faces = triangles_from_quads(quads), triangles_from_quads(quad_uv)
     lip, eye = (operator @ _rings(template, opening) for opening in (MOUTH, SOCKET))
     side = operator @ _lip_side(template)
     island = _islands(uv, quad_uv)
     island = np.concatenate([island, island])  # both halves of the quads
-    uv = _packed(uv, uv_triangles, island)
+    uv = _packed(uv, uv_faces, island)
     rest = (operator @ identity_vertices(template, Phenotype(), {})).astype(np.float32)
-    members = [np.isin(np.arange(len(used)), triangles[island == k]) for k in (HEAD, TORSO, MOUTH, SOCKET)]
-    cavity = _cavity(rest, triangles)
-    seam_vertex, seam_uv_row, seam_triangles = _seams(triangles, uv_triangles)
-    fields = np.stack([lip, side, eye, cavity], axis=1)[seam_vertex]  # [U, 3]
+    members = [np.isin(np.arange(len(used)), faces[island == k]) for k in (HEAD, TORSO, MOUTH, SOCKET)]
+    cavity = _cavity(rest, faces)
+    uv_vertex, seam_uv_row, uv_faces = _seams(faces, uv_faces)
+    fields = np.stack([lip, side, eye, cavity], axis=1)[uv_vertex]  # [U, 3]
     eye_vertices = np.unique(template.part("eyes")[0])
     on_left = template.vertices[eye_vertices, 0] > 0
-    return Studio(
+    return TemplateAssets(
         template=template,
         parameters=head_parameters(template),
-        skin=Part(operator, triangles),
+        skin=SubdividedPart(operator, faces),
         teeth=_part(template, "teeth"),
         tongue=_part(template, "tongue"),
         lash_columns=_lash_columns(template, eye_vertices),
         eye_vertices=(eye_vertices[on_left], eye_vertices[~on_left]),
         rest=rest,
-        rest_normals=vertex_normals(rest, triangles),
-        boxed=sorted_into_boxes(rest),
-        on_scalp=regions.scalp(rest) > 0.5,
+        rest_normals=vertex_normals(rest, faces),
+        tree_order=sorted_into_boxes(rest),
+        on_scalp=regions.scalp_mask(rest) > 0.5,
         island=island,
-        head_areas=np.linalg.norm(area_vectors(rest, triangles[island == HEAD]), axis=1),
+        head_areas=np.linalg.norm(area_vectors(rest, faces[island == HEAD]), axis=1),
         in_head=members[HEAD],
         in_mouth=members[MOUTH],
         in_socket=members[SOCKET],
         lip_ring=lip,
         lip_side=side,
         eye_ring=eye,
-        labels=regions.skin_labels(rest[triangles].mean(1), lip[triangles].mean(1), side[triangles].mean(1), island),
-        seam_vertex=seam_vertex,
-        seam_uv=uv[seam_uv_row].astype(np.float32),
-        seam_triangles=seam_triangles,
-        atlas=_atlas(texture_size, rest[seam_vertex], uv[seam_uv_row], seam_triangles, island, fields),
+        labels=regions.skin_labels(rest[faces].mean(1), lip[faces].mean(1), side[faces].mean(1), island),
+        uv_vertex=uv_vertex,
+        uv=uv[seam_uv_row].astype(np.float32),
+        uv_faces=uv_faces,
+        atlas=_atlas(texture_size, rest[uv_vertex], uv[seam_uv_row], uv_faces, island, fields),
     )
 
 
@@ -142,9 +142,9 @@ def _subdivided_uv(template: Template) -> tuple[NDArray, NDArray]:
     return inverse.reshape(-1, 4), (operator @ template.uv)[used]
 
 
-def _part(template: Template, name: str) -> Part:
+def _part(template: Template, name: str) -> SubdividedPart:
     operator, quads, _ = _subdivided(template, name)
-    return Part(operator, triangles_from_quads(quads))
+    return SubdividedPart(operator, triangles_from_quads(quads))
 
 
 def _lash_columns(template: Template, eye_vertices: NDArray) -> NDArray:
@@ -188,12 +188,12 @@ def _islands(uv: NDArray, quads: NDArray) -> NDArray:
     return result
 
 
-def _packed(uv: NDArray, triangles: NDArray, island: NDArray) -> NDArray:
+def _packed(uv: NDArray, faces: NDArray, island: NDArray) -> NDArray:
     """Texture coordinates with the head's island grown to most of the square."""
     packed = np.zeros_like(uv)
     grow = 1 / 0.675
     for k in (HEAD, TORSO, MOUTH, SOCKET):
-        rows = np.unique(triangles[island == k])
+        rows = np.unique(faces[island == k])
         old = uv[rows]
         if k == HEAD:  # turned by a quarter
             packed[rows] = np.stack([(old[:, 1] - 0.147) * grow, 1 - (1 - old[:, 0]) * grow], axis=1)
@@ -207,8 +207,8 @@ def _packed(uv: NDArray, triangles: NDArray, island: NDArray) -> NDArray:
     return packed
 
 
-def _edge_graph(vertices: NDArray, triangles: NDArray) -> sparse.csr_matrix:
-    pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+def _edge_graph(vertices: NDArray, faces: NDArray) -> sparse.csr_matrix:
+    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
     lengths = np.linalg.norm(vertices[pairs[:, 0]] - vertices[pairs[:, 1]], axis=1)
     return sparse.csr_matrix((lengths, (pairs[:, 0], pairs[:, 1])), (len(vertices),) * 2)
@@ -239,27 +239,27 @@ def _steps(template: Template, start: NDArray, far: float = 40.0) -> NDArray:
     return np.minimum(steps, far).astype(np.float32)
 
 
-def _seams(triangles: NDArray, uv_triangles: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Unique (vertex, texture row) pairs, and triangles over them."""
-    pairs = np.stack([triangles.ravel(), uv_triangles.ravel()], axis=1)
+def _seams(faces: NDArray, uv_faces: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Unique (vertex, texture row) pairs, and faces over them."""
+    pairs = np.stack([faces.ravel(), uv_faces.ravel()], axis=1)
     unique, inverse = np.unique(pairs, axis=0, return_inverse=True)
     return unique[:, 0], unique[:, 1], inverse.reshape(-1, 3).astype(np.int32)
 
 
-def _cavity(vertices: NDArray, triangles: NDArray) -> NDArray:
+def _cavity(vertices: NDArray, faces: NDArray) -> NDArray:
     """How far the neighbours' mean lies above each vertex along its normal, relative to the fold of an eyelid [V]."""
-    graph = _edge_graph(vertices, triangles)
+    graph = _edge_graph(vertices, faces)
     graph = ((graph + graph.T) > 0).astype(float)
     mean = sparse.diags(1 / np.maximum(np.asarray(graph.sum(1)).ravel(), 1)) @ graph
-    height = ((mean @ vertices - vertices) * vertex_normals(vertices, triangles)).sum(1)
+    height = ((mean @ vertices - vertices) * vertex_normals(vertices, faces)).sum(1)
     return np.clip((mean @ height + height) / 0.02, -1, 1)
 
 
-def _atlas(size: int, rest: NDArray, uv: NDArray, triangles: NDArray, island: NDArray, fields: NDArray) -> Atlas:
+def _atlas(size: int, rest: NDArray, uv: NDArray, faces: NDArray, island: NDArray, fields: NDArray) -> SkinAtlas:
     """Rasterise the skin into its texture; fields [U, 4] are lip_ring, lip_side, eye_ring and cavity."""
-    found, b, c, _ = rasterize_arrays(uv[:, 0] * size, (1 - uv[:, 1]) * size, np.ones(len(uv)), triangles, size, size)
+    found, b, c, _ = rasterize_arrays(uv[:, 0] * size, (1 - uv[:, 1]) * size, np.ones(len(uv)), faces, size, size)
     covered = found >= 0
-    corners, weights = triangles[found[covered]], np.stack([1 - b - c, b, c], axis=-1)[covered]  # [M, 3]
+    corners, weights = faces[found[covered]], np.stack([1 - b - c, b, c], axis=-1)[covered]  # [M, 3]
     numbers = np.full((size, size), -1)
     numbers[covered] = np.arange(len(corners))
     nearest = np.asarray(ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True))  # [2, R, R]
@@ -268,13 +268,13 @@ def _atlas(size: int, rest: NDArray, uv: NDArray, triangles: NDArray, island: ND
     on_head = island[found[covered]] == HEAD
     noise = Noise(stream(0, "atlas"))
     waves = np.array([[noise(position, rate, 3 * i + j) for j in range(3)] for i, rate in enumerate(NOISE_RATES)])
-    return Atlas(
+    return SkinAtlas(
         texel=numbers[nearest[0], nearest[1]],
         covered=covered,
         position=position,
         island=island[found[covered]],
         lip_ring=lip,
         eye_ring=eye,
-        zones=regions.zones(position, lip, side, eye, cavity, on_head),
+        zones=regions.skin_zones(position, lip, side, eye, cavity, on_head),
         noise=(waves / waves.std(-1, keepdims=True)).astype(np.float32),
     )

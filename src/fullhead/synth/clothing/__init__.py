@@ -1,0 +1,1 @@
+"""What is worn: garments, glasses, earrings, hats and headscarves."""

@@ -17,8 +17,9 @@ from fullhead.core.meshes import vertex_normals
 from fullhead.core.random import stream
 from fullhead.core.smooth import Noise, smoothstep
 from fullhead.core.triangles import unit_vectors
-from fullhead.synth.anatomy.scalp import Ground
-from fullhead.synth.clothing.accessories import Thing, grid_triangles, plain
+from fullhead.synth.anatomy.scalp import ScalpSurface
+from fullhead.synth.anatomy.textured_mesh import CLOTH, BareMesh, TexturedMesh, plain, textured
+from fullhead.synth.clothing.accessories import ball, grid_faces
 from fullhead.synth.people.subject import Subject
 
 CENTRE = (0.0, 7.55, 0.35)  # on the average head
@@ -27,8 +28,8 @@ SIDE = np.array([1.0, 0.0, 0.0])
 FRONT = np.cross(SIDE, AXIS)
 COLUMNS = 80
 # Angle in degrees from the axis down to which each hat reaches, by turn: front, side, back.
-EDGES = {"beanie": (86, 93, 110), "cap": (82, 91, 99), "brimmed": (82, 88, 95)}
-ROOM = {"beanie": 0.045, "cap": 0.05, "brimmed": 0.05}  # for the hair underneath
+EDGE_DEGREES = {"beanie": (86, 93, 110), "cap": (82, 91, 99), "brimmed": (82, 88, 95)}
+HAIR_ROOM = {"beanie": 0.045, "cap": 0.05, "brimmed": 0.05}  # for the hair underneath
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ def direction(angle: NDArray, turn: NDArray) -> NDArray:
     return np.cos(angle)[..., None] * AXIS + np.sin(angle)[..., None] * flat
 
 
-def skull(place: Ground) -> Skull:
+def measure_skull(scalp: ScalpSurface) -> Skull:
     """The skull of a head, without its ears, nose and jaw."""
-    rest, centre = place.studio.rest, place.from_rest(np.array(CENTRE))
-    part = place.studio.in_head & (rest[:, 1] > 6.75) & (np.abs(rest[:, 0]) < 0.70) & (rest[:, 2] < 1.45)
-    away = place.vertices[part] - centre
+    rest, centre = scalp.assets.rest, scalp.from_rest(np.array(CENTRE))
+    part = scalp.assets.in_head & (rest[:, 1] > 6.75) & (np.abs(rest[:, 0]) < 0.70) & (rest[:, 2] < 1.45)
+    away = scalp.vertices[part] - centre
     distance = np.linalg.norm(away, axis=1)
     angle, turn = np.meshgrid(np.linspace(0, np.pi, 61), np.arange(120) * (np.pi / 60), indexing="ij")
     found, near = KDTree(away / distance[:, None]).query(direction(angle, turn), k=6)
@@ -78,89 +79,83 @@ def skull(place: Ground) -> Skull:
 
 def _smooth(values: NDArray, down: float, around: float) -> NDArray:
     """Values [R, C] blurred by so many rows, and columns, which close on themselves."""
-    return ndimage.gaussian_filter1d(
-        ndimage.gaussian_filter1d(values, down, axis=0, mode="nearest"), around, axis=1, mode="wrap"
-    )
+    values = ndimage.gaussian_filter1d(values, down, axis=0, mode="nearest")
+    return ndimage.gaussian_filter1d(values, around, axis=1, mode="wrap")
 
 
 def edge_angle(hat: str, turn: NDArray) -> NDArray:
     """Angle [...] from the axis, radians, down to which a hat reaches."""
-    front, side, back = np.radians(EDGES[hat])
+    front, side, back = np.radians(EDGE_DEGREES[hat])
     c = np.cos(turn)
     return side + np.where(c > 0, front - side, back - side) * np.abs(c) ** 1.5
 
 
-def pressed(head: Skull, hat: str, points: NDArray) -> NDArray:
+def press_hair(head: Skull, hat: str, points: NDArray) -> NDArray:
     """Hair [..., 3] pressed to the head under a hat, and kept from rising over its edge below it."""
     distance, angle, turn = head.polar(points)
     below = angle - edge_angle(hat, turn)
-    most = head.radius(angle, turn) + ROOM[hat] + 1.6 * np.maximum(below - 0.03, 0)
+    most = head.radius(angle, turn) + HAIR_ROOM[hat] + 1.6 * np.maximum(below - 0.03, 0)
     factor = np.where(below < 0.9, np.minimum(distance, most) / np.maximum(distance, 1e-6), 1.0)
     return head.centre + (points - head.centre) * factor[..., None]
 
 
-def hat(place: Ground, subject: Subject, head: Skull) -> list[Thing]:
-    """The subject's hat, if any; headscarves hang from `headscarf`."""
+def hat_meshes(scalp: ScalpSurface, subject: Subject, head: Skull) -> list[TexturedMesh]:
+    """The subject's hat, if any; headscarves come from `headscarf_meshes`."""
     made = {"beanie": _beanie, "cap": _cap, "brimmed": _brimmed}
-    return made[subject.worn.hat](place, subject, head) if subject.worn.hat in made else []
+    return made[subject.worn.hat](scalp, subject, head) if subject.worn.hat in made else []
 
 
-def _shell(head: Skull, name: str, rows: int, thickness: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Points [R + 1, C, 3] of a shell over the skull `thickness` [R, C] above it, turned in at its edge; t [R], turn [C]."""
+def _shell(head: Skull, name: str, rows: int, thickness: NDArray) -> NDArray:
+    """Points [R + 1, C, 3] of a shell over the skull, `thickness` [R, C] above it, turned in at its edge."""
     t, turn = np.linspace(0.02, 1, rows)[:, None], np.linspace(0, 2 * np.pi, COLUMNS, endpoint=False)
     angle = t * edge_angle(name, turn)
     radius = head.radius(angle, np.broadcast_to(turn, angle.shape))
     points = head.point(radius + thickness, angle, np.broadcast_to(turn, angle.shape))
     lip = head.point(radius[-1:] + 0.01, angle[-1:], turn[None])
-    return np.concatenate([points, lip]), t[:, 0], turn
+    return np.concatenate([points, lip])
 
 
-def _uv(rows: int, columns: int) -> NDArray:
-    v, u = np.meshgrid(np.linspace(1, 0, rows), np.linspace(0, 1, columns), indexing="ij")
-    return np.stack([u, v], axis=-1).reshape(-1, 2).astype(np.float32)
-
-
-def _grid_thing(points: NDArray, texture: NDArray, label: str, roughness: float = 0.9) -> Thing:
+def _grid_cloth(points: NDArray, texture: NDArray, label: str, roughness: float = 0.9) -> TexturedMesh:
     """A cloth from a grid of points [R, C, 3] that closes on itself."""
     rows = points.shape[0]
     points = np.concatenate([points, points[:, :1]], axis=1)  # the texture's seam
-    triangles = grid_triangles(rows, points.shape[1])
+    faces = grid_faces(rows, points.shape[1])
     flat = points.reshape(-1, 3).astype(np.float32)
-    if (vertex_normals(flat, triangles) * (flat - flat.mean(0))).sum() < 0:  # light falls on the outside
-        triangles = triangles[:, ::-1]
-    return Thing(flat, triangles, _uv(rows, points.shape[1]), texture.astype(np.float32), label, "cloth", roughness)
+    if (vertex_normals(flat, faces) * (flat - flat.mean(0))).sum() < 0:  # light falls on the outside
+        faces = faces[:, ::-1]
+    u, v = np.meshgrid(np.linspace(0, 1, points.shape[1]), np.linspace(1, 0, rows))
+    mesh = BareMesh(flat, faces, np.stack([u, v], axis=-1).reshape(-1, 2).astype(np.float32))
+    return textured(mesh, texture.astype(np.float32), label, CLOTH, roughness)
 
 
 def _weave(seed: int, colour: tuple[float, ...], rows: int, columns: int) -> NDArray:
     """Linear cloth [rows, columns, 3] with a little unevenness."""
     random = stream(seed, "hat cloth")
-    fine, wide = (
-        random.normal(size=(rows, columns)),
-        ndimage.gaussian_filter(random.normal(size=(rows, columns)), 8, mode="wrap"),
-    )
+    fine = random.normal(size=(rows, columns))
+    wide = ndimage.gaussian_filter(random.normal(size=(rows, columns)), 8, mode="wrap")
     return np.clip(np.array(colour) * (1 + 0.05 * fine + 0.05 * wide / wide.std())[..., None], 0.002, 1)
 
 
-def _beanie(place: Ground, subject: Subject, head: Skull) -> list[Thing]:
+def _beanie(scalp: ScalpSurface, subject: Subject, head: Skull) -> list[TexturedMesh]:
     rows, worn = 40, subject.worn
     t, turn = np.linspace(0.02, 1, rows)[:, None], np.linspace(0, 2 * np.pi, COLUMNS, endpoint=False)
     cuff = smoothstep(0.76, 0.79, t) + 0 * turn
     slouch = 0.10 * np.exp(-((t / 0.5) ** 2)) + 0.07 * np.exp(-(((t - 0.35) / 0.3) ** 2)) * (0.5 - 0.5 * np.cos(turn))
     folds = 0.012 * np.sin(7 * turn + 3 * t) * (1 - cuff) * smoothstep(0.0, 0.3, t)
-    points, *_ = _shell(head, "beanie", rows, (0.075 + 0.035 * cuff + slouch + folds) * place.size)
+    points = _shell(head, "beanie", rows, (0.075 + 0.035 * cuff + slouch + folds) * scalp.size)
     texture = _weave(subject.seed, worn.hat_colour, 96, 256)
     u, v = np.meshgrid(np.arange(256) / 256, np.arange(96) / 96)
     ribs = 1 - 0.28 * (0.5 + 0.5 * np.cos(2 * np.pi * u * 64)) ** 2 - 0.10 * (0.5 + 0.5 * np.cos(2 * np.pi * v * 40))
     texture *= (ribs * (1 - 0.35 * np.exp(-(((v - 0.765) / 0.012) ** 2))))[..., None]
-    return [_grid_thing(points, texture, "hat")]
+    return [_grid_cloth(points, texture, "hat")]
 
 
-def _cap(place: Ground, subject: Subject, head: Skull) -> list[Thing]:
-    rows, size = 28, place.size
+def _cap(scalp: ScalpSurface, subject: Subject, head: Skull) -> list[TexturedMesh]:
+    rows, size = 28, scalp.size
     t, turn = np.linspace(0.02, 1, rows)[:, None], np.linspace(0, 2 * np.pi, COLUMNS, endpoint=False)
     ahead = np.clip(np.cos(turn), 0, 1) ** 2
     panels = 0.10 * ahead * np.sin(np.pi * np.clip(t, 0, 1)) ** 1.2
-    points, *_ = _shell(head, "cap", rows, (0.075 + panels + 0.03 * np.cos(np.pi * t / 2)) * size)
+    points = _shell(head, "cap", rows, (0.075 + panels + 0.03 * np.cos(np.pi * t / 2)) * size)
     texture = _weave(subject.seed, subject.worn.hat_colour, 64, 240)
     seams = np.exp(-(((np.arange(240) / 40 + 0.5) % 1 - 0.5) ** 2) / 0.02**2)
     texture *= 1 - 0.35 * seams[None, :, None]
@@ -173,24 +168,17 @@ def _cap(place: Ground, subject: Subject, head: Skull) -> list[Thing]:
     bill = base + (out * length)[..., None] * forwards
     bill[..., 1] -= 0.22 * across**2 * out * size
     under = bill - np.array([0, 0.018, 0.0])
-    flat = [(sheet.reshape(-1, 3), grid_triangles(8, 25)) for sheet in (bill, under)]
+    sheets = [BareMesh(sheet.reshape(-1, 3), grid_faces(8, 25)) for sheet in (bill, under)]
     button = head.point(head.radius(np.zeros(1), np.zeros(1)) + 0.12 * size, np.zeros(1), np.zeros(1))[0]
     shades = (subject.worn.hat_colour, tuple(0.7 * c for c in subject.worn.hat_colour))
-    things = [plain(p, tri, colour, "hat", "cloth", 0.85) for (p, tri), colour in zip(flat, shades, strict=True)]
-    return [_grid_thing(points, texture, "hat"), *things, plain(*_knob(button, 0.035 * size), shades[1], "hat", "cloth", 0.85)]
+    knob = ball(button, 0.035 * size, rings=5, lowest=np.pi / 2, height=0.5)
+    pieces = zip([*sheets, knob], [shades[0], shades[1], shades[1]], strict=True)
+    return [_grid_cloth(points, texture, "hat"), *(plain(mesh, colour, "hat", CLOTH, 0.85) for mesh, colour in pieces)]
 
 
-def _knob(centre: NDArray, radius: float) -> tuple[NDArray, NDArray]:
-    polar, turn = np.linspace(0, np.pi / 2, 5)[:, None], np.linspace(0, 2 * np.pi, 12, endpoint=False)
-    points = centre + radius * np.array([1, 0.5, 1]) * np.stack(
-        [np.sin(polar) * np.cos(turn), np.cos(polar) + 0 * turn, np.sin(polar) * np.sin(turn)], axis=-1
-    )
-    return points.reshape(-1, 3), grid_triangles(5, 12, closed=True)
-
-
-def _brimmed(place: Ground, subject: Subject, head: Skull) -> list[Thing]:
+def _brimmed(scalp: ScalpSurface, subject: Subject, head: Skull) -> list[TexturedMesh]:
     """A hat of felt with a ribbon: rim, brim, crown, dented top."""
-    size, random = place.size, stream(subject.seed, "brim")
+    size, random = scalp.size, stream(subject.seed, "brim")
     width, height = random.uniform(0.42, 0.72) * size, random.uniform(0.16, 0.26) * size
     turn = np.linspace(0, 2 * np.pi, COLUMNS, endpoint=False)
     angle = edge_angle("brimmed", turn)
@@ -213,54 +201,46 @@ def _brimmed(place: Ground, subject: Subject, head: Skull) -> list[Thing]:
     texture = _weave(subject.seed, subject.worn.hat_colour, 3 * len(rows), 128)
     ribbon = np.arange(3 * len(rows))
     texture[(ribbon >= 28) & (ribbon < 40)] = 0.25 * np.array(subject.worn.hat_colour) + 0.004
-    return [_grid_thing(points, texture, "hat", roughness=0.95)]
+    return [_grid_cloth(points, texture, "hat", roughness=0.95)]
 
 
 # The opening of a headscarf on the average face: x and y of its edge from the forehead down to the chin.
 OPENING = (
-    (0.0, 7.98),
-    (0.30, 7.93),
-    (0.53, 7.70),
-    (0.62, 7.35),
-    (0.60, 6.95),
-    (0.52, 6.60),
-    (0.38, 6.30),
-    (0.18, 6.13),
-    (0.0, 6.09),
-)
+    (0.0, 7.98), (0.30, 7.93), (0.53, 7.70), (0.62, 7.35), (0.60, 6.95), (0.52, 6.60), (0.38, 6.30), (0.18, 6.13), (0.0, 6.09),
+)  # fmt: skip
 
 
-def headscarf(place: Ground, subject: Subject) -> list[Thing]:
+def headscarf_meshes(scalp: ScalpSurface, subject: Subject) -> list[TexturedMesh]:
     """A scarf drawn around the face, over the hair and around the neck: a hood and a drape."""
     random = stream(subject.seed, "headscarf")
     noise = Noise(random)
     texture = _weave(subject.seed, subject.worn.hat_colour, 192, 256)
-    hood = _hood(place, noise)
-    drape = _drape(place, noise, hood)
-    return [_grid_thing(hood, texture, "headscarf"), _grid_thing(drape, texture, "headscarf")]
+    hood = _hood(scalp, noise)
+    drape = _drape(scalp, noise, hood)
+    return [_grid_cloth(hood, texture, "headscarf"), _grid_cloth(drape, texture, "headscarf")]
 
 
-def _hood(place: Ground, noise: Noise, rows: int = 30, columns: int = 96) -> NDArray:
+def _hood(scalp: ScalpSurface, noise: Noise, rows: int = 30, columns: int = 96) -> NDArray:
     """Points [rows, columns, 3] from the edge around the face to the back of the head."""
-    rest, size = place.studio.rest, place.size
-    middle = place.from_rest(np.array([0.0, 7.25, 0.40]))
+    rest, size = scalp.assets.rest, scalp.size
+    middle = scalp.from_rest(np.array([0.0, 7.25, 0.40]))
     corner = np.array(OPENING)
     corner = np.concatenate([corner, corner[-2:0:-1] * np.array([-1, 1])])  # all around
     along = np.linspace(0, len(corner), columns, endpoint=False)
     closed = np.concatenate([corner, corner[:1]])
     outline = np.stack([np.interp(along, np.arange(len(closed)), closed[:, i]) for i in range(2)], axis=1)
     outline = ndimage.gaussian_filter1d(outline, 1.5, axis=0, mode="wrap")
-    front = place.studio.in_head & (rest[:, 2] > 0.35) & (np.abs(rest[:, 0]) < 0.70)
+    front = scalp.assets.in_head & (rest[:, 2] > 0.35) & (np.abs(rest[:, 0]) < 0.70)
     depth = KDTree(rest[front, :2]).query(outline, k=4)[1]
-    edge = ndimage.gaussian_filter1d(place.vertices[front][depth].mean(1), 2.0, axis=0, mode="wrap")
-    edge = np.concatenate([place.from_rest(np.column_stack([outline, np.zeros(columns)]))[:, :2], edge[:, 2:]], axis=1)
+    edge = ndimage.gaussian_filter1d(scalp.vertices[front][depth].mean(1), 2.0, axis=0, mode="wrap")
+    edge = np.concatenate([scalp.from_rest(np.column_stack([outline, np.zeros(columns)]))[:, :2], edge[:, 2:]], axis=1)
     start = unit_vectors(edge - middle)  # [columns, 3]
     back = unit_vectors(np.array([0, 0.25, -1.0]))
     part = np.linspace(0, 1, rows)[:, None, None]
     between = np.arccos(np.clip(start @ back, -1, 1))[None, :, None]
     way = (np.sin((1 - part) * between) * start + np.sin(part * between) * back) / np.sin(between)  # [rows, columns, 3]
-    skin = place.studio.in_head & (rest[:, 1] > 6.0)
-    away = place.vertices[skin] - middle
+    skin = scalp.assets.in_head & (rest[:, 1] > 6.0)
+    away = scalp.vertices[skin] - middle
     distance = np.linalg.norm(away, axis=1)
     _, near = KDTree(away / distance[:, None]).query(way, k=5)
     radius = np.minimum(distance[near].max(-1), 1.35 * size)
@@ -268,14 +248,14 @@ def _hood(place: Ground, noise: Noise, rows: int = 30, columns: int = 96) -> NDA
     radius = _smooth(wide, 2.5, 4.0)  # drawn over the ears, not around them
     radius[0] = np.linalg.norm(edge - middle, axis=1)
     t = part[..., 0]
-    hair = 0.13 * smoothstep(0.08, 0.35, t) * smoothstep(6.6, 7.2, place.to_rest(middle + way * radius[..., None])[..., 1])
+    hair = 0.13 * smoothstep(0.08, 0.35, t) * smoothstep(6.6, 7.2, scalp.to_rest(middle + way * radius[..., None])[..., 1])
     folds = 0.020 * noise(way * np.array([2.2, 5.0, 2.2]), 1.6, 1) * smoothstep(0.0, 0.2, t)
     points = middle + way * (radius + (0.035 + hair + folds) * size)[..., None]
     lip = middle + way[:1] * (radius[:1] - 0.015)[..., None]
     return np.concatenate([lip, points])
 
 
-def _drape(place: Ground, noise: Noise, hood: NDArray, rows: int = 44, columns: int = 96) -> NDArray:
+def _drape(scalp: ScalpSurface, noise: Noise, hood: NDArray, rows: int = 44, columns: int = 96) -> NDArray:
     """Points [rows, columns, 3] from the hood's sides and from under the jaw over neck and shoulders to the chest."""
     turn = np.linspace(0, 2 * np.pi, columns, endpoint=False)
     ahead = 0.5 + 0.5 * np.cos(turn)
@@ -283,10 +263,10 @@ def _drape(place: Ground, noise: Noise, hood: NDArray, rows: int = 44, columns: 
     bottom = 5.25 - 0.30 * ahead
     t = np.linspace(0, 1, rows)[:, None]
     height = top + (bottom - top) * t
-    there = place.to_rest(np.concatenate([place.vertices, hood.reshape(-1, 3)]))
+    there = scalp.to_rest(np.concatenate([scalp.vertices, hood.reshape(-1, 3)]))
     spine = (np.array([5.0, 6.9, 7.5]), np.array([0.15, 0.30, 0.32]))  # z of the middle by height
     centre_z = np.interp(height, *spine)
-    outside = np.concatenate([~place.studio.in_mouth & ~place.studio.in_socket, np.ones(hood.size // 3, bool)])
+    outside = np.concatenate([~scalp.assets.in_mouth & ~scalp.assets.in_socket, np.ones(hood.size // 3, bool)])
     points = there[outside & ((there[:, 1] < 6.1) | (there[:, 2] < 1.05))]
     z0 = np.interp(points[:, 1], *spine)
     around, out = np.arctan2(points[:, 0], points[:, 2] - z0), np.hypot(points[:, 0], points[:, 2] - z0)
@@ -303,4 +283,4 @@ def _drape(place: Ground, noise: Noise, hood: NDArray, rows: int = 44, columns: 
     folds = 0.05 * noise(wind, 1.5, 2) + 0.025 * noise(wind, 3.6, 3)
     radius = radius + folds * smoothstep(0.0, 0.25, t) - 0.05 + 0.08 * smoothstep(0.0, 0.15, t)  # from inside the hood
     placed = np.stack([np.sin(turn) * radius, height, np.cos(turn) * radius + centre_z], axis=-1)
-    return place.from_rest(placed)
+    return scalp.from_rest(placed)

@@ -9,10 +9,11 @@ from fullhead.core.random import stream
 from fullhead.core.smooth import Noise, smoothstep
 from fullhead.core.triangles import unit_vectors
 from fullhead.rig.subdivision import triangles_from_quads
-from fullhead.synth.anatomy.template_assets import Studio
+from fullhead.synth.anatomy.template_assets import TemplateAssets
+from fullhead.synth.anatomy.textured_mesh import BareMesh
 from fullhead.synth.people.subject import Outfit, Subject
 
-CLEARANCE = 0.055  # of the cloth from the skin, dm
+CLOTH_CLEARANCE = 0.055  # of the cloth from the skin, dm
 PATTERN_LOW, PATTERN_SIDE = np.array([-3.0, 3.0]), 6.0  # what the cloth's texture covers of the average body, dm
 COLLAR_AZIMUTH = (0, 25, 75, 120, 180)  # degrees, 0 front
 COLLAR_HEIGHT = {
@@ -23,25 +24,25 @@ COLLAR_HEIGHT = {
 }
 
 
-def collar_signed(studio: Studio, outfit: Outfit) -> NDArray:
+def collar_height(assets: TemplateAssets, outfit: Outfit) -> NDArray:
     """Height [U] of the collar above each textured vertex, dm; positive under the cloth."""
-    rest = studio.rest[studio.seam_vertex]
+    rest = assets.rest[assets.uv_vertex]
     azimuth = np.degrees(np.arctan2(np.abs(rest[:, 0]), rest[:, 2] - 0.25))
-    inside = (studio.in_mouth | studio.in_socket)[studio.seam_vertex]
+    inside = (assets.in_mouth | assets.in_socket)[assets.uv_vertex]
     return np.where(inside, -1.0, np.interp(azimuth, COLLAR_AZIMUTH, COLLAR_HEIGHT[outfit.collar]) - rest[:, 1])
 
 
-def cloth(studio: Studio, outfit: Outfit, skin: NDArray, normals: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Vertices [V', 3], triangles [F', 3] and uv [V', 2] of the garment over a skin [V, 3]."""
-    signed = collar_signed(studio, outfit)
-    rest = studio.rest[studio.seam_vertex]
+def garment_mesh(assets: TemplateAssets, outfit: Outfit, skin: NDArray, normals: NDArray) -> BareMesh:
+    """The garment over a skin [V, 3], with texture coordinates."""
+    signed = collar_height(assets, outfit)
+    rest = assets.rest[assets.uv_vertex]
     folds = np.sin(9 * rest[:, 0] + 5 * rest[:, 1]) * np.sin(8 * rest[:, 2] - 3 * rest[:, 1]) * smoothstep(0, 0.4, signed)
-    lifted = skin[studio.seam_vertex] + normals[studio.seam_vertex] * (0.010 * folds)[:, None]
+    lifted = skin[assets.uv_vertex] + normals[assets.uv_vertex] * (0.010 * folds)[:, None]
     flat = (rest[:, :2] - PATTERN_LOW) / PATTERN_SIDE  # the cloth is printed from the front
-    attributes = np.concatenate([lifted, normals[studio.seam_vertex], flat], axis=1)  # [U, 8]
-    attributes, triangles, rim = clipped(attributes, studio.seam_triangles, signed)
+    attributes = np.concatenate([lifted, normals[assets.uv_vertex], flat], axis=1)  # [U, 8]
+    attributes, faces, rim = clip_mesh(attributes, assets.uv_faces, signed)
     points, normal, uv = attributes[:, :3], unit_vectors(attributes[:, 3:6]), attributes[:, 6:]
-    outer = points + normal * CLEARANCE
+    outer = points + normal * CLOTH_CLEARANCE
     rim_vertices, rim = np.unique(rim, return_inverse=True)
     rim = rim.reshape(-1, 2)
     lip = outer[rim_vertices]
@@ -50,15 +51,16 @@ def cloth(studio: Studio, outfit: Outfit, skin: NDArray, normals: NDArray) -> tu
     band = np.stack([first + rim[:, 0], first + rim[:, 1], first + n + rim[:, 1], first + n + rim[:, 0]], axis=1)
     vertices = np.concatenate([outer, lip, inner])
     uv = np.concatenate([uv, uv[rim_vertices], uv[rim_vertices]])
-    return vertices.astype(np.float32), np.concatenate([triangles, triangles_from_quads(band)]), uv.astype(np.float32)
+    faces = np.concatenate([faces, triangles_from_quads(band)])
+    return BareMesh(vertices.astype(np.float32), faces, uv.astype(np.float32))
 
 
-def clipped(attributes: NDArray, triangles: NDArray, signed: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """The part of a mesh where `signed` [U] > 0: attributes [U', A], triangles [F', 3], border edges [E, 2].
+def clip_mesh(attributes: NDArray, faces: NDArray, signed: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """The part of a mesh where `signed` [U] > 0: attributes [U', A], faces [F', 3], border edges [E, 2].
 
-    Triangles across the border are cut; attributes are interpolated linearly.
+    Faces across the border are cut; attributes are interpolated linearly.
     """
-    inside = signed[triangles] > 0  # [F, 3]
+    inside = signed[faces] > 0  # [F, 3]
     number = inside.sum(1)
     made: list[NDArray] = []
     cut_edges: dict[tuple[int, int], int] = {}
@@ -74,7 +76,7 @@ def clipped(attributes: NDArray, triangles: NDArray, signed: NDArray) -> tuple[N
     extra: list[tuple[int, int, int]] = []
     border: list[tuple[int, int]] = []
     across = (number == 1) | (number == 2)
-    for corner_ids, corner_inside in zip(triangles[across], inside[across], strict=True):
+    for corner_ids, corner_inside in zip(faces[across], inside[across], strict=True):
         alone = int(np.argmax(corner_inside)) if corner_inside.sum() == 1 else int(np.argmin(corner_inside))
         a, b, c = (int(corner_ids[(alone + k) % 3]) for k in range(3))
         on_ab, on_ac = cut(a, b), cut(a, c)
@@ -84,7 +86,7 @@ def clipped(attributes: NDArray, triangles: NDArray, signed: NDArray) -> tuple[N
         else:
             extra += [(on_ab, b, c), (on_ab, c, on_ac)]
             border.append((on_ac, on_ab))
-    everything = np.concatenate([triangles[number == 3], np.array(extra, int).reshape(-1, 3)])
+    everything = np.concatenate([faces[number == 3], np.array(extra, int).reshape(-1, 3)])
     values = np.concatenate([attributes, np.array(made).reshape(-1, attributes.shape[1])])
     used, inverse = np.unique(everything, return_inverse=True)
     renumbered = np.full(len(values), -1)
@@ -92,7 +94,7 @@ def clipped(attributes: NDArray, triangles: NDArray, signed: NDArray) -> tuple[N
     return values[used], inverse.reshape(-1, 3).astype(np.int32), renumbered[np.array(border, int).reshape(-1, 2)]
 
 
-def cloth_texture(subject: Subject, size: int) -> NDArray:
+def garment_texture(subject: Subject, size: int) -> NDArray:
     """Linear albedo [size, size, 3] of the garment, over the average body seen from the front."""
     outfit, noise = subject.outfit, Noise(stream(subject.seed, "cloth"))
     across, up = np.meshgrid((np.arange(size) + 0.5) / size, 1 - (np.arange(size) + 0.5) / size)

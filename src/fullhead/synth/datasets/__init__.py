@@ -1,0 +1,1 @@
+"""Recipes of whole sets: photos, many views of expressions, clips, and scans."""

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -32,20 +32,29 @@ from fullhead.rig.arkit import ARKIT
 from fullhead.rig.identity import Phenotype, identity
 from fullhead.rig.subdivision import triangles_from_quads
 from fullhead.rig.template import PARTS, Template, load_template
-from fullhead.synth.datasets.shots import Take, View, Workshop, dataset_json, head_seed, label_of, shoot, vertices_of
+from fullhead.synth.datasets.shots import (
+    RenderContext,
+    ShotSpec,
+    View,
+    camera_label,
+    dataset_json,
+    recipe_settings,
+    render_views,
+    rig_vertices,
+    subject_seed,
+)
 from fullhead.synth.people.population import Population
 from fullhead.synth.people.population import population as default_population
-from fullhead.synth.people.subject import sample_subject
-from fullhead.synth.rendering.ground_truth import about_truth
+from fullhead.synth.rendering.ground_truth import describe_fields
 
 VERSION = 7  # of the pictures: raise it when the same seed gives other ones
 RADIUS, FOCAL = 22.5, 28.0  # of its cameras
 ENLARGED = (RADIUS / FOCAL) / (eg3d.RADIUS / eg3d.FOCAL)
 MESH_SCALE = 4.5  # world units per unit of its meshes
 PITCHES, YAWS = (-30, 0, 30), 24  # degrees; yaws of a row, the seventh of which is the front
-OUTER_LIPS = slice(48, 60)  # among the 68 landmarks
+OUTER_LIP_LANDMARKS = slice(48, 60)  # among the 68 landmarks
 EXPRESSIONS = tuple(sorted(ARKIT))
-TOGETHER = {"mouthClose": "jawOpen"}  # an expression that means something only on top of another
+ADDED_EXPRESSION = {"mouthClose": "jawOpen"}  # an expression that means something only on top of another
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Heads360:
     seed: int = 0
     hair: Literal["with", "without", "both"] = "both"
     expressions: tuple[str, ...] = EXPRESSIONS
-    truth: tuple[str, ...] = ()
+    ground_truth: tuple[str, ...] = ()
     population: Population = field(default_factory=default_population)
 
     kind = "heads360"
@@ -72,53 +81,53 @@ class Heads360:
 
     @property
     def pictures(self) -> int:
-        return len(self.looks) * len(PITCHES) * YAWS
+        return len(self.variants) * len(PITCHES) * YAWS
 
     @property
-    def looks(self) -> tuple[str, ...]:
+    def variants(self) -> tuple[str, ...]:
         """Folders of the pictures: with hair, without."""
         return {"with": ("images",), "without": ("bald",), "both": ("images", "bald")}[self.hair]
 
     @property
     def folders(self) -> Mapping[str, str]:
         split = f"split_{self.size}"
-        pictures = {_field(look, "img"): f"{look}/{split}" for look in self.looks}
-        truth = {(name := _field(look, field)): f"{name}/{split}" for look in self.looks for field in self.truth}
-        return {**pictures, **truth, "mesh": "mesh_lms/meshes", "lms": "mesh_lms/lms"}
+        pictures = {_field(variant, "img"): f"{variant}/{split}" for variant in self.variants}
+        names = [_field(variant, field) for variant in self.variants for field in self.ground_truth]
+        return {**pictures, **{name: f"{name}/{split}" for name in names}, "mesh": "mesh_lms/meshes", "lms": "mesh_lms/lms"}
 
     def settings(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if name != "subjects"} | {"version": VERSION}
+        return recipe_settings(self, "subjects", VERSION)
 
     def about(self) -> dict[str, Any]:
         world = {"camera_radius": RADIUS, "focal": FOCAL, "world_per_mesh_unit": MESH_SCALE, "per_eg3d_world_unit": ENLARGED}
-        return about_truth(self.truth) | {"world": world, "expression_order": EXPRESSIONS}
+        return describe_fields(self.ground_truth) | {"world": world, "expression_order": EXPRESSIONS}
 
-    def open(self) -> Workshop:
-        return Workshop(self.size, same_views=True)
+    def open(self) -> RenderContext:
+        return RenderContext(self.size, same_views=True)
 
-    def make(self, shared: Workshop, part: int) -> Part:
+    def make(self, shared: RenderContext, part: int) -> Part:
         number, k = divmod(part, len(self.expressions))
-        take = self.take(number, self.expressions[k], shared.studio.parameters.names)
-        takes = {look: replace(take, hair=look == "images") for look in self.looks}
-        shots = {look: shoot(shared, one, self.truth) for look, one in takes.items()}
-        first = next(iter(takes.values()))
-        known = next(iter(shots.values()))
+        shot = self.shot(shared, number, self.expressions[k])
+        shots = {variant: replace(shot, hair=variant == "images") for variant in self.variants}
+        rendered = {variant: render_views(shared, one, self.ground_truth) for variant, one in shots.items()}
+        first, known = next(iter(shots.values())), next(iter(rendered.values()))
         samples = []
-        for i, view in enumerate(take.views):
-            files = {_field(look, name): data for look, shot in shots.items() for name, data in shot.samples[i].files.items()}
+        for i, view in enumerate(shot.views):
+            parts = {variant: part.samples[i].files for variant, part in rendered.items()}
+            files = {_field(variant, name): data for variant, part in parts.items() for name, data in part.items()}
             samples.append(Sample(view.key, files, {"subject": number, **dict(known.samples[i].label or {})}))
-        vertices = vertices_of(shared.person(first.subject, first.hair), first) * (ENLARGED / MESH_SCALE)
+        vertices = rig_vertices(shared.person(first.subject, first.hair), first) * (ENLARGED / MESH_SCALE)
         record = {"number": number, "name": self.expressions[k], **known.record}
-        lips = np.array(record["landmarks"])[OUTER_LIPS] / MESH_SCALE
+        lips = np.array(record["landmarks"])[OUTER_LIP_LANDMARKS] / MESH_SCALE
         mesh = {"mesh.obj": _rows(vertices, "v ").encode(), "lms.txt": _rows(lips).encode()}
         return Part(record, [*samples, Sample(f"{subject_name(number)}_{self.expressions[k]}", mesh)])
 
-    def take(self, number: int, expression: str, shape_names: Iterable[str]) -> Take:
+    def shot(self, context: RenderContext, number: int, expression: str) -> ShotSpec:
         """A subject with an expression, with hair, and the 72 cameras."""
-        subject = sample_subject(head_seed(self.seed, number), shape_names, self.population)
-        weights = {name: 1.0 for name in (expression, TOGETHER.get(expression)) if name}
+        subject = context.subject(subject_seed(self.seed, number), self.population)
+        weights = {name: 1.0 for name in (expression, ADDED_EXPRESSION.get(expression)) if name}
         folder = f"{subject_name(number)}/{expression}"
-        return Take(subject, self.size, views(folder), weights, world=ENLARGED)
+        return ShotSpec(subject, self.size, orbit_views(folder), weights, world=ENLARGED)
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         lists = {"template.obj": template_obj(load_template())}
@@ -126,9 +135,9 @@ class Heads360:
         lists["hair.json"] = json.dumps(hair, indent=1)
         named = [(f"split_{self.size}/{v['key']}.png", v["label"], r["name"]) for r in records for v in r["views"]]
         one_hot = {name: [int(name == other) for other in EXPRESSIONS] for name in self.expressions}
-        for look in self.looks:
-            lists[f"{look}/dataset_pose.json"] = dataset_json((name, label) for name, label, _ in named)
-            lists[f"{look}/total_dataset_exp.json"] = dataset_json((name, one_hot[expression]) for name, _, expression in named)
+        for variant in self.variants:
+            lists[f"{variant}/dataset_pose.json"] = dataset_json((name, label) for name, label, _ in named)
+            lists[f"{variant}/total_dataset_exp.json"] = dataset_json((name, one_hot[shown]) for name, _, shown in named)
         return lists
 
 
@@ -136,7 +145,7 @@ def subject_name(number: int) -> str:
     return f"s{number:04d}"
 
 
-def views(folder: str) -> tuple[View, ...]:
+def orbit_views(folder: str) -> tuple[View, ...]:
     """The 72 cameras: rows of 24 yaws from the lowest up; number 30 looks straight at the face."""
     return tuple(View(f"{folder}/{i:04d}", *camera) for i, camera in enumerate(_cameras()))
 
@@ -145,22 +154,22 @@ def views(folder: str) -> tuple[View, ...]:
 def _cameras() -> tuple[tuple[float, float, tuple[float, ...]], ...]:
     """Yaw and pitch, radians, and label of each."""
     angles = [(math.radians((k - YAWS // 4) * 360 / YAWS), math.radians(pitch)) for pitch in PITCHES for k in range(YAWS)]
-    return tuple((round(y, 6), round(p, 6), label_of(orbit(y, p, radius=RADIUS, focal=FOCAL))) for y, p in angles)
+    return tuple((round(y, 6), round(p, 6), camera_label(orbit(y, p, radius=RADIUS, focal=FOCAL))) for y, p in angles)
 
 
 def template_obj(template: Template) -> str:
     """Faces and texture coordinates of the meshes, part by part, on the average adult in metres, as text of an OBJ file."""
-    average = template.rig(identity(template, Phenotype(), {})[None]).vertices[0].numpy() * template.rig.metres
-    lines = [_rows(average, "v "), _rows(template.uv, "vt ")]
+    average_samples = template.rig(identity(template, Phenotype(), {})[None]).vertices[0].numpy() * template.rig.metres
+    lines = [_rows(average_samples, "v "), _rows(template.uv, "vt ")]
     for name in PARTS:
         corners = np.stack([triangles_from_quads(quads) for quads in template.part(name)], axis=-1) + 1  # [F, 3, 2]
         lines += [f"g {name}\n", *("f " + " ".join(f"{v}/{t}" for v, t in face) + "\n" for face in corners.tolist())]
     return "".join(lines)
 
 
-def _field(look: str, field: str) -> str:
-    """Name of a field of the pictures of a look."""
-    return field if look == "images" else f"bald_{field}"
+def _field(variant: str, field: str) -> str:
+    """Name of a field of the pictures with hair or without."""
+    return field if variant == "images" else f"bald_{field}"
 
 
 def _rows(values: NDArray, start: str = "") -> str:

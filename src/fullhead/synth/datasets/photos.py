@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,11 +19,20 @@ from numpy.random import RandomState
 from fullhead.core.cameras import Cameras, orbit
 from fullhead.core.random import stream
 from fullhead.io.sets import Form, Part, write_set
-from fullhead.synth.datasets.shots import Take, View, Workshop, dataset_json, head_seed, label_of, shoot
+from fullhead.synth.datasets.shots import (
+    RenderContext,
+    ShotSpec,
+    View,
+    camera_label,
+    dataset_json,
+    recipe_settings,
+    render_views,
+    subject_seed,
+)
+from fullhead.synth.people.expressions import mild_expression
 from fullhead.synth.people.population import Population
 from fullhead.synth.people.population import population as default_population
-from fullhead.synth.people.subject import sample_subject
-from fullhead.synth.rendering.ground_truth import about_truth
+from fullhead.synth.rendering.ground_truth import describe_fields
 
 VERSION = 9  # of the pictures: raise it when the same seed gives other ones
 PER_FOLDER = 1000
@@ -36,7 +45,7 @@ PORTRAIT_SPREAD = 20.0  # degrees
 
 @dataclass(frozen=True)
 class Misalignment:
-    """Standard deviations of what the labels do not tell, as a pipeline for photos leaves it."""
+    """Standard deviations of the errors that a pipeline for photos leaves in the labels."""
 
     scale: float = 0.0  # of the focal length, as a factor e^x
     shift: float = 0.0  # of the picture's middle, in image sizes
@@ -56,9 +65,9 @@ class Photos:
     pitch_spread: float = 10.0  # standard deviation of the camera's pitch, degrees
     pitch_limit: float = 30.0  # degrees
     expressive: float = 1.0  # factor of the mild expressions, 0 for none
-    closer: float = 1.0  # how much larger heads are than where all hair fits: units of the set's world per unit of ours
+    zoom: float = 1.0  # how much larger heads are than where all hair fits: units of the set's world per unit of ours
     misaligned: Misalignment = field(default_factory=Misalignment)
-    truth: tuple[str, ...] = ("seg",)
+    ground_truth: tuple[str, ...] = ("seg",)
     population: Population = field(default_factory=default_population)
 
     kind = "photos"
@@ -74,27 +83,27 @@ class Photos:
 
     @property
     def folders(self) -> Mapping[str, str]:
-        return {name: name for name in ("img", *self.truth)}
+        return {name: name for name in ("img", *self.ground_truth)}
 
     def settings(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if name != "heads"} | {"version": VERSION}
+        return recipe_settings(self, "heads", VERSION)
 
     def about(self) -> dict[str, Any]:
-        return about_truth(self.truth)
+        return describe_fields(self.ground_truth)
 
-    def open(self) -> Workshop:
-        return Workshop(self.size)
+    def open(self) -> RenderContext:
+        return RenderContext(self.size)
 
-    def make(self, shared: Workshop, part: int) -> Part:
-        done = shoot(shared, self.take(part, shared.studio.parameters.names), self.truth)
+    def make(self, shared: RenderContext, part: int) -> Part:
+        done = render_views(shared, self.shot(shared, part), self.ground_truth)
         return Part({"head": part, **done.record}, done.samples)
 
-    def take(self, head: int, shape_names: Iterable[str]) -> Take:
+    def shot(self, context: RenderContext, head: int) -> ShotSpec:
         """What is decided about a head and its photos."""
-        subject = sample_subject(head_seed(self.seed, head), shape_names, self.population)
+        subject = context.subject(subject_seed(self.seed, head), self.population)
         expression = mild_expression(stream(subject.seed, "expression"), self.expressive)
         views = tuple(self.view(head, number) for number in range(self.views_per_head))
-        return Take(subject, self.size, views, expression, world=self.closer, backdrop=self.population.backdrop.kind)
+        return ShotSpec(subject, self.size, views, expression, world=self.zoom, backdrop=self.population.backdrop.kind)
 
     def view(self, head: int, number: int) -> View:
         """One photo of a head: its camera and what stands behind."""
@@ -107,8 +116,8 @@ class Photos:
             key=image_key(head * self.views_per_head + number),
             yaw=round(yaw, 6),
             pitch=round(pitch, 6),
-            label=label_of(orbit(yaw, pitch)),
-            camera=None if self.misaligned == Misalignment() else label_of(true),
+            label=camera_label(orbit(yaw, pitch)),
+            camera=None if self.misaligned == Misalignment() else camera_label(true),
             background=(self.seed, head, number),
         )
 
@@ -128,45 +137,19 @@ class Photos:
 
 def write_photos(
     out: Path, images: int, size: int = 128, views_per_head: int = 1, seed: int = 0, *, form: Form = "folder",
-    share: tuple[int, int] = (0, 1), workers: int | None = None, quiet: bool = False,
+    workers: int | None = None, quiet: bool = False,
 ) -> int:  # fmt: skip
     """Write a set of `images` photos (rounded up to whole heads) to `out`; returns how many are new.
 
     For a set with other settings: `sets.write_set(out, Photos(...))`, which also says what the rest means.
     """
     recipe = Photos(math.ceil(images / views_per_head), size, views_per_head, seed)
-    return write_set(out, recipe, form=form, share=share, workers=workers, quiet=quiet)
+    return write_set(out, recipe, form=form, workers=workers, quiet=quiet)
 
 
 def image_key(index: int) -> str:
     """Path of a photo in its folder, without its ending."""
     return f"{index // PER_FOLDER:05d}/img{index:08d}"
-
-
-def mild_expression(random: RandomState, strength: float = 1.0) -> dict[str, float]:
-    """ARKit weights as people have them in photos: neutral to a smile, hardly an open mouth, eyes that wander a little."""
-    weights: dict[str, float] = {}
-
-    def both(name: str, value: float) -> None:
-        lean = random.uniform(-0.1, 0.1) * value
-        weights[f"{name}Left"], weights[f"{name}Right"] = value + lean, value - lean
-
-    smile = max(0.0, random.uniform(-0.35, 0.65))
-    both("mouthSmile", smile)
-    both("cheekSquint", 0.5 * smile)
-    both("eyeSquint", random.uniform(0, 0.2))
-    both("eyeWide", max(0.0, random.uniform(-0.3, 0.2)))
-    both("browDown", max(0.0, random.uniform(-0.6, 0.3)))
-    weights["browInnerUp"] = max(0.0, random.uniform(-0.6, 0.4))
-    weights["jawOpen"] = max(0.0, random.uniform(-0.5, 0.12)) * (1 + smile)
-    both("mouthFrown", max(0.0, random.uniform(-0.7, 0.2)) * (smile < 0.05))
-    both("mouthPress", max(0.0, random.uniform(-0.5, 0.3)) * (smile < 0.05))
-    left, up = 0.25 * random.normal(), 0.15 * random.normal()
-    weights["eyeLookOutLeft" if left > 0 else "eyeLookInLeft"] = min(abs(left), 0.5)
-    weights["eyeLookInRight" if left > 0 else "eyeLookOutRight"] = min(abs(left), 0.5)
-    for side in ("Left", "Right"):
-        weights[f"eyeLook{'Up' if up > 0 else 'Down'}{side}"] = min(abs(up), 0.3)
-    return {name: round(strength * value, 4) for name, value in weights.items() if value}
 
 
 def _yaw(random: RandomState, kind: str, limit: float) -> float:

@@ -1,13 +1,13 @@
-"""A take: one subject making one face under its light, seen by some cameras. All pictures of all sets are made of takes.
+"""A shot: one subject with one expression under its light, seen by some cameras. All pictures of all sets are made so.
 
-A take is plain values. What a set records of it is enough to make its pictures again, byte for byte (`replay`).
+What is to be shot is plain values. What a set records of it is enough to make its pictures again, byte for byte (`replay`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,20 +20,24 @@ from fullhead.io.config import from_dict, to_dict
 from fullhead.io.sets import Part, Sample
 from fullhead.rig.arkit import arkit_weights
 from fullhead.rig.landmarks import landmark_weights
-from fullhead.synth.anatomy.template_assets import Studio, open_studio
-from fullhead.synth.people.population import BackdropKnobs, Shares
-from fullhead.synth.people.subject import Subject
-from fullhead.synth.rendering.backgrounds import background
-from fullhead.synth.rendering.ground_truth import encoded, rgba, seen_landmarks, truth_files
-from fullhead.synth.rendering.lights import Lit, lights_of, lit
-from fullhead.synth.rendering.render import HairLayer, Photo, composite, hair_layer, take_photo
-from fullhead.synth.rendering.scene import Person, Scene, build_person, build_scene
+from fullhead.synth.anatomy.template_assets import TemplateAssets, load_template_assets
+from fullhead.synth.people.population import BackdropKnobs, Population, Shares
+from fullhead.synth.people.subject import Subject, subject_attributes
+from fullhead.synth.people.subject_sampling import sample_subject
+from fullhead.synth.rendering.backgrounds import random_background
+from fullhead.synth.rendering.ground_truth import ground_truth_files, png_bytes, rgba, visible_landmarks
+from fullhead.synth.rendering.lights import LitScene, light_scene, lights_from
+from fullhead.synth.rendering.person import Person, build_person
+from fullhead.synth.rendering.render import HairLayer, composite_over, hair_layer, render_photo
+from fullhead.synth.rendering.scene import Scene, build_scene
+from fullhead.synth.rendering.shading import Photo
 
-METRES_PER_DM = 0.1
+# Names that sets keep since before their fields were called otherwise.
+RECORDED_NAMES = {"zoom": "closer", "ground_truth": "truth"}
 
 
 @dataclass(frozen=True)
-class Quality:
+class RenderQuality:
     """How finely a head is built and lit for pictures of some size."""
 
     detail: float  # share of the hairs
@@ -43,16 +47,10 @@ class Quality:
     key_shadow: int  # and of the key light's
 
 
-def quality_for(size: int) -> Quality:
+def render_quality(size: int) -> RenderQuality:
     """What suits pictures of `size` pixels."""
-    small = size <= 96
-    return Quality(
-        detail=float(np.clip((size / 512) ** 0.75, 0.2, 1.0)),
-        texture=int(np.clip(3 * size, 192, 1024)),
-        directions=18 if small else 32,
-        shadow=80 if small else 128,
-        key_shadow=384 if small else 768,
-    )
+    detail, texture = float(np.clip((size / 512) ** 0.75, 0.2, 1.0)), int(np.clip(3 * size, 192, 1024))
+    return RenderQuality(detail, texture, 18, 80, 384) if size <= 96 else RenderQuality(detail, texture, 32, 128, 768)
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Take:
+class ShotSpec:
     subject: Subject
     size: int  # pixels per side
     views: tuple[View, ...]
@@ -77,19 +75,23 @@ class Take:
     backdrop: Shares = field(default_factory=lambda: BackdropKnobs().kind)  # what backgrounds are of, where views have one
 
 
-class Workshop:
-    """A studio for pictures of one size, and the subject that was last built there: takes of one subject share it.
+class RenderContext:
+    """What shots of one size share: the template's assets, and the subject that was built last.
 
-    same_views: its takes are seen by the same cameras, so that what these see of the hair is kept, too.
+    same_views: all shots are seen by the same cameras, so that what these see of the hair is kept, too.
     """
 
     def __init__(self, size: int, *, same_views: bool = False) -> None:
-        self.quality = quality_for(size)
-        self.studio: Studio = open_studio(self.quality.texture)
-        self.landmark_weights = landmark_weights(self.studio.template)
+        self.quality = render_quality(size)
+        self.assets: TemplateAssets = load_template_assets(self.quality.texture)
+        self.landmark_weights = landmark_weights(self.assets.template)
         self.same_views = same_views
         self._built: list[tuple[Subject, Person]] = []
         self._seen: dict[tuple[Any, ...], HairLayer] = {}  # by person, camera and pose
+
+    def subject(self, seed: int, population: Population | None = None) -> Subject:
+        """The subject of a seed."""
+        return sample_subject(seed, self.assets.parameters.names, population)
 
     def person(self, subject: Subject, hair: bool = True) -> Person:
         """The subject, built; without hair if so wished, and then without a hat too."""
@@ -99,33 +101,33 @@ class Workshop:
         for known, person in self._built:
             if known == wanted:
                 return person
-        person = build_person(self.studio, wanted, self.quality.detail)
+        person = build_person(self.assets, wanted, self.quality.detail)
         self._built.append((wanted, person))
         return person
 
-    def lit(self, take: Take) -> tuple[Person, Lit]:
-        """The subject of a take, and its scene under its light."""
-        person, q = self.person(take.subject, take.hair), self.quality
-        scene = build_scene(person, take.expression, None if take.joint_pose is None else np.array(take.joint_pose))
-        return person, lit(scene, lights_of(take.subject.lighting), q.directions, q.shadow, q.key_shadow)
+    def lit_scene(self, shot: ShotSpec) -> tuple[Person, LitScene]:
+        """The subject of a shot, and its scene under its light."""
+        person, q = self.person(shot.subject, shot.hair), self.quality
+        scene = build_scene(person, shot.expression, None if shot.joint_pose is None else np.array(shot.joint_pose))
+        return person, light_scene(scene, lights_from(shot.subject.lighting), q.directions, q.shadow, q.key_shadow)
 
-    def hair(self, person: Person, scene: Scene, take: Take, view: View) -> HairLayer | None:
-        """What a view of a take shows of the hair, if that is to be kept."""
+    def hair_layer(self, person: Person, scene: Scene, shot: ShotSpec, view: View) -> HairLayer | None:
+        """What a view of a shot shows of the hair, if that is to be kept."""
         if not self.same_views:
             return None
-        key = (id(person), view.camera or view.label, take.joint_pose, take.size)
+        key = (id(person), view.camera or view.label, shot.joint_pose, shot.size)
         if key not in self._seen:
-            self._seen[key] = hair_layer(scene, true_camera(view, take.world), take.size)
+            self._seen[key] = hair_layer(scene, true_camera(view, shot.world), shot.size)
         return self._seen[key]
 
 
-def vertices_of(person: Person, take: Take) -> NDArray:
-    """The rig's vertices [N, 3] of a take, in our world."""
-    pose = None if take.joint_pose is None else torch.tensor([take.joint_pose])
-    return person.to_world(person.rig(expression=arkit_weights(take.expression)[None], joint_pose=pose).vertices[0].numpy())
+def rig_vertices(person: Person, shot: ShotSpec) -> NDArray:
+    """The rig's vertices [N, 3] of a shot, in our world."""
+    pose = None if shot.joint_pose is None else torch.tensor([shot.joint_pose])
+    return person.to_world(person.rig(expression=arkit_weights(shot.expression)[None], joint_pose=pose).vertices[0].numpy())
 
 
-def label_of(camera: Cameras) -> tuple[float, ...]:
+def camera_label(camera: Cameras) -> tuple[float, ...]:
     """EG3D's 25 numbers of a camera, rounded as sets keep them."""
     return tuple(round(float(value), 7) for value in labels_from_cameras(camera)[0])
 
@@ -137,65 +139,56 @@ def true_camera(view: View, world: float = 1.0) -> Cameras:
     return camera
 
 
-def shoot(workshop: Workshop, take: Take, truth: Sequence[str]) -> Part:
-    """Pictures, truth and record of a take. `truth` names fields of `truth.FIELDS`."""
-    person, light = workshop.lit(take)
-    metres = METRES_PER_DM / person.scale  # per unit of our world
-    landmarks = workshop.landmark_weights @ vertices_of(person, take)
+def render_views(context: RenderContext, shot: ShotSpec, fields: Sequence[str]) -> Part:
+    """Pictures, ground truth and record of a shot. `fields` are names of ground_truth.FIELDS."""
+    person, light = context.lit_scene(shot)
+    metres = person.metres_per_unit
+    landmarks = context.landmark_weights @ rig_vertices(person, shot)
     samples, views = [], []
-    for view in take.views:
-        camera = true_camera(view, take.world)
-        photo = take_photo(light, camera, take.size, workshop.hair(person, light.scene, take, view))
-        files = {"img.png": encoded(_picture(photo, view, take.backdrop))} | truth_files(photo, camera, truth, metres)
-        pixels, seen = seen_landmarks(landmarks, photo, camera, metres)
+    for view in shot.views:
+        camera = true_camera(view, shot.world)
+        photo = render_photo(light, camera, shot.size, context.hair_layer(person, light.scene, shot, view))
+        files = {"img.png": png_bytes(_picture(photo, view, shot.backdrop))} | ground_truth_files(photo, camera, fields, metres)
+        pixels, seen = visible_landmarks(landmarks, photo, camera, metres)
         known = _plain(view) | {
             "landmarks": pixels.round(2).tolist(),
             "visible": "".join("01"[int(value)] for value in seen),
         }
         views.append(known)
-        samples.append(Sample(view.key, files, {**attributes(take.subject), "expression": take.expression, **known}))
-    record = to_dict(take) | {
+        samples.append(Sample(view.key, files, {**subject_attributes(shot.subject), "expression": shot.expression, **known}))
+    record = to_dict(shot) | {
         "views": views,
-        "attributes": attributes(take.subject),
-        "metres_per_unit": metres / take.world,
-        "landmarks": (landmarks.astype(float) * take.world).round(5).tolist(),
+        "attributes": subject_attributes(shot.subject),
+        "metres_per_unit": metres / shot.world,
+        "landmarks": (landmarks.astype(float) * shot.world).round(5).tolist(),
     }
     return Part(record, samples)
 
 
-def take_of(record: dict[str, Any]) -> Take:
-    """The take that a record of a set tells of."""
-    views = [{f.name: view[f.name] for f in fields(View) if f.name in view} for view in record["views"]]
-    return from_dict(Take, {f.name: record[f.name] for f in fields(Take) if f.name in record} | {"views": views})
+def shot_from_record(record: dict[str, Any]) -> ShotSpec:
+    """The shot of a record of a set."""
+    views = [_only_fields(View, view) for view in record["views"]]
+    return from_dict(ShotSpec, _only_fields(ShotSpec, record) | {"views": views})
 
 
-def replay(record: dict[str, Any], truth: Sequence[str] = (), workshop: Workshop | None = None) -> list[dict[str, bytes]]:
-    """The files of each view of a record made again, by "field.png": `img.png` and the truth that is asked for."""
-    take = take_of(record)
-    return [dict(sample.files) for sample in shoot(workshop or Workshop(take.size), take, truth).samples]
+def _only_fields(kind: type, record: dict[str, Any]) -> dict[str, Any]:
+    """What of a record are fields of a dataclass."""
+    return {name: record[name] for name in kind.__annotations__ if name in record}
 
 
-def attributes(subject: Subject) -> dict[str, Any]:
-    """The labels of a subject that a classifier may learn."""
-    return {
-        "seed": subject.seed,
-        "male": subject.male,
-        "age": round(subject.phenotype.age, 4),
-        "tone": round(subject.skin.tone, 4),
-        "hair_style": subject.hair.style,
-        "hair_colour": subject.hair.colour,
-        "beard": subject.face_hair.beard,
-        "glasses": subject.worn.glasses != "none",
-        "sunglasses": subject.worn.glasses == "sun",
-        "hat": subject.worn.hat,
-        "earrings": subject.worn.earrings,
-        "lipstick": round(subject.makeup.lipstick, 4),
-        "collar": subject.outfit.collar,
-        "iris": subject.iris,
-    }
+def replay(record: dict[str, Any], fields: Sequence[str] = (), context: RenderContext | None = None) -> list[dict[str, bytes]]:
+    """The files of each view of a record made again, by "field.png": `img.png` and the wanted fields of the ground truth."""
+    shot = shot_from_record(record)
+    return [dict(sample.files) for sample in render_views(context or RenderContext(shot.size), shot, fields).samples]
 
 
-def head_seed(seed: int, head: int) -> int:
+def recipe_settings(recipe: Any, size: str, version: int) -> dict[str, Any]:
+    """The fields of a recipe as set.json keeps them, without the one that says how large the set is."""
+    kept = {RECORDED_NAMES.get(name, name): value for name, value in asdict(recipe).items() if name != size}
+    return kept | {"version": version}
+
+
+def subject_seed(seed: int, head: int) -> int:
     """Seed of the subject number `head` of the set `seed`."""
     words = stream(seed, "head", head).randint(0, 2**31, 2)
     return int(words[0]) << 31 | int(words[1])
@@ -210,7 +203,7 @@ def _picture(photo: Photo, view: View, backdrop: Shares) -> NDArray:
     if view.background is None:
         return rgba(photo)
     seed, *numbers = view.background
-    return composite(photo, background(stream(seed, "background", *numbers), len(photo.alpha), backdrop))
+    return composite_over(photo, random_background(stream(seed, "background", *numbers), len(photo.alpha), backdrop))
 
 
 def dataset_json(entries: Iterable[tuple[str, Sequence[float]]]) -> str:

@@ -10,18 +10,26 @@ A part is a frame; a clip is one subject under one light before one background.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fullhead.core.cameras import orbit
 from fullhead.io.sets import Part
-from fullhead.synth.datasets.shots import Take, View, Workshop, dataset_json, head_seed, label_of, shoot
-from fullhead.synth.people.motion import clip
+from fullhead.synth.datasets.shots import (
+    RenderContext,
+    ShotSpec,
+    View,
+    camera_label,
+    dataset_json,
+    recipe_settings,
+    render_views,
+    subject_seed,
+)
+from fullhead.synth.people.motion import clip_poses
 from fullhead.synth.people.population import Population
 from fullhead.synth.people.population import population as default_population
-from fullhead.synth.people.subject import sample_subject
-from fullhead.synth.rendering.ground_truth import about_truth
+from fullhead.synth.rendering.ground_truth import describe_fields
 
 VERSION = 7  # of the pictures: raise it when the same seed gives other ones
 
@@ -31,12 +39,12 @@ class Video:
     """The recipe of a set of clips."""
 
     clips: int = 1
-    clip: str = "talk"  # one of motion.CLIPS
+    clip: str = "talk"  # one of motion.MOTIONS
     frames: int = 120
     fps: float = 25.0
     size: int = 256  # pixels per side
     seed: int = 0
-    truth: tuple[str, ...] = ("seg",)
+    ground_truth: tuple[str, ...] = ("seg",)
     population: Population = field(default_factory=default_population)
 
     kind = "video"
@@ -52,32 +60,32 @@ class Video:
 
     @property
     def folders(self) -> Mapping[str, str]:
-        return {"img": "frames"} | {name: name for name in self.truth}
+        return {"img": "frames"} | {name: name for name in self.ground_truth}
 
     def settings(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if name != "clips"} | {"version": VERSION}
+        return recipe_settings(self, "clips", VERSION)
 
     def about(self) -> dict[str, Any]:
-        return about_truth(self.truth)
+        return describe_fields(self.ground_truth)
 
-    def open(self) -> Workshop:
-        return Workshop(self.size)
+    def open(self) -> RenderContext:
+        return RenderContext(self.size)
 
-    def make(self, shared: Workshop, part: int) -> Part:
+    def make(self, shared: RenderContext, part: int) -> Part:
         number, frame = divmod(part, self.frames)
-        take = self.take(number, frame, shared.studio.parameters.names)
-        done = shoot(shared, take, self.truth)
+        shot = self.shot(shared, number, frame)
+        done = render_views(shared, shot, self.ground_truth)
         return Part({"clip": number, "frame": frame, **done.record}, done.samples)
 
-    def take(self, number: int, frame: int, shape_names: Iterable[str]) -> Take:
+    def shot(self, context: RenderContext, number: int, frame: int) -> ShotSpec:
         """One frame of a clip."""
-        subject = sample_subject(head_seed(self.seed, number), shape_names, self.population)
-        pose = clip(self.clip, subject.seed, self.frames, self.fps)[frame]
-        label = label_of(orbit(pose.yaw, pose.pitch))
+        subject = context.subject(subject_seed(self.seed, number), self.population)
+        pose = clip_poses(self.clip, subject.seed, self.frames, self.fps)[frame]
+        label = camera_label(orbit(pose.yaw, pose.pitch))
         key = f"{clip_name(number)}/{frame:05d}"
         view = View(key, round(pose.yaw, 6), round(pose.pitch, 6), label, background=(self.seed, number))
         backdrop = self.population.backdrop.kind
-        return Take(subject, self.size, (view,), pose.expression, pose.joint_pose, backdrop=backdrop)
+        return ShotSpec(subject, self.size, (view,), pose.expression, pose.joint_pose, backdrop=backdrop)
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         clips: dict[str, dict[str, Any]] = {}

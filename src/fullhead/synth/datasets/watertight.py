@@ -1,13 +1,11 @@
 """A scene as one closed, coloured surface, as a perfect scanner would see it.
 
-Surfaces and hair are entered into a grid of samples; what the air above the head cannot reach is solid, so nothing needs to
+Surfaces and hair are put into a grid of samples; what the air above the head cannot reach is solid, so nothing needs to
 be closed but at the scale of a cell: lids on eyeballs, cloth on shoulders and closed lips become one. Lengths inside are in
-cells; sample (i, j, k) of a grid of n cells a side lies at (i, j, k). Strands are entered by the area that they cover.
+cells; sample (i, j, k) of a grid of n cells a side lies at (i, j, k). Strands count by the area that they cover.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,14 +13,15 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from fullhead.core.colour import srgb_from_linear
+from fullhead.core.colour import from_bytes, srgb_from_linear
 from fullhead.core.isosurface import extract_surface, largest_piece, refined
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.core.triangles import unit_vectors
 from fullhead.kernels.tree import triangle_tree
 from fullhead.synth.anatomy.regions import LABELS
-from fullhead.synth.rendering.scene import CLOTH, EYE, GLASS, SKIN, Scene
+from fullhead.synth.anatomy.textured_mesh import CLOTH, EYE, GLASS, SKIN
+from fullhead.synth.rendering.scene import Scene, StrandArrays, SurfaceArrays
 
 SPACING = 0.4  # cells between the points that stand for a surface or a strand
 HAIR_SPREAD = 0.0125  # of the cube's half side: how far strands are smeared to a shell
@@ -37,36 +36,33 @@ EYE_EDGE = 0.005  # of the cube's half side, 1 mm: about the longest edge about 
 HAIR_OPAQUE = 0.7  # of what makes hair solid: hides two thirds of the skin's colour
 
 
-@dataclass(frozen=True)
-class Solid:
-    vertices: NDArray  # [V, 3] float32 in [-1, 1]^3
-    faces: NDArray  # [F, 3] int32, counter-clockwise from outside
-    normals: NDArray  # [V, 3] unit
-    colours: NDArray  # [V, 3] uint8 sRGB, without light
+def watertight_mesh(scene: Scene, scale: float, translation: NDArray, cells: int) -> TriMesh[NDArray]:
+    """The surface of a scene whose points x are moved to scale x + translation, cut off at the cube [-1, 1]^3.
 
-
-def solid(scene: Scene, scale: float, translation: NDArray, cells: int) -> Solid:
-    """The surface of a scene whose points x are moved to scale x + translation, cut off at the cube [-1, 1]^3."""
-    points, strands = (to_grid(x * scale + translation, cells) for x in (scene.vertices, scene.strand_points))
-    hair, hair_colour = _hair(scene, strands, scale * cells / 2, cells)
-    opaque = scene.triangle_material != GLASS
-    of_piece = [opaque & (scene.triangle_texture == k) for k in np.unique(scene.triangle_texture[opaque])]
-    inside = _inside(points, [scene.triangles[chosen] for chosen in of_piece], hair)
+    With normals, and colours without light.
+    """
+    surfaces, strands = scene.surfaces, scene.strands
+    points, strand_points = (to_grid(x * scale + translation, cells) for x in (surfaces.vertices, strands.points))
+    hair, hair_colour = _hair(strands, strand_points, scale * cells / 2, cells)
+    opaque = surfaces.material != GLASS
+    of_piece = [opaque & (surfaces.texture == k) for k in np.unique(surfaces.texture[opaque])]
+    inside = _inside(points, [surfaces.faces[chosen] for chosen in of_piece], hair)
 
     def field(xyz: torch.Tensor) -> torch.Tensor:
         i, j, k = torch.round((xyz + 1) * (cells / 2)).long().T.numpy()
         return torch.from_numpy(inside[i, j, k])
 
     surface = largest_piece(extract_surface(field, 2.0, 0.0, cells, outside=-BAND))
-    surface = _finer_eyes(surface, scene, points, cells)
-    at, colours = _drawn_to(to_grid(surface.vertices, cells), scene, points, hair, hair_colour)
+    surface = _refine_eyes(surface, surfaces, points, cells)
+    at, colours = _snap_to_surfaces(to_grid(surface.vertices, cells), surfaces, points, hair, hair_colour)
     vertices = np.clip(at * (2 / cells) - 1, -1, 1).astype(np.float32)
-    return Solid(vertices, surface.faces, vertex_normals(vertices, surface.faces), colours)
+    normals = vertex_normals(vertices, surface.faces)
+    return TriMesh(vertices, surface.faces, normals=normals, colours=from_bytes(colours))
 
 
-def _finer_eyes(surface: TriMesh[NDArray], scene: Scene, points: NDArray, cells: int) -> TriMesh[NDArray]:
+def _refine_eyes(surface: TriMesh[NDArray], surfaces: SurfaceArrays, points: NDArray, cells: int) -> TriMesh[NDArray]:
     """The surface with edges halved within a cell of the eyeballs until they are about EYE_EDGE long."""
-    eyes = triangle_tree(points, scene.triangles[scene.triangle_material == EYE])
+    eyes = triangle_tree(points, surfaces.faces[surfaces.material == EYE])
     for _ in range(int(np.ceil(np.log2(2 / cells / EYE_EDGE)))):
         surface = refined(surface, eyes.closest(to_grid(surface.vertices, cells), 1.0)[2] < 1)
     return surface
@@ -77,13 +73,13 @@ def to_grid(points: NDArray, cells: int) -> NDArray:
     return (points.astype(float) + 1) * (cells / 2)
 
 
-def _hair(scene: Scene, strands: NDArray, scale: float, cells: int) -> tuple[NDArray, NDArray]:
+def _hair(strands: StrandArrays, points: NDArray, scale: float, cells: int) -> tuple[NDArray, NDArray]:
     """How solid strands are [n, n, n], 1 or more if they are, without the lashes; and their colour [n, n, n, 3]."""
-    chosen = scene.segments[scene.segment_label != LABELS["lash"]]
+    chosen = strands.segments[strands.label != LABELS["lash"]]
     cover = np.zeros((cells + 1,) * 3 + (4,), np.float32)
     if len(chosen):
-        width = (2 * scale * scene.strand_radius).astype(np.float32)
-        _enter_strands(strands.astype(np.float32), chosen, width, scene.strand_colour, cover)
+        width = (2 * scale * strands.radius).astype(np.float32)
+        _splat_strands(points.astype(np.float32), chosen, width, strands.colour, cover)
         spread = HAIR_SPREAD * cells / 2
         here = _box(cover[..., 3] > 0, int(2.5 * spread + 0.5))
         for channel in range(4):
@@ -100,25 +96,25 @@ def _box(chosen: NDArray, margin: int) -> tuple[slice, ...]:
 def _inside(points: NDArray, pieces: list[NDArray], hair: NDArray) -> NDArray:
     """How far inside each sample lies [n, n, n] float32, in cells, 0 on the surface; right to within BAND of it.
 
-    pieces: triangles [F, 3] of surfaces that may overlap. The solid is what they or the hair hold and what the air cannot
+    pieces: faces [F, 3] of surfaces that may overlap. The solid is what they or the hair hold and what the air cannot
     reach between them.
     """
-    entered = np.zeros(hair.shape, bool)
-    for triangles in pieces:
-        _enter_triangles(points.astype(np.float32), triangles, entered)
-    regions: NDArray = ndimage.label(~(entered | (hair > 1)))[0]  # type: ignore[assignment]
+    occupied = np.zeros(hair.shape, bool)
+    for faces in pieces:
+        _voxelize_faces(points.astype(np.float32), faces, occupied)
+    regions: NDArray = ndimage.label(~(occupied | (hair > 1)))[0]  # type: ignore[assignment]
     outside = regions == regions[0, -1, -1]  # the corner above, in front, on the subject's right
     band = _widened(_widened(outside) & ~outside)
     result = np.where(outside, -1.5, 1.0).astype(np.float32)  # about what lies just beyond the band
-    band &= outside | entered | (hair > 1)
-    at, air, on_surface = np.argwhere(band), outside[band], entered[band]
+    band &= outside | occupied | (hair > 1)
+    at, air, on_surface = np.argwhere(band), outside[band], occupied[band]
     depth = np.full(len(at), -BAND)
-    for triangles in pieces:
-        low, high = points[triangles].min((0, 1)) - BAND, points[triangles].max((0, 1)) + BAND
+    for faces in pieces:
+        low, high = points[faces].min((0, 1)) - BAND, points[faces].max((0, 1)) + BAND
         here = np.flatnonzero(((at >= low) & (at <= high)).all(1) & (air | on_surface))
         if len(here):
-            thickening = _thickening(points[triangles])
-            height, _, _, distance = _height(at[here], points, triangles, BAND + thickening)
+            thickening = _thickening(points[faces])
+            height, _, _, distance = _height(at[here], points, faces, BAND + thickening)
             behind = (height < 0) & on_surface[here]
             behind &= (distance < 1) | (-height > UNDER * distance)  # where a surface ends, its far side says nothing
             above = np.where(behind, -distance, distance) - thickening
@@ -141,11 +137,11 @@ def _widened(chosen: NDArray) -> NDArray:
     return chosen
 
 
-def _height(at: NDArray, points: NDArray, triangles: NDArray, reach: float) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Height [P] of `at` [P, 3] above the plane of the nearest triangle; which that is [P], weights [P, 3] of the nearest point
+def _height(at: NDArray, points: NDArray, faces: NDArray, reach: float) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Height [P] of `at` [P, 3] above the plane of the nearest face; which that is [P], weights [P, 3] of the nearest point
     in it, and its distance [P], infinite beyond `reach`."""
-    found, weights, distance = triangle_tree(points, triangles).closest(at.astype(float), reach)
-    corners = points[triangles[found]]
+    found, weights, distance = triangle_tree(points, faces).closest(at.astype(float), reach)
+    corners = points[faces[found]]
     off = at - (corners * weights[..., None]).sum(1)
     normal = unit_vectors(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
     return (off * normal).sum(1), found, weights, distance
@@ -160,59 +156,61 @@ def _thickening(corners: NDArray) -> float:
     return max(0.0, THINNEST - radius)
 
 
-def _drawn_to(at: NDArray, scene: Scene, points: NDArray, hair: NDArray, hair_colour: NDArray) -> tuple[NDArray, NDArray]:
+def _snap_to_surfaces(
+    at: NDArray, surfaces: SurfaceArrays, points: NDArray, hair: NDArray, hair_colour: NDArray
+) -> tuple[NDArray, NDArray]:
     """Vertices [V, 3] moved onto the surface they stand for, unless hair covers it; their colours, uint8 sRGB [V, 3]."""
-    triangle, weights, distance = _outermost(at, scene, points)
-    corners = scene.triangles[triangle]  # [V, 3]
-    nearest, uv = ((values[corners] * weights[..., None]).sum(1) for values in (points, scene.uv))
+    face, weights, distance = _outermost(at, surfaces, points)
+    corners = surfaces.faces[face]  # [V, 3]
+    nearest, uv = ((values[corners] * weights[..., None]).sum(1) for values in (points, surfaces.uv))
     cover = ndimage.map_coordinates(hair, at.T, order=1, mode="nearest")
     bare = (distance < REACH) & (cover < 0.8)
     strands = np.stack([ndimage.map_coordinates(hair_colour[..., c], at.T, order=1, mode="nearest") for c in range(3)], axis=1)
     share = np.maximum(1 - np.exp(-cover / HAIR_OPAQUE), np.clip(distance - 0.5, 0, 1) * (cover > 0.2))[:, None]
-    colour = (1 - share) * _texture(scene, scene.triangle_texture[triangle], uv) + share * strands
+    colour = (1 - share) * _texture_colours(surfaces, surfaces.texture[face], uv) + share * strands
     return np.where(bare[:, None], nearest, at), (srgb_from_linear(colour) * 255 + 0.5).astype(np.uint8)
 
 
-def _outermost(at: NDArray, scene: Scene, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """The opaque triangle [V] that each of `at` [V, 3] shows, weights [V, 3] of its nearest point, and the distance [V].
+def _outermost(at: NDArray, surfaces: SurfaceArrays, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """The opaque face [V] that each of `at` [V, 3] shows, weights [V, 3] of its nearest point, and the distance [V].
 
     It is the nearest, but the lid within COVERING above where that is an eye, and the cloth above where it is skin: both are
     thinner than a cell.
     """
-    opaque = np.flatnonzero(scene.triangle_material != GLASS)
-    found, weights, distance = triangle_tree(points, scene.triangles[opaque]).closest(at)
-    triangle = opaque[found]
+    opaque = np.flatnonzero(surfaces.material != GLASS)
+    found, weights, distance = triangle_tree(points, surfaces.faces[opaque]).closest(at)
+    face = opaque[found]
     for under, over in ((EYE, SKIN), (SKIN, CLOTH)):
-        covers = np.flatnonzero(scene.triangle_material == over)
-        rows = np.flatnonzero(scene.triangle_material[triangle] == under)
+        covers = np.flatnonzero(surfaces.material == over)
+        rows = np.flatnonzero(surfaces.material[face] == under)
         if not len(covers) or not len(rows):
             continue
-        height, cover, cover_weights, away = _height(at[rows], points, scene.triangles[covers], COVERING)
+        height, cover, cover_weights, away = _height(at[rows], points, surfaces.faces[covers], COVERING)
         hidden = (away < COVERING) & (-height > UNDER * away)
         rows = rows[hidden]
-        triangle[rows], weights[rows], distance[rows] = covers[cover[hidden]], cover_weights[hidden], away[hidden]
-    return triangle, weights, distance
+        face[rows], weights[rows], distance[rows] = covers[cover[hidden]], cover_weights[hidden], away[hidden]
+    return face, weights, distance
 
 
-def _texture(scene: Scene, texture: NDArray, uv: NDArray) -> NDArray:
+def _texture_colours(surfaces: SurfaceArrays, texture: NDArray, uv: NDArray) -> NDArray:
     """Bilinear linear colours [V, 3] of textures [V] at uv [V, 2], clamped at their borders."""
-    height, width, first = scene.texture_place[texture].T
+    height, width, first = surfaces.texture_layout[texture].T
     x, y = uv[:, 0] * width - 0.5, (1 - uv[:, 1]) * height - 0.5
     left, top = np.floor(x), np.floor(y)
     result = np.zeros((len(uv), 3))
     for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
         share = (1 - np.abs(x - left - dx)) * (1 - np.abs(y - top - dy))
         column, row = np.clip(left + dx, 0, width - 1), np.clip(top + dy, 0, height - 1)
-        result += share[:, None] * scene.texels[(first + row * width + column).astype(int)]
+        result += share[:, None] * surfaces.texels[(first + row * width + column).astype(int)]
     return result
 
 
 @njit(cache=True, nogil=True)
-def _enter_triangles(points, triangles, entered):
-    """Mark the samples nearest to points that are scattered over the triangles."""
-    n = entered.shape[0]
-    for t in range(triangles.shape[0]):
-        a, b, c = points[triangles[t, 0]], points[triangles[t, 1]], points[triangles[t, 2]]
+def _voxelize_faces(points, faces, occupied):
+    """Mark the samples nearest to points that are scattered over the faces."""
+    n = occupied.shape[0]
+    for t in range(faces.shape[0]):
+        a, b, c = points[faces[t, 0]], points[faces[t, 1]], points[faces[t, 2]]
         longest = np.sqrt(max(((b - a) ** 2).sum(), ((c - a) ** 2).sum(), ((c - b) ** 2).sum()))
         steps = int(longest / SPACING) + 1
         for i in range(steps + 1):
@@ -220,11 +218,11 @@ def _enter_triangles(points, triangles, entered):
                 at = a + (b - a) * (i / steps) + (c - a) * (j / steps)
                 p, q, r = int(np.rint(at[0])), int(np.rint(at[1])), int(np.rint(at[2]))
                 if 0 <= p < n and 0 <= q < n and 0 <= r < n:
-                    entered[p, q, r] = True
+                    occupied[p, q, r] = True
 
 
 @njit(cache=True, nogil=True)
-def _enter_strands(points, segments, width, colour, cover):
+def _splat_strands(points, segments, width, colour, cover):
     """Add to the samples around each strand its length times width, in the last channel, and that times its colour."""
     n = cover.shape[0]
     for s in range(segments.shape[0]):

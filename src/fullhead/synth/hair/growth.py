@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from fullhead.core.smooth import smoothstep
 from fullhead.core.triangles import unit_vectors
-from fullhead.synth.anatomy.scalp import Ground, Roots
+from fullhead.synth.anatomy.scalp import HairRoots, ScalpSurface
 from fullhead.synth.hair.styles import HairStyle
 
 CROWN = np.array([0.06, 8.42, 0.12])  # of the whorl, on the average head
 
 
-def parting_side(random: RandomState, roots: Roots, style: HairStyle, spread: float) -> NDArray:
+def parting_side(random: RandomState, roots: HairRoots, style: HairStyle, spread: float) -> NDArray:
     """Side of the parting [n], +1 or -1; a parting ends behind the crown."""
     wander = spread * random.normal(size=len(roots.rest)) + 0.03 * np.sin(9 * roots.rest[:, 2])
     return np.where(roots.rest[:, 0] + wander > style.part * smoothstep(-0.5, 0.3, roots.rest[:, 2]), 1.0, -1.0)
@@ -116,11 +116,11 @@ COMBS: dict[str, Callable[[NDArray, NDArray, HairStyle], NDArray]] = {
 }  # fmt: skip
 
 
-def grow_guides(random: RandomState, place: Ground, style: HairStyle, roots: Roots, side: NDArray) -> NDArray:
+def grow_guides(random: RandomState, scalp: ScalpSurface, style: HairStyle, roots: HairRoots, side: NDArray) -> NDArray:
     """Guide hairs [G, K, 3] from their roots."""
     if style.comb == "gather":
-        return _gathered(random, place, style, roots)
-    count, size = len(roots.points), place.size
+        return _gathered(random, scalp, style, roots)
+    count, size = len(roots.points), scalp.size
     length = lengths(style, roots.rest) * (1 + style.length_spread * (random.uniform(size=count) - 0.5)) * size
     step = (length / (style.points - 1))[:, None]
     fringe = over_forehead(style, roots.rest)
@@ -130,8 +130,8 @@ def grow_guides(random: RandomState, place: Ground, style: HairStyle, roots: Roo
     point = roots.points.copy()
     points = [point]
     for k in range(1, style.points):
-        distance, _, normal = place.nearest(point)
-        rest = place.to_rest(point)
+        distance, _, normal = scalp.nearest(point)
+        rest = scalp.to_rest(point)
         comb = COMBS[style.comb](rest, side, style)
         comb[fringe] = _vectors(-0.3 * rest[fringe, 0], -0.5, 1.0)
         comb = unit_vectors(comb - (comb * normal).sum(-1, keepdims=True) * normal * 0.9)
@@ -141,29 +141,29 @@ def grow_guides(random: RandomState, place: Ground, style: HairStyle, roots: Roo
         direction = unit_vectors(direction * style.inertia + comb * style.combed * np.maximum(near, hanging) + down)
         direction[fringe] = unit_vectors(direction[fringe] + np.array([0, -0.55, 0]))
         point = point + direction * step
-        distance, height, normal = place.nearest(point)
+        distance, height, normal = scalp.nearest(point)
         wanted = clearance * min(1, k / 3)
         point = point + normal * np.clip(np.where(distance < 0.6, wanted - height, 0), 0, None)[:, None]
         points.append(point)
-    return _trimmed(random, place, style, fringe, np.stack(points, axis=1))
+    return _trimmed(random, scalp, style, fringe, np.stack(points, axis=1))
 
 
-def _gathered(random: RandomState, place: Ground, style: HairStyle, roots: Roots) -> NDArray:
+def _gathered(random: RandomState, scalp: ScalpSurface, style: HairStyle, roots: HairRoots) -> NDArray:
     """Guides [G, K, 3] drawn tight over the head to the nearest of the style's places, where they end."""
-    count, size = len(roots.points), place.size
-    gather = place.from_rest(np.array(style.gathers))[nearest_gather(style, roots.rest)]  # [G, 3]
+    count, size = len(roots.points), scalp.size
+    gather = scalp.from_rest(np.array(style.gathers))[nearest_gather(style, roots.rest)]  # [G, 3]
     clearance = style.offset * (0.35 + 0.65 * random.uniform(size=count)) * size
     direction = unit_vectors(roots.normals * style.lift + 1.5 * style.frizz * random.normal(size=(count, 3)))
     point = roots.points.copy()
     points = [point]
     for k in range(1, style.points):
         left = np.linalg.norm(gather - point, axis=-1, keepdims=True)
-        _, _, normal = place.nearest(point)
+        _, _, normal = scalp.nearest(point)
         comb = gather - point
         comb = unit_vectors(comb - (comb * normal).sum(-1, keepdims=True) * normal * 0.7 * smoothstep(0.1, 0.4, left))
         direction = unit_vectors(0.5 * direction + 0.9 * comb)
         point = point + direction * np.minimum(1.2 * left / (style.points - k), left)
-        distance, height, normal = place.nearest(point)
+        distance, height, normal = scalp.nearest(point)
         wanted = clearance * min(1, k / 3) * (distance < 0.6)
         point = point + normal * np.clip(np.where(distance < 0.6, wanted - height, 0), 0, None)[:, None]
         points.append(point)
@@ -175,31 +175,31 @@ def nearest_gather(style: HairStyle, rest: NDArray) -> NDArray:
     return np.array([int(np.argmin(np.abs(np.array(style.gathers)[:, 0] - x))) for x in rest[:, 0]], int)
 
 
-def tail_path(place: Ground, style: HairStyle, start: NDArray, points: int) -> NDArray:
+def tail_path(scalp: ScalpSurface, style: HairStyle, start: NDArray, points: int) -> NDArray:
     """Middle line [points, 3] of a tail from `start` [3]: out in the style's direction, then down, over the shoulder."""
     outwards = np.array([np.sign(start[0]) if abs(start[0]) > 0.1 else 1.0, 1.0, 1.0])
     direction = unit_vectors(np.array(style.tail_direction) * outwards)
-    step, line = style.tail * place.size / (points - 1), [start]
+    step, line = style.tail * scalp.size / (points - 1), [start]
     for k in range(1, points):
         direction = unit_vectors(direction + np.array([0, -1.0, 0]) * 3.2 / points * (1 + 2.0 * k / points))
         point = line[-1] + direction * step
-        distance, height, normal = (found[0] for found in place.nearest(point[None]))
-        room = (style.braid or 0.10) * place.size + 0.02
+        distance, height, normal = (found[0] for found in scalp.nearest(point[None]))
+        room = (style.braid or 0.10) * scalp.size + 0.02
         line.append(point + normal * max(0.0, room - height) * (distance < 0.5))
     return np.array(line)
 
 
-def _trimmed(random: RandomState, place: Ground, style: HairStyle, fringe: NDArray, guides: NDArray) -> NDArray:
+def _trimmed(random: RandomState, scalp: ScalpSurface, style: HairStyle, fringe: NDArray, guides: NDArray) -> NDArray:
     """Guides cut off below the style's height (the fringe above the eyes) and resampled to K points."""
     count, points = len(guides), guides.shape[1]
     if style.cut is None and style.fringe is None:
         return guides
-    height = np.full(count, -9.0 if style.cut is None else place.height_from_rest(style.cut))
+    height = np.full(count, -9.0 if style.cut is None else scalp.height_from_rest(style.cut))
     if style.fringe is not None:
-        height[fringe] = place.height_from_rest(style.fringe)
-        x = place.to_rest(guides[fringe, 0])[:, 0]  # longer at the temples, rising to one side if slanted
-        height[fringe] += (style.slant * x - 0.5 * np.maximum(np.abs(x) - 0.42, 0)) * place.size
-    height = height + np.where(fringe, 0.03, 0.08) * random.normal(size=count) * place.size
+        height[fringe] = scalp.height_from_rest(style.fringe)
+        x = scalp.to_rest(guides[fringe, 0])[:, 0]  # longer at the temples, rising to one side if slanted
+        height[fringe] += (style.slant * x - 0.5 * np.maximum(np.abs(x) - 0.42, 0)) * scalp.size
+    height = height + np.where(fringe, 0.03, 0.08) * random.normal(size=count) * scalp.size
     trimmed = guides.copy()
     for i in range(count):
         below = np.flatnonzero(guides[i, :, 1] < height[i])

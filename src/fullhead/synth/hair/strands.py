@@ -16,9 +16,9 @@ from fullhead.core.random import stream
 from fullhead.core.smooth import smoothstep
 from fullhead.core.triangles import unit_vectors
 from fullhead.synth.anatomy import regions
-from fullhead.synth.anatomy.scalp import Ground, Roots, sample_roots
+from fullhead.synth.anatomy.scalp import HairRoots, ScalpSurface, sample_roots
 from fullhead.synth.hair.growth import grow_guides, nearest_gather, over_forehead, parting_side, resampled, tail_path
-from fullhead.synth.hair.styles import STYLE_OF, HairStyle
+from fullhead.synth.hair.styles import STYLE_SAMPLERS, HairStyle
 from fullhead.synth.people.subject import HAIR_COLOURS, Subject
 
 MUCH_DETAIL, FEWER_POINTS = 0.7, 0.65  # of strands: below that detail they have that share of their points
@@ -32,38 +32,38 @@ class Strands:
     colour: NDArray
     radius: NDArray
     label: int
-    knotted: NDArray | None = None  # [S] bool: which make a bun, tails or braids; None for none
+    tied: NDArray | None = None  # [S] bool: which make a bun, tails or braids; None for none
 
 
-def grow_hair(place: Ground, subject: Subject, detail: float = 1.0) -> Strands:
+def grow_hair(scalp: ScalpSurface, subject: Subject, detail: float = 1.0) -> Strands:
     """The subject's hair; `detail` > 0 grows that share of the strands, thicker or thinner, among the same guides.
 
     With little detail strands that do not curl have fewer points.
     """
     if subject.hair.style == "bald":
         return _strands(np.zeros((0, 2, 3)), np.zeros((0, 3)), np.zeros(0))
-    style = STYLE_OF[subject.hair.style](stream(subject.seed, "hair style"))
-    rest = place.studio.rest
-    density = regions.scalp(rest, regions.recession(subject.hair)) * (np.abs(rest[:, 0]) < 0.735)
-    density = density * place.studio.in_head * regions.thinning(rest, subject.hair)
+    style = STYLE_SAMPLERS[subject.hair.style](stream(subject.seed, "hair style"))
+    rest = scalp.assets.rest
+    density = regions.scalp_mask(rest, regions.recession(subject.hair)) * (np.abs(rest[:, 0]) < 0.735)
+    density = density * scalp.assets.in_head * regions.thinning(rest, subject.hair)
     random = stream(subject.seed, "guides")
-    guide_roots = sample_roots(random, place, density, style.guides)
+    guide_roots = sample_roots(random, scalp, density, style.guides)
     side = parting_side(random, guide_roots, style, 0.04)
-    guides = grow_guides(random, place, style, guide_roots, side)
+    guides = grow_guides(random, scalp, style, guide_roots, side)
     straight = not (style.wave or style.curl or style.rope or style.braid)
     points = max(round(FEWER_POINTS * style.points), 4) if straight and detail < MUCH_DETAIL else style.points
     guides = _with_points(guides, points)
     count = max(int(style.strands * detail), 150)
-    roots = sample_roots(stream(subject.seed, "roots"), place, density, count)
-    strands, lock, thin = _strands_among_guides(subject.seed, place, style, guide_roots, side, guides, roots)
-    extra = [_with_points(knot, points) for knot in _knots(subject.seed, place, style, detail)]
+    roots = sample_roots(stream(subject.seed, "roots"), scalp, density, count)
+    strands, lock, thin = _strands_among_guides(subject.seed, scalp, style, guide_roots, side, guides, roots)
+    extra = [_with_points(knot, points) for knot in _knots(subject.seed, scalp, style, detail)]
     strands = np.concatenate([strands, *extra]) if extra else strands
     lock = np.concatenate([lock, *(np.arange(len(e)) // 24 + 10**6 for e in extra)])
     thin = np.concatenate([thin, np.ones(len(strands) - len(thin))])
     colour = hair_colours(stream(subject.seed, "hair colour"), subject, lock)
     mixed = stream(subject.seed, "shuffle").permutation(len(strands)) if extra else np.arange(len(strands))
-    hair = _strands(strands[mixed], colour[mixed], 0.5 * style.width * place.size * (1 / detail) ** 0.85 * thin[mixed])
-    return replace(hair, knotted=mixed >= len(roots.points))
+    hair = _strands(strands[mixed], colour[mixed], 0.5 * style.width * scalp.size * (1 / detail) ** 0.85 * thin[mixed])
+    return replace(hair, tied=mixed >= len(roots.points))
 
 
 def _with_points(strands: NDArray, points: int) -> NDArray:
@@ -91,14 +91,14 @@ def hair_colours(random: RandomState, subject: Subject, lock: NDArray) -> NDArra
 
 
 def _strands_among_guides(
-    seed: int, place: Ground, style: HairStyle, guide_roots: Roots, side: NDArray, guides: NDArray, roots: Roots
+    seed: int, scalp: ScalpSurface, style: HairStyle, guide_roots: HairRoots, side: NDArray, guides: NDArray, roots: HairRoots
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Strands [S, K, 3], their locks [S] and relative thickness [S].
 
     A strand is the mean of its three nearest guides' shapes, clumped, waved, curled and frizzed; shorter and thinner at the
     hairline.
     """
-    random, size, count, points = stream(seed, "strands"), place.size, len(roots.points), guides.shape[1]
+    random, size, count, points = stream(seed, "strands"), scalp.size, len(roots.points), guides.shape[1]
     t = np.linspace(0, 1, points)
     near, weight = _neighbours(random, style, guide_roots, side, roots)
     shapes = guides - guides[:, :1]
@@ -111,27 +111,26 @@ def _strands_among_guides(
         clump, spread = np.maximum(clump, smoothstep(0.5, 1.0, t)[:, None]), spread * 0.9
     strands = strands * (1 - clump) + (guides[near[:, 0]] + spread) * clump
     if style.rope > 0:
-        strands = _roped(random, place, style, strands, guides[near[:, 0]])
+        strands = _roped(random, scalp, style, strands, guides[near[:, 0]])
     inwards = smoothstep(0.0, 0.16, regions.above_hairline(roots.rest, 0.0))
     if style.comb != "gather":
         shorter = (1 - style.uneven * random.uniform(size=(count, 1)) ** 1.5) * (0.4 + 0.6 * inwards[:, None])
         strands = resampled(strands, shorter * np.linspace(0, points - 1, points))
     strands = _curled(random, style, strands, lock)
-    knots = random.normal(size=(count, 4, 3)) * np.where(
-        random.uniform(size=(count, 1, 1)) < 0.03 * (style.curl == 0), 2.5, 1.0
-    )  # some fly away
+    knots = random.normal(size=(count, 4, 3))
+    knots *= np.where(random.uniform(size=(count, 1, 1)) < 0.03 * (style.curl == 0), 2.5, 1.0)  # some fly away
     places = np.linspace(0, 3, points)
     first = np.clip(places.astype(int), 0, 2)
     part = (places - first)[:, None]
     wobble = knots[:, first] * (1 - part) + knots[:, first + 1] * part
     strands = strands + wobble * style.frizz * (t**0.7)[:, None] * size
     moving = strands[:, 1:].reshape(-1, 3)
-    strands[:, 1:] = place.lifted(moving, 0.012).reshape(count, points - 1, 3)
+    strands[:, 1:] = scalp.push_out(moving, 0.012).reshape(count, points - 1, 3)
     return strands, lock, 0.4 + 0.6 * inwards
 
 
 def _neighbours(
-    random: RandomState, style: HairStyle, guide_roots: Roots, side: NDArray, roots: Roots
+    random: RandomState, style: HairStyle, guide_roots: HairRoots, side: NDArray, roots: HairRoots
 ) -> tuple[NDArray, NDArray]:
     """The three guides [S, 3] that each strand follows, and how much [S, 3]; never those across a parting."""
     feature, guide_feature = roots.rest.copy(), guide_roots.rest.copy()
@@ -148,12 +147,12 @@ def _neighbours(
     return near, weight / weight.sum(1, keepdims=True)
 
 
-def _roped(random: RandomState, place: Ground, style: HairStyle, strands: NDArray, guides: NDArray) -> NDArray:
+def _roped(random: RandomState, scalp: ScalpSurface, style: HairStyle, strands: NDArray, guides: NDArray) -> NDArray:
     """Strands [S, K, 3] wound around their guides [S, K, 3] to ropes of even thickness."""
     count, points = strands.shape[:2]
     t = np.linspace(0, 1, points)
     angle = random.uniform(0, 2 * np.pi, (count, 1)) + 14 * t
-    radius = style.rope * place.size * np.sqrt(random.uniform(size=(count, 1)))
+    radius = style.rope * scalp.size * np.sqrt(random.uniform(size=(count, 1)))
     u = unit_vectors(np.cross(guides[:, -1] - guides[:, 0], np.array([0.1, 0.2, 1.0])))[:, None]
     v = np.cross(unit_vectors(guides[:, -1] - guides[:, 0]), u[:, 0])[:, None]
     rope = guides + (radius * np.cos(angle))[..., None] * u + (radius * np.sin(angle))[..., None] * v
@@ -185,23 +184,23 @@ def _curled(random: RandomState, style: HairStyle, strands: NDArray, lock: NDArr
     return strands
 
 
-def _knots(seed: int, place: Ground, style: HairStyle, detail: float) -> list[NDArray]:
+def _knots(seed: int, scalp: ScalpSurface, style: HairStyle, detail: float) -> list[NDArray]:
     """What hangs or sits where hair is gathered: strands [n, K, 3] of a bun, tails or braids at each place."""
     found = []
     for which, where in enumerate(style.gathers):
-        random, start = stream(seed, "knot", which), place.from_rest(np.array(where))
+        random, start = stream(seed, "knot", which), scalp.from_rest(np.array(where))
         if style.bun > 0:
-            found.append(_bun(random, place, style, start, max(int(3000 * detail), 100)))
+            found.append(_bun(random, scalp, style, start, max(int(3000 * detail), 100)))
         else:
-            line = tail_path(place, style, start, style.points)
+            line = tail_path(scalp, style, start, style.points)
             make = _braid if style.braid > 0 else _tail
-            found.append(make(random, place, style, line, max(int(3600 * detail), 100)))
+            found.append(make(random, scalp, style, line, max(int(3600 * detail), 100)))
     return found
 
 
-def _bun(random: RandomState, place: Ground, style: HairStyle, start: NDArray, count: int) -> NDArray:
+def _bun(random: RandomState, scalp: ScalpSurface, style: HairStyle, start: NDArray, count: int) -> NDArray:
     """Strands [count, K, 3] wound around a ball behind the place where the hair gathers."""
-    size = place.size
+    size = scalp.size
     centre = start + np.array([0, 0.10 * style.bun, -0.45 * style.bun]) * size
     axis = unit_vectors(random.normal(size=(count, 3)) * 0.35 + np.array([0, 0, 1.0]))
     u = unit_vectors(np.cross(axis, random.normal(size=(count, 3))))
@@ -221,25 +220,25 @@ def _frames(line: NDArray) -> tuple[NDArray, NDArray]:
     return u, np.cross(along, u)
 
 
-def _tail(random: RandomState, place: Ground, style: HairStyle, line: NDArray, count: int) -> NDArray:
+def _tail(random: RandomState, scalp: ScalpSurface, style: HairStyle, line: NDArray, count: int) -> NDArray:
     """Strands [count, K, 3] of a tail along its middle line [K, 3]: thin at the tie, full below, ending unevenly."""
     t = np.linspace(0, 1, len(line))
-    thick = (0.07 + 0.15 * smoothstep(0.0, 0.25, t) - 0.10 * smoothstep(0.45, 1.0, t)) * place.size
+    thick = (0.07 + 0.15 * smoothstep(0.0, 0.25, t) - 0.10 * smoothstep(0.45, 1.0, t)) * scalp.size
     u, v = _frames(line)
     angle, radius = random.uniform(0, 2 * np.pi, (count, 1, 1)), np.sqrt(random.uniform(size=(count, 1, 1)))
-    lean = 0.10 * random.normal(size=(count, 1, 3)) * (t**2)[:, None] * place.size
+    lean = 0.10 * random.normal(size=(count, 1, 3)) * (t**2)[:, None] * scalp.size
     strands = line + radius * thick[:, None] * (np.cos(angle) * u + np.sin(angle) * v) + lean
     strands = resampled(strands, (1 - 0.35 * random.uniform(size=(count, 1)) ** 2) * np.arange(len(line)))
     return _curled(random, style, strands, random.randint(0, 40, count))
 
 
-def _braid(random: RandomState, place: Ground, style: HairStyle, line: NDArray, count: int) -> NDArray:
+def _braid(random: RandomState, scalp: ScalpSurface, style: HairStyle, line: NDArray, count: int) -> NDArray:
     """Strands [count, K, 3] of a plait of three along its middle line [K, 3], with a tuft below its end."""
     t = np.linspace(0, 1, len(line))
-    thick = style.braid * place.size * (0.6 + 0.4 * smoothstep(0, 0.2, t) - 0.4 * smoothstep(0.5, 1.0, t))
+    thick = style.braid * scalp.size * (0.6 + 0.4 * smoothstep(0, 0.2, t) - 0.4 * smoothstep(0.5, 1.0, t))
     plaited = smoothstep(0.97, 0.9, t)
     u, v = _frames(line)
-    turn = 2 * np.pi * style.tail * place.size / (2.6 * style.braid) * t + (2 * np.pi / 3) * random.randint(0, 3, (count, 1))
+    turn = 2 * np.pi * style.tail * scalp.size / (2.6 * style.braid) * t + (2 * np.pi / 3) * random.randint(0, 3, (count, 1))
     across, depth = np.sin(turn) * 0.62, np.sin(2 * turn) * 0.34
     angle, radius = random.uniform(0, 2 * np.pi, (count, 1)), 0.42 * np.sqrt(random.uniform(size=(count, 1)))
     inside = radius * np.stack([np.cos(angle) + 0 * t, np.sin(angle) + 0 * t])  # [2, n, K]

@@ -59,7 +59,7 @@ def _behind(random: RandomState, low: float, high: float) -> tuple[Point, ...]:
     return ((0.0, float(random.uniform(low, high)), -0.50),)
 
 
-STYLE_OF: dict[str, Callable[[RandomState], HairStyle]] = {
+STYLE_SAMPLERS: dict[str, Callable[[RandomState], HairStyle]] = {
     "buzz": lambda r: HairStyle(
         strands=26000, length=r.uniform(0.04, 0.09), lift=1.2, points=4, guides=400, clump=0, width=0.009, offset=0, fade=0.5,
     ),

@@ -1,0 +1,1 @@
+"""Who is drawn: populations, subjects sampled from them, their expressions and their motion."""

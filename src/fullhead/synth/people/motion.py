@@ -17,41 +17,12 @@ from numpy.typing import NDArray
 from fullhead.core.random import stream
 from fullhead.core.smooth import smoothstep
 from fullhead.rig.arkit import ARKIT
+from fullhead.synth.people.expressions import COMPOUND_EXPRESSIONS, VISEMES, Weights, add_weights, random_expression
 
-Weights = dict[str, float]
 Curve = Callable[[float], float]
 
 CLOSING, CLOSED, OPENING = 0.09, 0.05, 0.16  # seconds of a blink
 SYLLABLE = 0.19  # seconds
-MOUTHS: tuple[Weights, ...] = (  # what lips do in speech
-    {"jawOpen": 0.42, "mouthLowerDownLeft": 0.2, "mouthLowerDownRight": 0.2},
-    {"jawOpen": 0.25, "mouthStretchLeft": 0.3, "mouthStretchRight": 0.3, "mouthUpperUpLeft": 0.15, "mouthUpperUpRight": 0.15},
-    {"jawOpen": 0.18, "mouthFunnel": 0.6},
-    {"jawOpen": 0.1, "mouthPucker": 0.7},
-    {"mouthPressLeft": 0.4, "mouthPressRight": 0.4, "mouthRollLower": 0.2, "mouthRollUpper": 0.2},
-    {"jawOpen": 0.08, "mouthRollLower": 0.45},
-    {"jawOpen": 0.3, "mouthSmileLeft": 0.25, "mouthSmileRight": 0.25},
-)
-GROUPS: tuple[Weights, ...] = (  # what faces do as a whole; weights at full strength
-    {"mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "cheekSquintLeft": 0.6, "cheekSquintRight": 0.6},
-    {"jawOpen": 0.8},
-    {"mouthPucker": 1.0},
-    {"mouthFunnel": 0.9, "jawOpen": 0.15},
-    {"mouthFrownLeft": 0.9, "mouthFrownRight": 0.9},
-    {"browInnerUp": 1.0, "browOuterUpLeft": 0.8, "browOuterUpRight": 0.8, "eyeWideLeft": 0.6, "eyeWideRight": 0.6},
-    {"browDownLeft": 1.0, "browDownRight": 1.0, "eyeSquintLeft": 0.5, "eyeSquintRight": 0.5},
-    {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
-    {"eyeBlinkLeft": 1.0, "mouthSmileLeft": 0.5},
-    {"noseSneerLeft": 0.9, "noseSneerRight": 0.9, "mouthUpperUpLeft": 0.6, "mouthUpperUpRight": 0.6},
-    {"cheekPuff": 1.0},
-    {"jawLeft": 0.8},
-    {"jawRight": 0.8},
-    {"mouthLeft": 0.9},
-    {"mouthRight": 0.9},
-    {"mouthStretchLeft": 0.9, "mouthStretchRight": 0.9, "mouthLowerDownLeft": 0.6, "mouthLowerDownRight": 0.6},
-    {"mouthPressLeft": 0.8, "mouthPressRight": 0.8},
-    {"jawOpen": 0.5, "tongueOut": 0.9},
-)
 
 
 @dataclass(frozen=True)
@@ -64,26 +35,18 @@ class Pose:
     pitch: float
 
 
-def clip(name: str, seed: int, frames: int, fps: float) -> list[Pose]:
-    """The frames of a clip; `name` is one of CLIPS."""
+def clip_poses(name: str, seed: int, frames: int, fps: float) -> list[Pose]:
+    """The frames of a clip; `name` is one of MOTIONS."""
     seconds = frames / fps
-    at = CLIPS[name](seed, seconds)
+    at = MOTIONS[name](seed, seconds)
     return [at(frame / fps) for frame in range(frames)]
-
-
-def face(random: RandomState, groups: int, strength: tuple[float, float] = (0.5, 1.0)) -> Weights:
-    """An expression of some of GROUPS together."""
-    found: Weights = {}
-    for k in random.choice(len(GROUPS), groups, replace=False):
-        _add(found, GROUPS[k], float(random.uniform(*strength)))
-    return found
 
 
 def _talk(seed: int, seconds: float) -> Callable[[float], Pose]:
     """Blinks, speaks in phrases and smiles between them; the head nods along, the camera sways in front of it."""
     blink, gaze = _blinks(seed, seconds), _gaze(seed)
     phrases = _phrases(stream(seed, "phrases"), seconds)
-    mouths = stream(seed, "mouths").randint(0, len(MOUTHS), int(seconds / SYLLABLE) + 2)
+    mouths = stream(seed, "mouths").randint(0, len(VISEMES), int(seconds / SYLLABLE) + 2)
     loudness = stream(seed, "loudness").uniform(0.55, 1.1, len(mouths))
     nod, camera = _sway(seed, "nod", 0.9), _sway(seed, "camera", 0.12)
 
@@ -92,10 +55,10 @@ def _talk(seed: int, seconds: float) -> Callable[[float], Pose]:
         weights: Weights = {}
         for k in (int(t / SYLLABLE), int(t / SYLLABLE) + 1):  # two syllables overlap at any time
             share = max(0.0, 1 - abs(t / SYLLABLE - k))
-            _add(weights, MOUTHS[mouths[k]], float(speaking * loudness[k]) * share)
+            add_weights(weights, VISEMES[mouths[k]], float(speaking * loudness[k]) * share)
         smile = 0.75 * max((_window(t, end, end + 1.0, 0.35) for _, end in phrases), default=0.0)
-        _add(weights, GROUPS[0], smile)
-        _add(weights, {"browInnerUp": 0.5, "browOuterUpLeft": 0.3, "browOuterUpRight": 0.3}, max(0.0, nod(t)) * speaking)
+        add_weights(weights, COMPOUND_EXPRESSIONS[0], smile)
+        add_weights(weights, {"browInnerUp": 0.5, "browOuterUpLeft": 0.3, "browOuterUpRight": 0.3}, max(0.0, nod(t)) * speaking)
         head = (0.05 * nod(t) + 0.03 * nod(t + 7), 0.10 * nod(0.6 * t + 20), 0.05 * nod(0.5 * t + 40))
         return _pose(weights, blink(t), gaze(t), head, 0.35 * camera(t), 0.08 * camera(t + 50))
 
@@ -116,14 +79,14 @@ def _idle(seed: int, seconds: float) -> Callable[[float], Pose]:
 def _wander(seed: int, seconds: float) -> Callable[[float], Pose]:
     """One face after the other while the head turns and the camera goes all around."""
     blink, gaze, sway, camera = _blinks(seed, seconds), _gaze(seed), _sway(seed, "head", 0.3), _sway(seed, "camera", 0.08)
-    faces = [face(stream(seed, "face", k), 2) for k in range(int(seconds) + 3)]
+    faces = [random_expression(stream(seed, "face", k), 2) for k in range(int(seconds) + 3)]
     start = float(stream(seed, "start").uniform(-math.pi, math.pi))
 
     def at(t: float) -> Pose:
         k, part = int(t), float(smoothstep(0.35, 1.0, t % 1))
         weights: Weights = {}
-        _add(weights, faces[k], 1 - part)
-        _add(weights, faces[k + 1], part)
+        add_weights(weights, faces[k], 1 - part)
+        add_weights(weights, faces[k + 1], part)
         head = (0.20 * sway(t), 0.35 * sway(0.8 * t + 20), 0.15 * sway(t + 40))
         yaw = math.remainder(start + 0.5 * t + 0.6 * camera(t), 2 * math.pi)
         return _pose(weights, blink(t), gaze(t), head, yaw, 0.25 * camera(t + 30))
@@ -168,7 +131,7 @@ def _orbit(seed: int, seconds: float) -> Callable[[float], Pose]:
     return at
 
 
-CLIPS: Mapping[str, Callable[[int, float], Callable[[float], Pose]]] = {
+MOTIONS: Mapping[str, Callable[[int, float], Callable[[float], Pose]]] = {
     "talk": _talk, "idle": _idle, "wander": _wander, "faces": _faces, "turn": _turn, "orbit": _orbit,
 }  # fmt: skip
 
@@ -187,11 +150,6 @@ def _pose(
     still = (0.0, 0.0, 0.0)
     neck = tuple(round(float(x), 5) for x in head)
     return Pose({name: value for name, value in kept.items() if value > 0}, (still, neck, still, still, still), yaw, pitch)
-
-
-def _add(weights: Weights, more: Weights, strength: float) -> None:
-    for name, value in more.items():
-        weights[name] = weights.get(name, 0.0) + strength * value
 
 
 def _window(t: float, start: float, end: float, ramp: float) -> float:

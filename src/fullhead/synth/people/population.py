@@ -103,7 +103,7 @@ class FaceHairKnobs:
 
 
 @dataclass(frozen=True)
-class WornKnobs:
+class AccessoryKnobs:
     glasses: Shares = field(default_factory=lambda: {"none": 76, "clear": 19, "sun": 5})
     hat_men: Shares = field(default_factory=lambda: {"none": 84, "beanie": 5, "cap": 7, "brimmed": 4, "headscarf": 0})
     hat_women: Shares = field(default_factory=lambda: {"none": 84, "beanie": 4, "cap": 2, "brimmed": 4, "headscarf": 6})
@@ -144,7 +144,7 @@ class Population:
     eyes: EyeKnobs = field(default_factory=EyeKnobs)
     hair: HairKnobs = field(default_factory=HairKnobs)
     face_hair: FaceHairKnobs = field(default_factory=FaceHairKnobs)
-    worn: WornKnobs = field(default_factory=WornKnobs)
+    worn: AccessoryKnobs = field(default_factory=AccessoryKnobs)
     outfit: OutfitKnobs = field(default_factory=OutfitKnobs)
     light: LightKnobs = field(default_factory=LightKnobs)
     backdrop: BackdropKnobs = field(default_factory=BackdropKnobs)
@@ -184,7 +184,7 @@ def _check(name: str, value: Any, knob: dataclasses.Field[Any], hint: Any) -> No
 
 
 def _spelt_out(default: Population, setting: str) -> list[str]:
-    """The settings, as `io.config.overridden` takes them, that a short one stands for."""
+    """The settings, as `io.config.overridden` reads them, that a short one stands for."""
     path, equals, text = setting.partition("=")
     group_name, _, rest = path.strip().partition(".")
     knob, _, choice = rest.partition(".")

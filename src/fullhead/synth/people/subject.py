@@ -1,77 +1,49 @@
-"""A subject: everything that is decided about one head before it is built, drawn from one seed and a population.
-
-Colours are linear RGB. Every decision draws from its own stream, named after it, so one that is changed or added leaves
-the others of the seed's head as they were. Adults only.
-"""
+"""A subject: everything that is decided about one head before it is built, as plain values. Colours are linear RGB."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.random import RandomState
+from numpy.typing import NDArray
 
 from fullhead.core.colour import linear_from_srgb
 from fullhead.core.errors import FullheadError
-from fullhead.core.random import hashed_uniform, stream
-from fullhead.core.smooth import smoothstep
 from fullhead.rig.identity import Phenotype
-from fullhead.synth.people.population import Population, Range, Shares
+from fullhead.synth.people.population import Population
 
 Colour = tuple[float, float, float]
 
 
-def _srgb(*colour: int) -> Colour:
-    r, g, b = (float(c) for c in linear_from_srgb(np.array(colour) / 255))
+def linear_colour(srgb: NDArray) -> Colour:
+    """Of an sRGB colour [3] in [0, 1]."""
+    r, g, b = (float(c) for c in linear_from_srgb(srgb))
     return r, g, b
 
 
+def _srgb(*colour: int) -> Colour:
+    return linear_colour(np.array(colour) / 255)
+
+
 HAIR_COLOURS: dict[str, Colour] = {
-    "black": (0.012, 0.010, 0.009),
-    "darkbrown": (0.030, 0.017, 0.010),
-    "brown": (0.070, 0.038, 0.020),
-    "lightbrown": (0.15, 0.088, 0.045),
-    "blond": (0.36, 0.235, 0.105),
-    "red": (0.24, 0.072, 0.022),
-    "auburn": (0.11, 0.033, 0.015),
-    "grey": (0.25, 0.245, 0.24),
-    "white": (0.55, 0.54, 0.53),
-    "platinum": (0.60, 0.53, 0.40),
-    "fire": _srgb(168, 22, 20),
-    "pink": _srgb(232, 112, 160),
-    "purple": _srgb(104, 50, 138),
-    "blue": _srgb(38, 76, 170),
-    "turquoise": _srgb(46, 160, 165),
-    "green": _srgb(70, 130, 60),
-}
-NATURAL = tuple(HAIR_COLOURS)[:9]  # the others are dyed
+    "black": (0.012, 0.010, 0.009), "darkbrown": (0.030, 0.017, 0.010), "brown": (0.070, 0.038, 0.020),
+    "lightbrown": (0.15, 0.088, 0.045), "blond": (0.36, 0.235, 0.105), "red": (0.24, 0.072, 0.022),
+    "auburn": (0.11, 0.033, 0.015), "grey": (0.25, 0.245, 0.24), "white": (0.55, 0.54, 0.53), "platinum": (0.60, 0.53, 0.40),
+    "fire": _srgb(168, 22, 20), "pink": _srgb(232, 112, 160), "purple": _srgb(104, 50, 138), "blue": _srgb(38, 76, 170),
+    "turquoise": _srgb(46, 160, 165), "green": _srgb(70, 130, 60),
+}  # fmt: skip
+NATURAL_COLOURS = tuple(HAIR_COLOURS)[:9]  # the others are dyed
 IRIS_COLOURS: dict[str, Colour] = {
-    "brown": (0.09, 0.04, 0.016),
-    "darkbrown": (0.03, 0.014, 0.007),
-    "hazel": (0.17, 0.10, 0.03),
-    "green": (0.12, 0.17, 0.07),
-    "blue": (0.080, 0.135, 0.205),
-    "grey": (0.22, 0.26, 0.28),
-}
+    "brown": (0.09, 0.04, 0.016), "darkbrown": (0.03, 0.014, 0.007), "hazel": (0.17, 0.10, 0.03),
+    "green": (0.12, 0.17, 0.07), "blue": (0.080, 0.135, 0.205), "grey": (0.22, 0.26, 0.28),
+}  # fmt: skip
 LIPSTICKS: dict[str, Colour] = {
-    "nude": _srgb(178, 112, 98),
-    "rose": _srgb(190, 84, 98),
-    "red": _srgb(168, 22, 34),
-    "berry": _srgb(132, 28, 62),
+    "nude": _srgb(178, 112, 98), "rose": _srgb(190, 84, 98), "red": _srgb(168, 22, 34), "berry": _srgb(132, 28, 62),
     "plum": _srgb(92, 30, 52),
-}
-FRAMES: dict[str, Colour] = {
-    "black": (0.01, 0.01, 0.012),
-    "brown": (0.05, 0.025, 0.012),
-    "metal": (0.25, 0.22, 0.18),
-    "blue": (0.02, 0.03, 0.08),
-    "red": (0.16, 0.02, 0.03),
-}
-METALS: dict[str, Colour] = {"gold": (0.62, 0.40, 0.12), "silver": (0.58, 0.58, 0.60), "black": (0.02, 0.02, 0.022)}
-# Deciles of how dark the ancestries of the default population make its skin: through them, tones are spread evenly.
-TONE_DECILES = (-0.10, 0.135, 0.208, 0.279, 0.340, 0.398, 0.461, 0.531, 0.617, 0.738, 1.10)
+}  # fmt: skip
+METAL_COLOURS: dict[str, Colour] = {"gold": (0.62, 0.40, 0.12), "silver": (0.58, 0.58, 0.60), "black": (0.02, 0.02, 0.022)}
 STYLES = tuple(Population().hair.style_men)
 HATS = tuple(Population().worn.hat_men)
 GLASSES = tuple(Population().worn.glasses)
@@ -108,7 +80,7 @@ class Makeup:
 class Hair:
     style: str  # one of STYLES
     colour: str  # one of HAIR_COLOURS
-    natural: str  # one of NATURAL: that of brows and beard, of the roots too where `colour` is dyed
+    natural: str  # one of NATURAL_COLOURS: that of brows and beard, of the roots too where `colour` is dyed
     grey: float  # share of grey in an undyed colour
     recede: float  # 0 full hairline .. about 1
 
@@ -130,7 +102,7 @@ class Outfit:
 
 
 @dataclass(frozen=True)
-class Worn:
+class Accessories:
     glasses: str  # one of GLASSES
     glasses_half: tuple[float, float]  # half width and height of a lens, dm
     glasses_power: float  # 2 ellipse .. 4 nearly a rectangle
@@ -138,7 +110,7 @@ class Worn:
     hat: str  # one of HATS
     hat_colour: Colour
     earrings: str  # one of EARRINGS
-    metal: str  # one of METALS
+    metal: str  # one of METAL_COLOURS
 
 
 @dataclass(frozen=True)
@@ -164,12 +136,8 @@ class Subject:
     hair: Hair
     face_hair: FaceHair
     outfit: Outfit
-    worn: Worn
+    worn: Accessories
     lighting: Lighting
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON keeps them."""
-        return asdict(self)
 
     def with_hair(self, style: str | None = None, colour: str | None = None) -> Subject:
         """The same person with another style and colour of hair (of STYLES, HAIR_COLOURS); None keeps it.
@@ -177,9 +145,9 @@ class Subject:
         Raises FullheadError for an unknown name.
         """
         style, colour = style or self.hair.style, colour or self.hair.colour
-        _known("hair style", style, STYLES)
-        _known("hair colour", colour, HAIR_COLOURS)
-        natural = colour if colour in NATURAL else self.hair.natural
+        _check_known("hair style", style, STYLES)
+        _check_known("hair colour", colour, HAIR_COLOURS)
+        natural = colour if colour in NATURAL_COLOURS else self.hair.natural
         return replace(self, hair=replace(self.hair, style=style, colour=colour, natural=natural))
 
     def with_worn(self, glasses: str | None = None, hat: str | None = None, earrings: str | None = None) -> Subject:
@@ -190,215 +158,30 @@ class Subject:
         wanted = {"glasses": (glasses, GLASSES), "hat": (hat, HATS), "earrings": (earrings, EARRINGS)}
         for what, (name, known) in wanted.items():
             if name is not None:
-                _known(what, name, known)
+                _check_known(what, name, known)
         return replace(self, worn=replace(self.worn, **{what: name for what, (name, _) in wanted.items() if name}))
 
 
-def _known(what: str, name: str, known: Iterable[str]) -> None:
+def _check_known(what: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
         raise FullheadError(f"no {what} {name!r}; there is {', '.join(known)}")
 
 
-@dataclass(frozen=True)
-class Draw:
-    """Decisions of one seed, each from the stream of its name."""
-
-    seed: int
-
-    def stream(self, name: str) -> RandomState:
-        return stream(self.seed, name)
-
-    def uniform(self, name: str, between: Range = (0.0, 1.0)) -> float:
-        return between[0] + (between[1] - between[0]) * hashed_uniform(self.seed, name)
-
-    def normal(self, name: str) -> float:
-        return float(self.stream(name).normal())
-
-    def happens(self, name: str, share: float) -> bool:
-        return self.uniform(name) < share
-
-    def choice(self, name: str, shares: Shares, factors: Shares | None = None) -> str:
-        """One of the names by their shares, those times `factors` (of names, else 1) unless nothing would be left."""
-        weights = np.array(list(shares.values()), float)
-        likelier = weights * np.array([(factors or {}).get(option, 1.0) for option in shares])
-        weights = likelier if likelier.sum() > 0 else weights
-        place = int(np.searchsorted(np.cumsum(weights)[:-1], self.uniform(name) * weights.sum(), side="right"))
-        return list(shares)[place]
-
-
-def sample_subject(seed: int, shape_names: Iterable[str], population: Population | None = None) -> Subject:
-    """The subject of a seed; `shape_names` are those of `rig.identity.shape_parameters`."""
-    knobs, draw = population or Population(), Draw(seed)
-    male = draw.happens("sex", knobs.person.men)
-    phenotype = _sample_phenotype(draw, knobs, male)
-    light = float(smoothstep(0.4, 0.7, phenotype.caucasian))  # light eyes and hair come with European ancestry
-    return Subject(
-        seed=seed,
-        male=male,
-        phenotype=phenotype,
-        shape=_sample_shape(draw.stream("shape"), shape_names, knobs.person.variety, male),
-        skin=_sample_skin(draw, knobs, phenotype),
-        makeup=_sample_makeup(draw, knobs, male),
-        iris=draw.choice("iris", knobs.eyes.iris, dict.fromkeys(("hazel", "green", "blue", "grey"), light)),
-        hair=_sample_hair(draw, knobs, male, phenotype.age, light),
-        face_hair=_sample_face_hair(draw, knobs, male),
-        outfit=_sample_outfit(draw, knobs),
-        worn=_sample_worn(draw, knobs, male),
-        lighting=_sample_lighting(draw, knobs),
-    )
-
-
-def _sample_phenotype(draw: Draw, knobs: Population, male: bool) -> Phenotype:
-    person = knobs.person
-
-    def within(name: str, between: Range, a: float, b: float) -> float:
-        return between[0] + (between[1] - between[0]) * float(draw.stream(name).beta(a, b))
-
-    names = [name for name, share in person.ancestry.items() if share > 0]
-    shares = np.array([person.ancestry[name] for name in names])
-    mixture = draw.stream("ancestry").dirichlet(person.mixing * len(names) * shares / shares.sum())
-    ancestry = dict.fromkeys(("african", "asian", "caucasian"), 0.0)
-    ancestry |= {name: float(part) for name, part in zip(names, mixture, strict=True)}
-    return Phenotype(
-        gender=float(np.clip((0.92 if male else 0.06) + 0.05 * draw.normal("gender"), 0, 1)),
-        age=within("age", person.age, 1.2, 2.0),
-        muscle=draw.uniform("muscle", person.muscle),
-        weight=within("weight", person.weight, 3.0, 3.0),
-        **ancestry,
-    )
-
-
-def _shape_deviation(name: str) -> float:
-    """Standard deviation of a shape parameter: wide for features, narrow for what soon looks wrong."""
-    narrow = {
-        "asym": 0.14, "head-scale": 0.10, "head-back": 0.10, "head-trans": 0.02, "head-angle": 0.03, "head-age": 0.08,
-        "head-fat": 0.08, "head-": 0.12, "neck-trans": 0.03, "measure-neck": 0.12, "neck": 0.10, "nose-trans-in": 0.03,
-        "mouth-trans-in": 0.03, "eye-height": 0.10, "eye-push": 0.10, "eye-trans": 0.16, "eye-eyefold": 0.18,
-        "eye-scale": 0.18, "ear-shape": 0.15, "ear-wing": 0.18, "nose-scale": 0.18, "nose-point": 0.16,
-        "chin-prognathism": 0.14, "chin-prominent": 0.14, "chin-width": 0.14, "chin-jaw": 0.14, "forehead-scale": 0.15,
-        "forehead-nubian": 0.12, "cheek-volume": 0.14, "cheek-inner": 0.14, "mouth-scale": 0.15, "mouth-trans": 0.14,
-        "mouth-angles": 0.14, "mouth-lowerlip": 0.16, "mouth-upperlip": 0.16, "mouth-philtrum": 0.15,
-    }  # fmt: skip
-    return next((sd for start, sd in narrow.items() if name.startswith(start)), 0.22)
-
-
-# Beyond what the template's gender does: by how much women's features lie above the mean, men's half as much below.
-FEMININE = {
-    "mouth-lowerlip-volume": 0.10, "mouth-upperlip-volume": 0.10, "eye-scale": 0.08, "neck-scale-horiz": -0.14,
-    "chin-width": -0.08, "chin-jaw-drop": -0.06, "eyebrows-trans-backward": -0.06, "nose-scale-horiz": -0.06,
-}  # fmt: skip
-
-
-def _sample_shape(random: RandomState, names: Iterable[str], variety: float, male: bool) -> dict[str, float]:
-    names = list(names)
-    deviation = np.array([_shape_deviation(name) for name in names])
-    drawn = variety * deviation * np.clip(random.normal(size=len(names)), -2.2, 2.2)
-    lean = np.array([next((shift for start, shift in FEMININE.items() if name.startswith(start)), 0.0) for name in names])
-    drawn += lean * (-0.5 if male else 1.0)
+def subject_attributes(subject: Subject) -> dict[str, Any]:
+    """The labels of a subject that a classifier may learn."""
     return {
-        name: round(value if "/" in name else max(0.0, value), 4) for name, value in zip(names, drawn.tolist(), strict=True)
+        "seed": subject.seed,
+        "male": subject.male,
+        "age": round(subject.phenotype.age, 4),
+        "tone": round(subject.skin.tone, 4),
+        "hair_style": subject.hair.style,
+        "hair_colour": subject.hair.colour,
+        "beard": subject.face_hair.beard,
+        "glasses": subject.worn.glasses != "none",
+        "sunglasses": subject.worn.glasses == "sun",
+        "hat": subject.worn.hat,
+        "earrings": subject.worn.earrings,
+        "lipstick": round(subject.makeup.lipstick, 4),
+        "collar": subject.outfit.collar,
+        "iris": subject.iris,
     }
-
-
-def _sample_skin(draw: Draw, knobs: Population, phenotype: Phenotype) -> Skin:
-    likely = 0.82 * phenotype.african + 0.30 * phenotype.asian + 0.14 * phenotype.caucasian
-    tone = float(np.interp(likely + 0.13 * draw.normal("tone"), TONE_DECILES, np.linspace(0, 1, 11)))
-    if knobs.skin.tone is not None:
-        tone = draw.uniform("tone", knobs.skin.tone)
-    freckled = draw.happens("freckled", knobs.skin.freckled)
-    return Skin(
-        tone=tone,
-        undertone=float(np.clip(0.5 * draw.normal("undertone"), -1, 1)),
-        redness=draw.uniform("redness", (0.5, 1.3)),
-        mottle=draw.uniform("mottle", (0.6, 1.4)),
-        eyebag=draw.uniform("eyebag", (0.1, 0.7)),
-        wrinkle=float(smoothstep(0.72, 1.0, phenotype.age)) * draw.uniform("wrinkle", knobs.skin.wrinkles),
-        freckles=freckled * draw.uniform("freckles", (0.15, 1.0)) * float(1 - smoothstep(0.35, 0.75, tone)),
-        moles=round(draw.uniform("moles", knobs.skin.moles)),
-        shine=draw.uniform("shine", knobs.skin.shine),
-        lip_depth=draw.uniform("lip depth"),
-    )
-
-
-def _sample_makeup(draw: Draw, knobs: Population, male: bool) -> Makeup:
-    made_up = float(draw.happens("make-up", knobs.makeup.men if male else knobs.makeup.women))
-    random = draw.stream("eyeshadow colour")
-    shadow = (float(random.uniform(0.03, 0.3)), float(random.uniform(0.02, 0.16)), float(random.uniform(0.02, 0.22)))
-    return Makeup(
-        lipstick=made_up * draw.uniform("lipstick", (0.3, 1.0)),
-        lip_colour=draw.choice("lip colour", knobs.makeup.lips),
-        eyeshadow=made_up * max(0.0, draw.uniform("eyeshadow", (-0.3, 0.9))),
-        eyeshadow_colour=shadow,
-        liner=made_up * max(0.0, draw.uniform("liner", (-0.3, 1.0))),
-        blush=made_up * draw.uniform("blush", (0.0, 0.8)),
-    )
-
-
-def _sample_hair(draw: Draw, knobs: Population, male: bool, age: float, light: float) -> Hair:
-    pale = dict.fromkeys(("lightbrown", "blond", "red", "auburn"), light) | {"brown": 0.25 + 0.75 * light}
-    natural = draw.choice("hair colour", knobs.hair.colour, pale | {"black": 1 + 2 * (1 - light)})
-    grey = float(smoothstep(0.78, 1.0, age + 0.05 * draw.normal("greyness")))
-    if knobs.hair.grey is not None:
-        grey = draw.uniform("greyness", knobs.hair.grey)
-    elif grey > 0.85:
-        natural = draw.choice("old hair", {"grey": 0.6, "white": 0.4})
-    dyed = draw.happens("dyed", knobs.hair.dyed_men if male else knobs.hair.dyed_women)
-    old = float(smoothstep(0.70, 0.82, age))
-    shares = knobs.hair.style_men if male else knobs.hair.style_women
-    return Hair(
-        style=draw.choice("hair style", shares, {"balding": old, "receding": 0.3 + 0.7 * old}),
-        colour=draw.choice("dye", knobs.hair.dye) if dyed else natural,
-        natural=natural,
-        grey=0.0 if natural in ("grey", "white") else grey,
-        recede=male * max(0.0, draw.uniform("recede", (-0.6, 1.2))) * float(smoothstep(0.68, 0.9, age)),
-    )
-
-
-def _sample_face_hair(draw: Draw, knobs: Population, male: bool) -> FaceHair:
-    return FaceHair(
-        beard=draw.choice("beard", knobs.face_hair.beard) if male else "none",
-        brow_density=draw.uniform("brow density", (0.7, 1.1) if male else (0.45, 0.85)),
-        brow_shift=draw.uniform("brow shift", (-0.012, 0.018)),
-        brow_thickness=draw.uniform("brow thickness", (0.8, 1.1) if male else (0.42, 0.72)),
-    )
-
-
-def _sample_cloth(random: RandomState) -> Colour:
-    """Mostly greys and muted colours."""
-    grey = random.uniform(0.06, 0.92)
-    tint = random.uniform(-1, 1, 3) * random.choice([0.04, 0.16, 0.34], p=[0.4, 0.4, 0.2])
-    r, g, b = (float(c) for c in linear_from_srgb(np.clip(grey + tint, 0.04, 0.95)))
-    return r, g, b
-
-
-def _sample_outfit(draw: Draw, knobs: Population) -> Outfit:
-    return Outfit(
-        collar=draw.choice("collar", knobs.outfit.collar),
-        colour=_sample_cloth(draw.stream("cloth colour")),
-        second=_sample_cloth(draw.stream("second colour")),
-        pattern=draw.choice("pattern", knobs.outfit.pattern),
-    )
-
-
-def _sample_worn(draw: Draw, knobs: Population, male: bool) -> Worn:
-    return Worn(
-        glasses=draw.choice("glasses", knobs.worn.glasses),
-        glasses_half=(draw.uniform("lens width", (0.235, 0.275)), draw.uniform("lens height", (0.165, 0.215))),
-        glasses_power=draw.uniform("lens shape", (2.0, 4.0)),
-        glasses_colour=FRAMES[draw.choice("frame", {"black": 40, "brown": 20, "metal": 25, "blue": 8, "red": 7})],
-        hat=draw.choice("hat", knobs.worn.hat_men if male else knobs.worn.hat_women),
-        hat_colour=_sample_cloth(draw.stream("hat colour")),
-        earrings=draw.choice("earrings", knobs.worn.earrings_men if male else knobs.worn.earrings_women),
-        metal=draw.choice("metal", {"gold": 0.5, "silver": 0.45, "black": 0.05}),
-    )
-
-
-def _sample_lighting(draw: Draw, knobs: Population) -> Lighting:
-    light = knobs.light
-    return Lighting(
-        azimuth=float(np.radians(draw.uniform("light azimuth", light.azimuth))),
-        elevation=float(np.radians(draw.uniform("light elevation", light.elevation))),
-        key=draw.uniform("light key", light.key),
-        ambient=draw.uniform("light ambient", light.ambient),
-        warmth=draw.uniform("light warmth", light.warmth),
-    )

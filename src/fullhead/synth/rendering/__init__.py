@@ -1,0 +1,1 @@
+"""A subject built, posed, lit and rendered, with its ground truth and a background."""

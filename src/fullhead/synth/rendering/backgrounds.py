@@ -17,15 +17,13 @@ from fullhead.synth.people.population import Shares
 SHARPEST = 128  # pixels per side that show all of it, since all is out of focus; larger ones are enlarged from that
 
 
-def background(random: RandomState, size: int, kinds: Shares) -> NDArray:
+def random_background(random: RandomState, size: int, kinds: Shares) -> NDArray:
     """[size, size, 3] float32, linear, of one of the kinds by their shares; the same picture at any size, up to resampling."""
     scene = _scene(random, min(size, SHARPEST), kinds).astype(np.float32)
     if size <= SHARPEST:
         return scene
-    enlarged = [
-        Image.fromarray(channel).resize((size, size), Image.Resampling.BILINEAR) for channel in np.moveaxis(scene, 2, 0)
-    ]
-    return np.stack([np.asarray(channel) for channel in enlarged], axis=-1)
+    channels = (Image.fromarray(scene[..., k]).resize((size, size), Image.Resampling.BILINEAR) for k in range(3))
+    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
 
 
 def _scene(random: RandomState, size: int, kinds: Shares) -> NDArray:
@@ -62,15 +60,15 @@ def _soft(random: RandomState, rows: NDArray, columns: NDArray, first: NDArray, 
 
 
 def _room(random: RandomState, rows: NDArray, columns: NDArray) -> NDArray:
-    """A wall and a floor, things before them, perhaps a window, all out of focus."""
+    """A wall and a floor, furniture before them, perhaps a window, all out of focus."""
     blur, fall = random.uniform(0.015, 0.07), random.uniform(-0.6, 0.6)
     scene = _muted(random, (0.2, 0.9)) * (1 + fall * columns + 0.3 * rows)[..., None]
     floor = smoothstep(-blur, blur, rows - random.uniform(0.15, 0.45))
     scene = scene + floor[..., None] * (_muted(random, (0.1, 0.6)) - scene)
-    things = [_muted(random, (0.05, 0.85)) for _ in range(random.randint(2, 9))]
+    furniture = [_muted(random, (0.05, 0.85)) for _ in range(random.randint(2, 9))]
     if random.uniform() < 0.4:
-        things[0] = np.array([0.9, 1.0, 1.1]) * random.uniform(0.7, 1.5)
-    return _boxes(random, rows, columns, scene, things, (-0.35, 0.55), blur)
+        furniture[0] = np.array([0.9, 1.0, 1.1]) * random.uniform(0.7, 1.5)
+    return _boxes(random, rows, columns, scene, furniture, (-0.35, 0.55), blur)
 
 
 def _outdoors(random: RandomState, rows: NDArray, columns: NDArray) -> NDArray:
@@ -91,9 +89,8 @@ def _outdoors(random: RandomState, rows: NDArray, columns: NDArray) -> NDArray:
         above, below = np.clip(horizon - rows - reach, 0, None) / reach, np.clip(rows - horizon, 0, None)
         colour = light * np.array([0.07, 0.12, 0.03]) * random.uniform(0.4, 1.6)
         shade = 0.6 + 0.8 * _noise(random, len(rows), 2 * cells)
-        scene = scene + smoothstep(-0.2, 0.2, leaves - 0.75 - 2 * (above + below))[..., None] * (
-            colour * shade[..., None] - scene
-        )
+        cover = smoothstep(-0.2, 0.2, leaves - 0.75 - 2 * (above + below))
+        scene = scene + cover[..., None] * (colour * shade[..., None] - scene)
     return np.clip(scene, 0, None)
 
 

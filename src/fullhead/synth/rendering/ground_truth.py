@@ -20,7 +20,7 @@ from fullhead.core.colour import srgb_from_linear
 from fullhead.core.errors import FullheadError
 from fullhead.core.random import stream
 from fullhead.synth.anatomy.regions import LABELS
-from fullhead.synth.rendering.render import Photo, projected
+from fullhead.synth.rendering.render import Photo, project_to_pixels
 
 DEPTH_STEP = 2e-4  # metres per step of the 16-bit depth
 FIELDS = {
@@ -32,10 +32,10 @@ FIELDS = {
     "nothing is",
     "normal": "its normal as (n + 1) / 2 * 255 with x to the right, y up, z towards the camera; 0 where nothing is",
 }
-NEAR = 0.01  # metres that a landmark may lie behind what is seen and still count as visible
+VISIBLE_WITHIN = 0.01  # metres that a landmark may lie behind what is seen and still count as visible
 
 
-def truth_fields(text: str) -> tuple[str, ...]:
+def parse_fields(text: str) -> tuple[str, ...]:
     """The fields named in a list such as "seg,depth"; "all" and "none" are short for all and none of them."""
     if text in ("all", "none"):
         return tuple(FIELDS) if text == "all" else ()
@@ -45,13 +45,13 @@ def truth_fields(text: str) -> tuple[str, ...]:
     return tuple(name for name in FIELDS if name in names)
 
 
-def truth_files(photo: Photo, camera: Cameras, fields: Sequence[str], metres_per_unit: float) -> dict[str, bytes]:
-    """PNG files of the fields, by "field.png". metres_per_unit is of the world that the photo was taken in."""
-    return {f"{name}.png": encoded(_picture(photo, camera, name, metres_per_unit)) for name in fields}
+def ground_truth_files(photo: Photo, camera: Cameras, fields: Sequence[str], metres_per_unit: float) -> dict[str, bytes]:
+    """PNG files of the fields, by "field.png". metres_per_unit: of the world of the photo."""
+    return {f"{name}.png": png_bytes(_picture(photo, camera, name, metres_per_unit)) for name in fields}
 
 
-def encoded(picture: NDArray | Image.Image) -> bytes:
-    """A picture as a PNG file; compressing runs alone takes half the time, for 3 % more bytes."""
+def png_bytes(picture: NDArray | Image.Image) -> bytes:
+    """A picture as a PNG file; compressing only runs needs half the time, for 3 % more bytes."""
     buffer = io.BytesIO()
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     image.save(buffer, "png", compress_type=zlib.Z_RLE)
@@ -69,7 +69,7 @@ def camera_normals(photo: Photo, camera: Cameras) -> NDArray:
     return photo.normal @ (camera.c2w[0, :3, :3].double().numpy() * [1, -1, -1])
 
 
-def palette() -> NDArray:
+def label_palette() -> NDArray:
     """A colour for each part, uint8 [256, 3]; black for none."""
     return np.where(np.arange(256)[:, None] > 0, stream(5, "palette").uniform(40, 255, (256, 3)), 0).astype(np.uint8)
 
@@ -84,7 +84,7 @@ def _picture(photo: Photo, camera: Cameras, field: str, metres_per_unit: float) 
             return rgba(photo)
         case "parts":
             image = Image.fromarray(photo.label, "P")
-            image.putpalette(palette().ravel().tolist())
+            image.putpalette(label_palette().ravel().tolist())
             return image
         case "depth":
             return np.round(photo.depth * (metres_per_unit / DEPTH_STEP)).astype(np.uint16)
@@ -93,22 +93,22 @@ def _picture(photo: Photo, camera: Cameras, field: str, metres_per_unit: float) 
             return np.where(seen, np.round((camera_normals(photo, camera) + 1) * 127.5), 0).astype(np.uint8)
 
 
-def seen_landmarks(landmarks: NDArray, photo: Photo, camera: Cameras, metres_per_unit: float) -> tuple[NDArray, NDArray]:
+def visible_landmarks(landmarks: NDArray, photo: Photo, camera: Cameras, metres_per_unit: float) -> tuple[NDArray, NDArray]:
     """Where landmarks [L, 3] of the world lie in a photo, in pixels [L, 2], and which of them it shows [L].
 
-    A landmark is seen if nothing in its pixel or the next ones lies more than NEAR in front of it.
+    A landmark is seen if nothing in its pixel or the next ones lies more than VISIBLE_WITHIN in front of it.
     """
     size = len(photo.alpha)
-    pixels, z = projected(landmarks, camera, size)
+    pixels, z = project_to_pixels(landmarks, camera, size)
     place = np.floor(pixels).astype(int)[:, ::-1]  # row and column
     inside = ((place >= 0) & (place < size)).all(axis=1)
     around = place[:, None] + np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1], indexing="ij"), axis=-1).reshape(9, 2)  # [L, 9, 2]
     row, column = np.moveaxis(around.clip(0, size - 1), -1, 0)
     behind = z - photo.depth[row, column].max(axis=1)  # the farthest of the pixel and its neighbours
-    return pixels, inside & (behind * metres_per_unit < NEAR)
+    return pixels, inside & (behind * metres_per_unit < VISIBLE_WITHIN)
 
 
-def about_truth(fields: Sequence[str]) -> dict[str, Any]:
+def describe_fields(fields: Sequence[str]) -> dict[str, Any]:
     """What set.json says of the fields of a set."""
     found: dict[str, Any] = {"fields": {name: FIELDS[name] for name in fields}}
     if "parts" in fields:

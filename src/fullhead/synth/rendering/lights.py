@@ -7,6 +7,7 @@ the sphere, each vertex adding the light of the directions that see it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -18,7 +19,7 @@ from fullhead.synth.people.subject import Lighting
 from fullhead.synth.rendering.scene import Scene
 
 EXTENT = 0.56  # half side of the square that a shadow map covers, world units
-FAR = np.float32(4)  # shadow maps keep FAR minus the distance along the light
+MAP_FAR = np.float32(4)  # shadow maps keep MAP_FAR minus the distance along the light
 HAIR_DENSITY = 28.0  # how fast light fades in hair, per world unit
 FADE_STEPS, FADE_REACH = 2048, 0.4  # of the table of what is left of the light behind so much hair
 FADE = np.exp(-HAIR_DENSITY * FADE_REACH * np.arange(FADE_STEPS) / FADE_STEPS).astype(np.float32)
@@ -26,28 +27,31 @@ OUTSIDE = np.float32(1e9)  # how far before everything lies what the map does no
 HALF = np.float32(0.5)
 
 
-@dataclass(frozen=True)
-class Lights:
+class Lights(NamedTuple):
     """Directions point towards the light."""
 
     key: NDArray  # [3]
     key_colour: NDArray  # [3]
-    ambient: float
+    ambient: float | np.float32
     rim: NDArray  # [3]
     fill: NDArray  # [3]
 
+    def float32(self) -> Lights:
+        """The same, as kernels take them."""
+        key, key_colour, rim, fill = (a.astype(np.float32) for a in (self.key, self.key_colour, self.rim, self.fill))
+        return Lights(key, key_colour, np.float32(self.ambient), rim, fill)
 
-@dataclass(frozen=True)
-class ShadowMap:
-    """FAR minus the distance of the first thing hit along `to_light`; 0 where nothing is."""
+
+class ShadowMap(NamedTuple):
+    """MAP_FAR minus the distance of the first thing hit along the light; 0 where nothing is. float32."""
 
     nearest: NDArray  # [R, R]
     basis: NDArray  # [3, 3] rows: right, up, away from the light
-    scale: float  # texels per world unit
+    scale: np.float32  # texels per world unit
 
 
 @dataclass(frozen=True)
-class Lit:
+class LitScene:
     """A scene with its light."""
 
     scene: Scene
@@ -57,7 +61,7 @@ class Lit:
     key_shadow: ShadowMap
 
 
-def lights_of(lighting: Lighting) -> Lights:
+def lights_from(lighting: Lighting) -> Lights:
     """Key light as chosen, rim behind on the other side, fill in front on the other side."""
     az, el = lighting.azimuth, lighting.elevation
     return Lights(
@@ -77,33 +81,30 @@ def ambient_radiance(lights: Lights, directions: NDArray) -> NDArray:
     return lights.ambient * (sky + rim + 0.55 * np.exp(4 * (directions @ lights.fill - 1)))
 
 
-def lit(scene: Scene, lights: Lights, directions: int = 32, size: int = 128, key_size: int = 512) -> Lit:
+def light_scene(scene: Scene, lights: Lights, directions: int = 32, size: int = 128, key_size: int = 512) -> LitScene:
     """Gather the light of a scene; the sizes are those of the shadow maps."""
-    surface = np.zeros(len(scene.vertices), np.float32)
-    strands = np.zeros(len(scene.strand_points), np.float32)
+    surfaces, strands = scene.surfaces, scene.strands
+    on_surfaces, on_strands = np.zeros(len(surfaces.vertices), np.float32), np.zeros(len(strands.points), np.float32)
     for direction in _sphere(directions):
         weight = np.float32(ambient_radiance(lights, direction) * 4 / directions)
-        shadow = shadow_map(scene, direction, size)
-        args = (shadow.nearest, shadow.basis, np.float32(shadow.scale), direction.astype(np.float32), weight)
-        _gather_surface(scene.vertices, scene.normals, *args, surface)
-        if len(strands):
-            _gather_strands(scene.strand_points, scene.strand_tangents, *args, strands)
-    surface *= scene.vertex_open
-    return Lit(scene, lights, surface, strands, shadow_map(scene, lights.key, key_size))
+        shadow, towards = shadow_map(scene, direction, size), direction.astype(np.float32)
+        _gather_surface(surfaces.vertices, surfaces.normals, shadow, towards, weight, on_surfaces)
+        _gather_strands(strands.points, strands.tangents, shadow, towards, weight, on_strands)
+    on_surfaces *= surfaces.openness
+    return LitScene(scene, lights, on_surfaces, on_strands, shadow_map(scene, lights.key, key_size))
 
 
 def shadow_map(scene: Scene, to_light: NDArray, size: int) -> ShadowMap:
     """What the light sees first, surfaces and strands alike."""
-    basis = _light_basis(to_light)
-    scale = size / (2 * EXTENT)
-    placed = np.empty_like(scene.vertices)
-    _place(scene.vertices, basis, np.float32(scale), np.float32(size / 2), placed)
+    surfaces, strands = scene.surfaces, scene.strands
+    basis, scale, middle = _light_basis(to_light), np.float32(size / (2 * EXTENT)), np.float32(size / 2)
+    placed = np.empty_like(surfaces.vertices)
+    _place(surfaces.vertices, basis, scale, middle, placed)
     x, y, nearness = np.ascontiguousarray(placed.T)
-    nearest = rasterize_arrays(x, y, nearness, scene.triangles, size, size, scene.triangle_keep)[3]
-    if len(scene.segments):
-        placed = np.empty_like(scene.strand_points)
-        _place(scene.strand_points, basis, np.float32(scale), np.float32(size / 2), placed)
-        _splat_segments(placed, scene.segments, nearest)
+    nearest = rasterize_arrays(x, y, nearness, surfaces.faces, size, size, surfaces.coverage)[3]
+    placed = np.empty_like(strands.points)
+    _place(strands.points, basis, scale, middle, placed)
+    _splat_segments(placed, strands.segments, nearest)
     return ShadowMap(nearest, basis, scale)
 
 
@@ -123,14 +124,20 @@ def _light_basis(to_light: NDArray) -> NDArray:
     return np.stack([right, np.cross(away, right), -away]).astype(np.float32)
 
 
+@njit(cache=True, inline="always")
+def on_map(basis, scale, middle, x, y, z):
+    """Column and row of a point in a shadow map, and its distance along the light."""
+    column = (basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + middle
+    row = (basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + middle
+    return column, row, basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z
+
+
 @njit(cache=True, nogil=True)
 def _place(points, basis, scale, middle, placed):
-    """Column and row in a shadow map, and FAR minus the distance along the light, of each point [P, 3]."""
+    """Column and row in a shadow map, and MAP_FAR minus the distance along the light, of each point [P, 3]."""
     for i in range(len(points)):
-        x, y, z = points[i, 0], points[i, 1], points[i, 2]
-        placed[i, 0] = (basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + middle
-        placed[i, 1] = (basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + middle
-        placed[i, 2] = FAR - (basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z)
+        column, row, distance = on_map(basis, scale, middle, points[i, 0], points[i, 1], points[i, 2])
+        placed[i, 0], placed[i, 1], placed[i, 2] = column, row, MAP_FAR - distance
 
 
 @njit(cache=True, nogil=True)
@@ -151,18 +158,18 @@ def _splat_segments(placed, segments, nearest):
 
 
 @njit(cache=True, nogil=True)
-def shadow_gap(nearest, basis, scale, x, y, z):
+def shadow_gap(shadow, x, y, z):
     """How far behind the first thing hit along the light a point lies; hugely negative in the open."""
-    size = nearest.shape[0]
-    column = int((basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + np.float32(size) * HALF)
-    row = int((basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + np.float32(size) * HALF)
+    nearest, size = shadow.nearest, shadow.nearest.shape[0]
+    x, y, distance = on_map(shadow.basis, shadow.scale, np.float32(size) * HALF, x, y, z)
+    column, row = int(x), int(y)
     if not (0 <= column < size and 0 <= row < size) or nearest[row, column] <= 0:
         return -OUTSIDE
-    return basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z - (FAR - nearest[row, column])
+    return distance - (MAP_FAR - nearest[row, column])
 
 
 @njit(cache=True, nogil=True)
-def _gather_surface(points, normals, nearest, basis, scale, direction, weight, light):
+def _gather_surface(points, normals, shadow, direction, weight, light):
     """Add one direction's light to vertices: cosine times visibility, with a little leaking into thin shadows."""
     bias = np.float32(0.006)
     for i in range(points.shape[0]):
@@ -171,26 +178,25 @@ def _gather_surface(points, normals, nearest, basis, scale, direction, weight, l
         if cosine <= 0:
             continue
         x, y, z = points[i, 0] + nx * bias, points[i, 1] + ny * bias, points[i, 2] + nz * bias
-        gap = shadow_gap(nearest, basis, scale, x, y, z) - bias
+        gap = shadow_gap(shadow, x, y, z) - bias
         light[i] += cosine * weight * (np.float32(1) if gap < 0 else np.float32(0.25) * np.exp(np.float32(-25) * gap))
 
 
 @njit(cache=True, nogil=True)
-def _gather_strands(points, tangents, nearest, basis, scale, direction, weight, light):
+def _gather_strands(points, tangents, shadow, direction, weight, light):
     """Add one direction's light to strand points: sine to the hair, fading with the hair in between.
 
     Without branches that depend on what is hit, and with a table in place of the exponential, it takes a quarter of the time.
     """
-    size, texels = nearest.shape[0], nearest.ravel()
+    basis, scale, size, texels = shadow.basis, shadow.scale, shadow.nearest.shape[0], shadow.nearest.ravel()
     middle, per_step = np.float32(size) * HALF, np.float32(FADE_STEPS / FADE_REACH)
     zero, one, last = np.float32(0), np.float32(1), np.float32(FADE_STEPS - 1)
     for i in range(points.shape[0]):
-        x, y, z = points[i, 0], points[i, 1], points[i, 2]
-        column = np.int32((basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + middle)
-        row = np.int32((basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + middle)
+        x, y, distance = on_map(basis, scale, middle, points[i, 0], points[i, 1], points[i, 2])
+        column, row = np.int32(x), np.int32(y)
         inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
         hit = texels[np.uint32(row * size + column)] if inside else zero
-        gap = basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z - (FAR - hit) - np.float32(0.003)
+        gap = distance - (MAP_FAR - hit) - np.float32(0.003)
         step = min(max(gap * per_step, zero), last) if hit > 0 else zero
         along = tangents[i, 0] * direction[0] + tangents[i, 1] * direction[1] + tangents[i, 2] * direction[2]
         light[i] += HALF * weight * np.sqrt(max(zero, one - along * along)) * FADE[np.uint32(step)]

@@ -1,38 +1,51 @@
-"""What a pixel looks like: kernels that draw strands, shade what the z-buffer found and average samples.
+"""What a pixel looks like: kernels that shade what the z-buffer found and average samples. Linear light, float32 buffers.
 
-Linear light, float32 buffers.
-
-Codes in the id buffer: a triangle's number, or `triangles + segment` for a strand's segment, or -1.
+Codes of what a sample shows: a face's number, or the number of faces and a segment's for a strand, or -1.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from fullhead.kernels.raster import hash_below
-from fullhead.synth.rendering.lights import shadow_gap
+from fullhead.synth.anatomy.textured_mesh import CLOTH, EYE, SKIN
+from fullhead.synth.rendering.lights import on_map, shadow_gap
 
-SKIN, EYE, PLAIN, CLOTH, GLASS = range(5)  # as in scene
 SKIN_WRAP = (0.22, 0.11, 0.07)  # how far around skin light of each colour travels, as a cosine
 SKIN_SHADOW = (0.72, 1.05, 1.15)  # powers of how open to the key light skin is: below 1, light travels into the shadow
-HALF, SQRT_2 = np.float32(0.5), np.float32(1.4143)
-TILE, LAYERS = 8, 8  # pixels a side of the squares, and slices of depth, by which hidden strands are left out
 _STEPS = [(dx, dy) for dx in range(-2, 3) for dy in range(-2, 3)]
-NEIGHBOURS = np.array(sorted(_STEPS, key=lambda step: step[0] % 2 + step[1] % 2 > 0))  # every second one first
+SHADOW_NEIGHBOURS = np.array(sorted(_STEPS, key=lambda step: step[0] % 2 + step[1] % 2 > 0))  # every second one first
 NINE = 9
-PER_TILE = np.float32(1 / TILE)
 
 
-@njit(cache=True, nogil=True)
-def project(points, c2w, K_px, x, y, inverse_z):
-    """Pixel and inverse depth [P] of each of the world's points [P, 3]. Reference: render.projected."""
-    for i in range(len(points)):
-        px, py, pz = points[i, 0] - c2w[0, 3], points[i, 1] - c2w[1, 3], points[i, 2] - c2w[2, 3]
-        inverse = 1 / (px * c2w[0, 2] + py * c2w[1, 2] + pz * c2w[2, 2])
-        x[i] = (px * c2w[0, 0] + py * c2w[1, 0] + pz * c2w[2, 0]) * inverse * K_px[0, 0] + K_px[0, 2]
-        y[i] = (px * c2w[0, 1] + py * c2w[1, 1] + pz * c2w[2, 1]) * inverse * K_px[1, 1] + K_px[1, 2]
-        inverse_z[i] = inverse
+class ZBuffer(NamedTuple):
+    """What lies nearest in each sample."""
+
+    winner: NDArray  # [H, W] int32, code of it
+    weight_b: NDArray  # [H, W], of the second corner of a face
+    weight_c: NDArray  # [H, W], of the third
+    nearest: NDArray  # [H, W] inverse depth, 0 where nothing is
+
+
+class Shaded(NamedTuple):
+    """What the samples look like."""
+
+    colour: NDArray  # [H, W, 3]
+    label: NDArray  # [H, W] uint8
+    normal: NDArray  # [H, W, 3]
+
+
+class Photo(NamedTuple):
+    """One view. Size n, float32."""
+
+    colour: NDArray  # [n, n, 3] linear light over black, multiplied by alpha
+    alpha: NDArray  # [n, n] in [0, 1]
+    depth: NDArray  # [n, n] camera z of the nearest thing in the pixel, world units; 0 where alpha is 0
+    normal: NDArray  # [n, n, 3] unit, world; of the same thing
+    label: NDArray  # [n, n] uint8, regions.LABELS
 
 
 @njit(cache=True, nogil=True)
@@ -45,10 +58,11 @@ def _tone_mapped(colour):
 
 
 @njit(cache=True, nogil=True)
-def average(samples, colour, winner, nearest, normal, label, mean, alpha, depth, front, part):
+def average_samples(buffer, shaded, samples, photo):
     """Of the samples x samples of each pixel mean tone-mapped colour and cover, and depth, normal and label of the nearest."""
-    for row in range(mean.shape[0]):
-        for column in range(mean.shape[1]):
+    winner, nearest, colour = buffer.winner, buffer.nearest, shaded.colour
+    for row in range(photo.alpha.shape[0]):
+        for column in range(photo.alpha.shape[1]):
             r = g = b = 0.0
             covered, top, left = 0, samples * row, samples * column
             first_y, first_x = top, left
@@ -63,98 +77,13 @@ def average(samples, colour, winner, nearest, normal, label, mean, alpha, depth,
                     if nearest[y, x] > nearest[first_y, first_x]:
                         first_y, first_x = y, x
             total = samples * samples
-            mean[row, column, 0], mean[row, column, 1], mean[row, column, 2] = r / total, g / total, b / total
-            alpha[row, column] = covered / total
-            depth[row, column] = 1 / nearest[first_y, first_x] if covered else 0.0
-            part[row, column] = label[first_y, first_x]
+            for k, value in enumerate((r, g, b)):
+                photo.colour[row, column, k] = value / total
+            photo.alpha[row, column] = covered / total
+            photo.depth[row, column] = 1 / nearest[first_y, first_x] if covered else 0.0
+            photo.label[row, column] = shaded.label[first_y, first_x]
             for k in range(3):
-                front[row, column, k] = normal[first_y, first_x, k]
-
-
-@njit(cache=True, nogil=True)
-def draw_segments(x, y, inverse_z, radius, segments, first_point, begin, end, least, first_code, nearest, winner):
-    """Draw segments `begin` to `end` of strands as lines `radius` pixels to each side into the z-buffer; x, y, inverse_z and
-    radius [P] are those of the points from number `first_point` on.
-
-    Thinner ones than `least` are drawn `least` wide in a share of their pixels, by a fixed pattern. Those in front are drawn
-    first, so that most of the others are known to be hidden from the farthest that shows in each square of TILE x TILE pixels.
-    """
-    height, width = nearest.shape
-    order, starts = _front_to_back(inverse_z, segments, first_point, begin, end)
-    farthest = np.zeros(((height + TILE - 1) // TILE, (width + TILE - 1) // TILE), np.float32)
-    for layer in range(len(starts) - 1):
-        _farthest_in_tiles(nearest, farthest)
-        for s in order[starts[layer] : starts[layer + 1]]:
-            a, b = segments[s, 0] - first_point, segments[s, 1] - first_point
-            x0, y0, x1, y1, wa, wb = x[a], y[a], x[b], y[b], inverse_z[a], inverse_z[b]
-            half = max(HALF * (radius[a] + radius[b]), least)
-            if _hidden(farthest, x0, y0, x1, y1, SQRT_2 * half, max(wa, wb)):
-                continue
-            share = HALF * (radius[a] + radius[b]) / half
-            flat = abs(x1 - x0) >= abs(y1 - y0)
-            if not flat:
-                x0, y0, x1, y1 = y0, x0, y1, x1
-            if abs(x1 - x0) < 1e-5:
-                continue
-            if x1 < x0:
-                x0, y0, x1, y1, wa, wb = x1, y1, x0, y0, wb, wa
-            slope, slope_w = (y1 - y0) / (x1 - x0), (wb - wa) / (x1 - x0)
-            reach = half * np.sqrt(1 + slope * slope)
-            long_size, short_size = (width, height) if flat else (height, width)
-            for i in range(max(0, int(np.ceil(x0 - 0.5))), min(long_size - 1, int(np.floor(x1))) + 1):
-                t = min(max(i + 0.5 - x0, 0.0), x1 - x0)
-                middle, w = y0 + slope * t, np.float32(wa + slope_w * t)  # as it is kept
-                low = max(0, int(np.ceil(middle - reach - 0.5)))
-                for j in range(low, min(short_size - 1, int(np.floor(middle + reach - 0.5))) + 1):
-                    column, row = (i, j) if flat else (j, i)
-                    if w > nearest[row, column] and (share >= 1 or hash_below(column, row, s, share)):
-                        nearest[row, column], winner[row, column] = w, first_code + s
-
-
-@njit(cache=True, nogil=True)
-def _front_to_back(inverse_z, segments, first_point, begin, end):
-    """The segments that lie before the camera in LAYERS slices of depth, those in front first, and where each slice starts."""
-    high, low = np.float32(0), np.float32(np.inf)
-    for s in range(begin, end):
-        w = inverse_z[segments[s, 0] - first_point]
-        high, low = max(high, w), min(low, max(w, np.float32(0)))
-    per_layer = LAYERS / max(high - low, np.float32(1e-9))
-    starts, layer_of = np.zeros(LAYERS + 1, np.int64), np.empty(end - begin, np.int8)
-    for s in range(begin, end):
-        a, b = inverse_z[segments[s, 0] - first_point], inverse_z[segments[s, 1] - first_point]
-        layer = -1 if a <= 0 or b <= 0 else min(LAYERS - 1, int((high - a) * per_layer))
-        layer_of[s - begin] = layer
-        if layer >= 0:
-            starts[layer + 1] += 1
-    starts = np.cumsum(starts)
-    order, free = np.empty(starts[-1], np.int32), starts.copy()
-    for s in range(begin, end):
-        layer = layer_of[s - begin]
-        if layer >= 0:
-            order[free[layer]] = s
-            free[layer] += 1
-    return order, starts
-
-
-@njit(cache=True, nogil=True)
-def _farthest_in_tiles(nearest, farthest):
-    """The least inverse depth of each square of TILE x TILE pixels; 0 where nothing is in one of them."""
-    farthest[:] = np.inf
-    for row in range(nearest.shape[0]):
-        for column in range(nearest.shape[1]):
-            farthest[row // TILE, column // TILE] = min(farthest[row // TILE, column // TILE], nearest[row, column])
-
-
-@njit(cache=True, inline="always")
-def _hidden(farthest, x0, y0, x1, y1, reach, w):
-    """Whether a line `reach` pixels to each side, of inverse depth `w` or less, lies outside or behind what shows already."""
-    top, bottom = max(0, int((min(y0, y1) - reach) * PER_TILE)), min(len(farthest) - 1, int((max(y0, y1) + reach) * PER_TILE))
-    left, right = int((min(x0, x1) - reach) * PER_TILE), int((max(x0, x1) + reach) * PER_TILE)
-    for row in range(top, bottom + 1):
-        for column in range(max(0, left), min(farthest.shape[1] - 1, right) + 1):
-            if w > farthest[row, column]:
-                return False
-    return True
+                photo.normal[row, column, k] = shaded.normal[first_y, first_x, k]
 
 
 @njit(cache=True, nogil=True)
@@ -169,8 +98,9 @@ def _middle(values, i, j):
 
 
 @njit(cache=True, inline="always")
-def _mixed(values, i, j, k, a, b, c):
-    """Of a triangle's corners i, j, k with weights a, b, c."""
+def _mixed(values, corners, weights):
+    """Of three rows of values [V, 3]."""
+    (i, j, k), (a, b, c) = corners, weights
     return (
         values[i, 0] * a + values[j, 0] * b + values[k, 0] * c,
         values[i, 1] * a + values[j, 1] * b + values[k, 1] * c,
@@ -179,9 +109,29 @@ def _mixed(values, i, j, k, a, b, c):
 
 
 @njit(cache=True, nogil=True)
-def _texture(texels, place, texture, u, v):
+def _surface_point(vertices, normals, corners, b, c, eye):
+    """Where on a face the weights b and c of its second and third corner lead: all weights, the place, the unit normal, turned
+    to the eye, the direction to the eye, and the cosine between both."""
+    weights = (1 - b - c, b, c)
+    px, py, pz = _mixed(vertices, corners, weights)
+    nx, ny, nz = _unit(*_mixed(normals, corners, weights))
+    vx, vy, vz = _unit(eye[0] - px, eye[1] - py, eye[2] - pz)
+    n_v = nx * vx + ny * vy + nz * vz
+    if n_v < 0:
+        nx, ny, nz, n_v = -nx, -ny, -nz, -n_v
+    return weights, (px, py, pz), (nx, ny, nz), (vx, vy, vz), n_v
+
+
+@njit(cache=True, nogil=True)
+def _mirrored(n, v, n_v):
+    """The direction v to the eye mirrored at a normal n, to which its cosine is n_v."""
+    return 2 * n_v * n[0] - v[0], 2 * n_v * n[1] - v[1], 2 * n_v * n[2] - v[2]
+
+
+@njit(cache=True, nogil=True)
+def _texture(texels, layout, texture, u, v):
     """Bilinear colour of one of the textures, clamped at its border."""
-    height, width, first = place[texture, 0], place[texture, 1], place[texture, 2]
+    height, width, first = layout[texture, 0], layout[texture, 1], layout[texture, 2]
     x, y = u * width - 0.5, (1 - v) * height - 0.5
     x0, y0 = int(np.floor(x)), int(np.floor(y))
     fx, fy = x - x0, y - y0
@@ -198,29 +148,27 @@ def _texture(texels, place, texture, u, v):
 
 
 @njit(cache=True, nogil=True)
-def _open_to_key(nearest, basis, scale, x, y, z):
+def _open_to_key(shadow, x, y, z):
     """Share of a 5x5 neighbourhood of the shadow map that leaves the point in the key light; where nine of them agree, they
     stand for all."""
-    size = nearest.shape[0]
-    column = (basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + size * 0.5
-    row = (basis[1, 0] * x + basis[1, 1] * y + basis[1, 2] * z) * scale + size * 0.5
-    depth = basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z
+    nearest, size = shadow.nearest, shadow.nearest.shape[0]
+    column, row, depth = on_map(shadow.basis, shadow.scale, size * 0.5, x, y, z)
     seen = 0
-    for k, (dx, dy) in enumerate(NEIGHBOURS):
+    for k, (dx, dy) in enumerate(SHADOW_NEIGHBOURS):
         if k == NINE and (seen == 0 or seen == NINE):
             return seen / NINE
         c, r = int(column + 1.3 * dx), int(row + 1.3 * dy)
         if not (0 <= c < size and 0 <= r < size) or nearest[r, c] <= 0 or depth - (4.0 - nearest[r, c]) < 0.006:
             seen += 1
-    return seen / len(NEIGHBOURS)
+    return seen / len(SHADOW_NEIGHBOURS)
 
 
 @njit(cache=True, nogil=True)
-def _highlight(roughness, nx, ny, nz, vx, vy, vz, n_v, n_l, key):
+def _highlight(roughness, n, v, n_v, n_l, key):
     """Microfacet reflection of the key light, to which the cosine is `n_l`."""
-    hx, hy, hz = _unit(vx + key[0], vy + key[1], vz + key[2])
-    n_h = max(0.0, nx * hx + ny * hy + nz * hz)
-    v_h = max(0.0, vx * hx + vy * hy + vz * hz)
+    hx, hy, hz = _unit(v[0] + key[0], v[1] + key[1], v[2] + key[2])
+    n_h = max(0.0, n[0] * hx + n[1] * hy + n[2] * hz)
+    v_h = max(0.0, v[0] * hx + v[1] * hy + v[2] * hz)
     alpha2 = roughness**4
     spread = n_h * n_h * (alpha2 - 1) + 1
     fresnel = 0.04 + 0.96 * (1 - v_h) ** 5
@@ -229,134 +177,112 @@ def _highlight(roughness, nx, ny, nz, vx, vy, vz, n_v, n_l, key):
 
 
 @njit(cache=True, nogil=True)
-def _reflected_surroundings(roughness, rx, ry, rz, rim, fill):
+def _reflected_surroundings(roughness, r, lights):
     """Radiance of sky, rim and fill towards a reflected direction, blurred by the roughness."""
+    rim, fill = lights.rim, lights.fill
     sharpness = 1 / (0.6 * roughness * roughness + 0.03)
-    towards_rim, towards_fill = rx * rim[0] + ry * rim[1] + rz * rim[2], rx * fill[0] + ry * fill[1] + rz * fill[2]
+    towards_rim, towards_fill = r[0] * rim[0] + r[1] * rim[1] + r[2] * rim[2], r[0] * fill[0] + r[1] * fill[1] + r[2] * fill[2]
     from_rim = 1.6 * np.exp(min(14.0, sharpness) * (towards_rim - 1))
     from_fill = 0.55 * np.exp(min(4.0, sharpness) * (towards_fill - 1))
-    return 0.30 + 0.25 * max(0.0, ry) + from_rim + from_fill
+    return 0.30 + 0.25 * max(0.0, r[1]) + from_rim + from_fill
 
 
 @njit(cache=True, nogil=True)
-def shade_surfaces(
-    winner, weight_b, weight_c, vertices, normals, uv, triangles, texture, labels, material, roughness, texels, place, ambient,
-    openness, eye, key, key_colour, ambient_level, rim, fill, key_nearest, key_basis, key_scale, colour, label_out, normal_out,
-):  # fmt: skip
-    """Shade the pixels of `winner` that show triangles into colour [H, W, 3], labels [H, W] and normals [H, W, 3]."""
-    height, width = winner.shape
+def shade_surfaces(buffer, surfaces, ambient, eye, lights, shadow, shaded):
+    """Shade the samples of a z-buffer that show surfaces (SurfaceArrays), with ambient light [V], for an eye [3]."""
+    faces, uv, openness, key, key_colour = surfaces.faces, surfaces.uv, surfaces.openness, lights.key, lights.key_colour
+    height, width = buffer.winner.shape
     for y in range(height):
         for x in range(width):
-            t = winner[y, x]
-            if t < 0 or t >= triangles.shape[0]:
+            t = buffer.winner[y, x]
+            if t < 0 or t >= faces.shape[0]:
                 continue
-            i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-            b, c = weight_b[y, x], weight_c[y, x]
-            a = 1 - b - c
-            px, py, pz = _mixed(vertices, i, j, k, a, b, c)
-            nx, ny, nz = _unit(*_mixed(normals, i, j, k, a, b, c))
-            vx, vy, vz = _unit(eye[0] - px, eye[1] - py, eye[2] - pz)
-            n_v = nx * vx + ny * vy + nz * vz
-            if n_v < 0:
-                nx, ny, nz, n_v = -nx, -ny, -nz, -n_v
-            u = uv[i, 0] * a + uv[j, 0] * b + uv[k, 0] * c
-            v = uv[i, 1] * a + uv[j, 1] * b + uv[k, 1] * c
-            albedo = _texture(texels, place, texture[t], u, v)
-            kind, rough = material[t], roughness[t]
+            i, j, k = faces[t, 0], faces[t, 1], faces[t, 2]
+            b, c = buffer.weight_b[y, x], buffer.weight_c[y, x]
+            (a, b, c), (px, py, pz), n, v, n_v = _surface_point(surfaces.vertices, surfaces.normals, (i, j, k), b, c, eye)
+            nx, ny, nz = n
+            uv_x = uv[i, 0] * a + uv[j, 0] * b + uv[k, 0] * c
+            uv_y = uv[i, 1] * a + uv[j, 1] * b + uv[k, 1] * c
+            albedo = _texture(surfaces.texels, surfaces.texture_layout, surfaces.texture[t], uv_x, uv_y)
+            material, rough = surfaces.material[t], surfaces.roughness[t]
             n_l = nx * key[0] + ny * key[1] + nz * key[2]
-            shadow = highlight = 0.0
-            if n_l > (-SKIN_WRAP[0] if kind == SKIN else 0):  # else the key light does not reach it
-                shadow = _open_to_key(key_nearest, key_basis, key_scale, px + nx * 0.004, py + ny * 0.004, pz + nz * 0.004)
-                shadow *= openness[i] * a + openness[j] * b + openness[k] * c
+            open_to_key = highlight = 0.0
+            if n_l > (-SKIN_WRAP[0] if material == SKIN else 0):  # else the key light does not reach it
+                open_to_key = _open_to_key(shadow, px + nx * 0.004, py + ny * 0.004, pz + nz * 0.004)
+                open_to_key *= openness[i] * a + openness[j] * b + openness[k] * c
                 if n_l > 0:
-                    highlight = _highlight(max(rough, 0.15), nx, ny, nz, vx, vy, vz, n_v, n_l, key)
-            reflected = _reflected_surroundings(rough, 2 * n_v * nx - vx, 2 * n_v * ny - vy, 2 * n_v * nz - vz, rim, fill)
+                    highlight = _highlight(max(rough, 0.15), n, v, n_v, n_l, key)
+            reflected = _reflected_surroundings(rough, _mirrored(n, v, n_v), lights)
             grazing = 0.028 + 0.5 * (1 - n_v) ** 5
-            if kind == CLOTH:
+            if material == CLOTH:
                 highlight, grazing = 0.15 * highlight, 0.2 * grazing
-            elif kind == EYE:  # a lamp is larger than a point, its image on wet eyes stays bright
+            elif material == EYE:  # a lamp is larger than a point, its image on wet eyes stays bright
                 highlight = min(6.0, 1.5 * highlight)
             light = ambient[i] * a + ambient[j] * b + ambient[k] * c
-            seen = min(1.0, light / (0.9 * ambient_level))
-            mirror = (
-                ambient_level
-                * reflected
-                * min(grazing, 0.35)
-                * seen
-                * seen
-                * (1 - 0.95 * rough)
-                * (1.0 if kind == EYE else 0.6)
-            )
+            seen = min(1.0, light / (0.9 * lights.ambient))
+            mirror = lights.ambient * reflected * min(grazing, 0.35) * seen * seen * (1 - 0.95 * rough)
+            mirror *= 1.0 if material == EYE else 0.6
             for channel in range(3):
                 # Light travels in skin, red the farthest: around edges and into shadows.
-                wrap = SKIN_WRAP[channel] if kind == SKIN else 0.0
+                wrap = SKIN_WRAP[channel] if material == SKIN else 0.0
                 diffuse = max(0.0, (n_l + wrap) / (1 + wrap))
                 if diffuse > 0:
-                    diffuse *= shadow ** SKIN_SHADOW[channel] if kind == SKIN and 0 < shadow < 0.999 else shadow
+                    travels = material == SKIN and 0 < open_to_key < 0.999
+                    diffuse *= open_to_key ** SKIN_SHADOW[channel] if travels else open_to_key
                 # What hollows keep out comes back from their walls, in their colour.
                 bounced = light / (1 - min(0.9, albedo[channel]) * (1 - seen))
-                incoming = bounced + key_colour[channel] * diffuse
-                colour[y, x, channel] = albedo[channel] * incoming + highlight * shadow * key_colour[channel] + mirror
-            label_out[y, x] = labels[t]
-            normal_out[y, x, 0], normal_out[y, x, 1], normal_out[y, x, 2] = nx, ny, nz
+                direct = bounced + key_colour[channel] * diffuse
+                shaded.colour[y, x, channel] = albedo[channel] * direct + highlight * open_to_key * key_colour[channel] + mirror
+            shaded.label[y, x] = surfaces.label[t]
+            shaded.normal[y, x, 0], shaded.normal[y, x, 1], shaded.normal[y, x, 2] = n
 
 
 @njit(cache=True, nogil=True)
-def shade_strands(
-    winner, first_code, segments, points, tangents, hair_colour, labels, ambient, eye, key, key_colour, key_nearest, key_basis,
-    key_scale, colour, label_out, normal_out,
-):  # fmt: skip
-    """Shade the pixels of `winner` that show strands: two tilted highlights, one white, one tinted, and light through hair."""
-    height, width = winner.shape
+def shade_strands(segment, strands, ambient, eye, lights, shadow, shaded):
+    """Shade the samples that show a segment [H, W] >= 0 of strands (StrandArrays), whose points have ambient light [P]: two
+    tilted highlights, one white, one tinted, and light through hair."""
+    segments, hair_colour, key, key_colour = strands.segments, strands.colour, lights.key, lights.key_colour
+    height, width = segment.shape
     for y in range(height):
         for x in range(width):
-            s = winner[y, x] - first_code
+            s = segment[y, x]
             if s < 0:
                 continue
             i, j = segments[s, 0], segments[s, 1]
-            px, py, pz = _middle(points, i, j)
-            tx, ty, tz = _unit(*_middle(tangents, i, j))
+            px, py, pz = _middle(strands.points, i, j)
+            tx, ty, tz = _unit(*_middle(strands.tangents, i, j))
             vx, vy, vz = _unit(eye[0] - px, eye[1] - py, eye[2] - pz)
-            gap = shadow_gap(key_nearest, key_basis, key_scale, px, py, pz) - 0.002
-            shadow = np.exp(-30 * gap) if gap > 0 else 1.0
+            gap = shadow_gap(shadow, px, py, pz) - 0.002
+            left = np.exp(-30 * gap) if gap > 0 else 1.0
             t_l, t_v = tx * key[0] + ty * key[1] + tz * key[2], tx * vx + ty * vy + tz * vz
             s_l, s_v = np.sqrt(max(0.0, 1 - t_l * t_l)), np.sqrt(max(0.0, 1 - t_v * t_v))
             white = 0.02 * min(1.0, max(0.0, s_l * s_v - (t_l + 0.10) * t_v)) ** 40
             tinted = 0.35 * min(1.0, max(0.0, s_l * s_v - (t_l - 0.16) * t_v)) ** 16
             for channel in range(3):
                 own, around = 0.5 * (hair_colour[i, channel] + hair_colour[j, channel]), ambient[i]
-                lit = own * (1.15 * around + 0.55 * s_l * shadow * key_colour[channel])
-                colour[y, x, channel] = lit + key_colour[channel] * shadow * (white + tinted * own) + 0.012 * around
-            label_out[y, x] = labels[s]
+                diffuse = own * (1.15 * around + 0.55 * s_l * left * key_colour[channel])
+                highlights = key_colour[channel] * left * (white + tinted * own)
+                shaded.colour[y, x, channel] = diffuse + highlights + 0.012 * around
+            shaded.label[y, x] = strands.label[s]
             nx, ny, nz = _unit(vx - t_v * tx, vy - t_v * ty, vz - t_v * tz)
-            normal_out[y, x, 0], normal_out[y, x, 1], normal_out[y, x, 2] = nx, ny, nz
+            shaded.normal[y, x, 0], shaded.normal[y, x, 1], shaded.normal[y, x, 2] = nx, ny, nz
 
 
 @njit(cache=True, nogil=True)
-def lay_glass(
-    winner, weight_b, weight_c, glass_nearest, vertices, normals, triangles, behind, nearest, eye, key, key_colour,
-    ambient_level, rim, fill, colour,
-):  # fmt: skip
-    """Lay faint reflections of lenses (their own z-buffer: `winner`, weights, `glass_nearest`) over what lies behind them."""
-    height, width = winner.shape
+def lay_glass(glass, behind, surfaces, faces, eye, lights, colour):
+    """Lay faint reflections of lenses, the faces [F, 3] in the z-buffer `glass`, over what lies `behind` them."""
+    key, height, width = lights.key, glass.winner.shape[0], glass.winner.shape[1]
     for y in range(height):
         for x in range(width):
-            t = winner[y, x]
-            if t < 0 or behind[y, x] < 0 or glass_nearest[y, x] <= nearest[y, x]:
+            t = glass.winner[y, x]
+            if t < 0 or behind.winner[y, x] < 0 or glass.nearest[y, x] <= behind.nearest[y, x]:
                 continue
-            i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-            b, c = weight_b[y, x], weight_c[y, x]
-            a = 1 - b - c
-            px, py, pz = _mixed(vertices, i, j, k, a, b, c)
-            nx, ny, nz = _unit(*_mixed(normals, i, j, k, a, b, c))
-            vx, vy, vz = _unit(eye[0] - px, eye[1] - py, eye[2] - pz)
-            n_v = nx * vx + ny * vy + nz * vz
-            if n_v < 0:
-                nx, ny, nz, n_v = -nx, -ny, -nz, -n_v
+            corners, b, c = (faces[t, 0], faces[t, 1], faces[t, 2]), glass.weight_b[y, x], glass.weight_c[y, x]
+            _, _, n, v, n_v = _surface_point(surfaces.vertices, surfaces.normals, corners, b, c, eye)
             share = 0.04 + 0.96 * (1 - n_v) ** 5
-            rx, ry, rz = 2 * n_v * nx - vx, 2 * n_v * ny - vy, 2 * n_v * nz - vz
-            lamp = max(0.0, rx * key[0] + ry * key[1] + rz * key[2]) ** 60
-            around = ambient_level * _reflected_surroundings(0.1, rx, ry, rz, rim, fill)
+            r = _mirrored(n, v, n_v)
+            lamp = max(0.0, r[0] * key[0] + r[1] * key[1] + r[2] * key[2]) ** 60
+            around = lights.ambient * _reflected_surroundings(0.1, r, lights)
             for channel in range(3):
-                reflected = around + 6.0 * lamp * key_colour[channel]
+                reflected = around + 6.0 * lamp * lights.key_colour[channel]
                 colour[y, x, channel] = 0.97 * (1 - share) * colour[y, x, channel] + share * reflected

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fullhead.synth.rendering.shading import draw_segments
+from fullhead.synth.rendering.strand_raster import ScreenPoints, draw_segments
 
 
 @pytest.mark.parametrize("radius", [0.2, 1.3])  # thinner and thicker than the least
@@ -14,12 +14,11 @@ def test_leaving_hidden_strands_out_changes_nothing(radius: float) -> None:
     points = ends.transpose(2, 0, 1).reshape(-1, 2).astype(np.float32)
     inverse_z = random.uniform(-0.02, 1, 2 * count).astype(np.float32)  # some lie behind the camera
     segments = np.arange(2 * count, dtype=np.int32).reshape(-1, 2)
-    widths = np.full(2 * count, radius, np.float32)
+    screen = ScreenPoints(*points.T.copy(), inverse_z, np.full(2 * count, radius, np.float32))
 
     def drawn(begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
         nearest, winner = np.zeros((size, size), np.float32), np.full((size, size), -1, np.int32)
-        args = (segments, 0, begin, end, np.float32(0.45), 0)
-        draw_segments(*points.T.copy(), inverse_z, widths, *args, nearest, winner)
+        draw_segments(screen, segments[begin:end], begin, 0, nearest, winner)
         return nearest, winner
 
     together, winner = drawn(0, count)

@@ -8,9 +8,10 @@ import pytest
 from fullhead.core.errors import FullheadError
 from fullhead.io.config import from_dict, to_dict
 from fullhead.synth.anatomy.skin import ita_of_tone
-from fullhead.synth.hair.styles import STYLE_OF
+from fullhead.synth.hair.styles import STYLE_SAMPLERS
 from fullhead.synth.people.population import ADULT, Population, population
-from fullhead.synth.people.subject import HAIR_COLOURS, IRIS_COLOURS, LIPSTICKS, STYLES, Subject, sample_subject
+from fullhead.synth.people.subject import HAIR_COLOURS, IRIS_COLOURS, LIPSTICKS, STYLES, Subject
+from fullhead.synth.people.subject_sampling import sample_subject
 
 ITA_CATEGORIES = (55, 41, 28, 10, -30)  # degrees: very light, light, intermediate, tan, brown, dark
 
@@ -72,7 +73,7 @@ def test_a_wrong_knob_is_an_error_that_says_what_would_be_right(setting: str, sa
 
 def test_every_style_and_colour_that_can_be_drawn_can_be_made() -> None:
     knobs = Population()
-    assert set(knobs.hair.style_men) == set(knobs.hair.style_women) == {"bald", *STYLE_OF} == set(STYLES)
+    assert set(knobs.hair.style_men) == set(knobs.hair.style_women) == {"bald", *STYLE_SAMPLERS} == set(STYLES)
     assert set(knobs.hair.colour) | set(knobs.hair.dye) == set(HAIR_COLOURS)
     assert set(knobs.eyes.iris) == set(IRIS_COLOURS) and set(knobs.makeup.lips) == set(LIPSTICKS)
 

@@ -13,7 +13,7 @@ from fullhead.core.cameras import cameras_from_labels, yaw_pitch
 from fullhead.io.sets import read_records, write_set
 from fullhead.rig.template import load_template
 from fullhead.synth.datasets.heads360 import ENLARGED, EXPRESSIONS, MESH_SCALE, Heads360
-from fullhead.synth.datasets.shots import Workshop, replay
+from fullhead.synth.datasets.shots import RenderContext, replay
 
 SIZE = 20
 RECIPE = Heads360(subjects=1, size=SIZE, seed=2, expressions=("jawOpen", "mouthClose"))
@@ -114,7 +114,7 @@ def test_a_tar_holds_a_subject_and_its_records_make_the_pictures_again(heads: Pa
     assert held == (heads / f"bald/split_{SIZE}/s0000/jawOpen/0040.png").read_bytes()
     record = read_records(tmp_path)[0]
     one = {**record, "views": record["views"][40:41]}
-    workshop = Workshop(SIZE)
-    assert replay({**one, "hair": False}, workshop=workshop)[0]["img.png"] == held
+    context = RenderContext(SIZE)
+    assert replay({**one, "hair": False}, context=context)[0]["img.png"] == held
     picture = heads / f"images/split_{SIZE}/s0000/jawOpen/0040.png"
-    assert replay(one, workshop=workshop)[0]["img.png"] == picture.read_bytes()
+    assert replay(one, context=context)[0]["img.png"] == picture.read_bytes()

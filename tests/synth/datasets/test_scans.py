@@ -18,14 +18,14 @@ from fullhead.kernels.tree import triangle_tree
 from fullhead.rig.cube import EYES, UNITS_PER_METRE
 from fullhead.rig.template import load_template
 from fullhead.synth.anatomy.regions import LABELS
-from fullhead.synth.anatomy.template_assets import open_studio
-from fullhead.synth.datasets.scans import Scans, expression_and_pose, scan_of
-from fullhead.synth.datasets.shots import METRES_PER_DM, Workshop
-from fullhead.synth.datasets.watertight import solid
+from fullhead.synth.anatomy.template_assets import load_template_assets
+from fullhead.synth.anatomy.textured_mesh import CLOTH, SKIN
+from fullhead.synth.datasets.scans import Scans, expression_and_pose, make_scan
+from fullhead.synth.datasets.shots import RenderContext
+from fullhead.synth.datasets.watertight import watertight_mesh
 from fullhead.synth.people.population import population
-from fullhead.synth.people.subject import sample_subject
-from fullhead.synth.rendering.scene import CLOTH, SKIN, build_scene
-from fullhead.synth.rendering.scene import EYES as SCENE_EYES
+from fullhead.synth.rendering.person import METRES_PER_DM, WORLD_EYES
+from fullhead.synth.rendering.scene import build_scene
 
 CELLS = 72
 
@@ -56,9 +56,9 @@ def test_the_rig_s_parameters_give_the_body_exactly_and_it_lies_in_the_scan(key:
     posed = template.rig(shape, expression, pose).placed(float(saved["scale"][0]), torch.from_numpy(saved["translation"])[None])
     np.testing.assert_array_equal(posed.vertices[0].numpy(), saved["vertices"])
     np.testing.assert_array_equal(posed.joints[0].numpy(), saved["joints"])
-    studio, mesh = open_studio(64), read_mesh(scans / f"scans/{key}.ply")
-    skin = studio.skin.operator @ saved["vertices"]
-    face = np.unique(studio.skin.triangles[np.isin(studio.labels, [LABELS["nose"]])])
+    assets, mesh = load_template_assets(64), read_mesh(scans / f"scans/{key}.ply")
+    skin = assets.skin.operator @ saved["vertices"]
+    face = np.unique(assets.skin.faces[np.isin(assets.labels, [LABELS["nose"]])])
     assert triangle_tree(mesh.vertices, mesh.faces).closest(skin[face])[2].max() < 2 / CELLS
     assert triangle_tree(mesh.vertices, mesh.faces).closest(saved["landmarks"][[30, 33, 8]])[2].max() < 2 / CELLS
 
@@ -72,21 +72,22 @@ def test_the_eyes_lie_where_the_cube_has_them(scans: Path) -> None:
 
 def test_no_skin_shows_through_cloth() -> None:
     """Under cloth that lies within two cells, colours are the cloth's; skin is painted red for this, all else blue."""
-    workshop = Workshop(64)
+    context = RenderContext(64)
     who = population(["hair.style=bald", "outfit.collar=crew"])
-    person = workshop.person(sample_subject(4, workshop.studio.parameters.names, who))
+    person = context.person(context.subject(4, who))
     scene = build_scene(person)
-    painted = np.tile(np.array([0, 0, 1], scene.texels.dtype), (len(scene.texels), 1))
-    for number in np.unique(scene.triangle_texture[scene.triangle_material == SKIN]):
-        height, width, first = scene.texture_place[number]
+    surfaces = scene.surfaces
+    painted = np.tile(np.array([0, 0, 1], surfaces.texels.dtype), (len(surfaces.texels), 1))
+    for number in np.unique(surfaces.texture[surfaces.material == SKIN]):
+        height, width, first = surfaces.texture_layout[number]
         painted[first : first + height * width] = [1, 0, 0]
     scale = UNITS_PER_METRE * METRES_PER_DM / person.scale
-    translation = np.array(EYES) - scale * SCENE_EYES
-    mesh = solid(replace(scene, texels=painted), scale, translation, CELLS)
-    cloth_points, cloth_triangles = scene.vertices * scale + translation, scene.triangles[scene.triangle_material == CLOTH]
-    cloth = triangle_tree(cloth_points, cloth_triangles)
+    translation = np.array(EYES) - scale * WORLD_EYES
+    mesh = watertight_mesh(replace(scene, surfaces=surfaces._replace(texels=painted)), scale, translation, CELLS)
+    cloth_points, cloth_faces = surfaces.vertices * scale + translation, surfaces.faces[surfaces.material == CLOTH]
+    cloth = triangle_tree(cloth_points, cloth_faces)
     found, weights, distance = cloth.closest(mesh.vertices.astype(float))
-    corners = cloth_points[cloth_triangles[found]]
+    corners = cloth_points[cloth_faces[found]]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     off = mesh.vertices - (corners * weights[..., None]).sum(1)
     under = (off * normals).sum(1) < -0.95 * distance * np.linalg.norm(normals, axis=1)
@@ -96,15 +97,17 @@ def test_no_skin_shows_through_cloth() -> None:
 
 def test_cloth_over_skin_has_no_pits_and_eyes_have_their_colours() -> None:
     """At 128 cells a shirt lies about a cell off the skin, and an eye is three cells high."""
-    workshop = Workshop(64)
+    context = RenderContext(64)
     who = population(["hair.style=bald", "outfit.collar=crew", "worn.hat=none", "worn.glasses=none", "eyes.iris=blue"])
-    person = workshop.person(sample_subject(4, workshop.studio.parameters.names, who))
+    person = context.person(context.subject(4, who))
     scene, scale = build_scene(person), UNITS_PER_METRE * METRES_PER_DM / person.scale
-    mesh = scan_of(person, {}, np.zeros((5, 3)), 128)
-    points = scene.vertices * scale + np.array(EYES) - scale * SCENE_EYES
-    cloth = triangle_tree(points, scene.triangles[scene.triangle_material == CLOTH])
+    mesh = make_scan(person, {}, np.zeros((5, 3)), 128)
+    surfaces = scene.surfaces
+    points = surfaces.vertices * scale + np.array(EYES) - scale * WORLD_EYES
+    cloth_faces = surfaces.faces[surfaces.material == CLOTH]
+    cloth = triangle_tree(points, cloth_faces)
     found, weights, distance = cloth.closest(mesh.vertices.astype(float))
-    corners = points[scene.triangles[scene.triangle_material == CLOTH][found]]
+    corners = points[cloth_faces[found]]
     inner = (weights > 0.01).all(1) & (distance < 1.5 * 2 / 128)  # above or below it, not beside its border
     inner &= (np.abs(mesh.vertices).max(1) < 0.97) & (np.abs(mesh.vertices[:, 0]) > 0.42)  # nor at the cut nor at the collar
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])

@@ -83,7 +83,7 @@ def test_a_misaligned_set_keeps_the_true_cameras_beside_its_labels(photos: Path,
 
 
 def test_closer_heads_are_larger_and_their_records_say_so(photos: Path, tmp_path: Path) -> None:
-    write_set(tmp_path / "set", Photos(1, SIZE, VIEWS, seed=3, closer=1.3), workers=0, quiet=True)
+    write_set(tmp_path / "set", Photos(1, SIZE, VIEWS, seed=3, zoom=1.3), workers=0, quiet=True)
     (near,) = read_records(tmp_path / "set")
     far = next(iter(read_records(photos)))
     assert near["metres_per_unit"] == pytest.approx(far["metres_per_unit"] / 1.3)
@@ -105,7 +105,7 @@ def test_faces_grow_as_photos_are_cut_for(tmp_path: Path) -> None:
     size, sides = 160, {}
     for closer in (1.0, 1.3):
         out = tmp_path / str(closer)
-        write_set(out, Photos(4, size, 1, seed=11, yaw_limit=5, pitch_spread=0.05, closer=closer), workers=0, quiet=True)
+        write_set(out, Photos(4, size, 1, seed=11, yaw_limit=5, pitch_spread=0.05, zoom=closer), workers=0, quiet=True)
         faces = [find_face(np.asarray(Image.open(out / f"img/{image_key(i)}.png"))) for i in range(4)]
         sides[closer] = np.mean([face.side for face in faces])
         assert np.mean([face.y for face in faces]) / size == pytest.approx(face_place(0.68 / closer).y, abs=0.03)
