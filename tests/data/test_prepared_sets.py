@@ -19,7 +19,7 @@ from fullhead.data.scan_samples import SampleConfig, occupancy, surface, turn_ab
 from fullhead.data.scan_set import ScanSet
 from fullhead.data.scans import find_scans
 from fullhead.io.sets import write_set
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 from fullhead.rig.cube import CubeRig
 from fullhead.rig.fitting import FitConfig
 
@@ -144,7 +144,7 @@ def test_batches_hold_points_labels_and_parameters_of_the_scans_asked_for(prepar
         known = {tuple(p): i for own in labelled for p, i in zip(own.points, own.inside, strict=True)}
         assert [known[tuple(p)] for p in points] == inside.tolist()
         mesh = trimesh.load(synth_scans / "scans" / f"{scans.names[scan].replace('_', '/')}.ply", process=False)
-        away = triangle_tree(mesh.vertices, mesh.faces).closest(points)[2]
+        away = mesh_tree(mesh.vertices, mesh.faces).closest(points)[2]
         assert away[:60].max() < 0.06 and away[60:].max() > 0.2
     again = scans.occupancy(chosen, near=60, uniform=50, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(again.points, batch.points, rtol=0, atol=0)
@@ -184,7 +184,7 @@ def test_views_and_their_poses_belong_together(prepared: Path, cube: CubeRig):
         seen = batch.mask[i, 0] > 0
         assert 0.1 < seen.float().mean() < 0.6
         assert (batch.colours[i][:, ~seen] == 1).all() and (batch.normals[i][:, ~seen] == 1).all()
-        away = triangle_tree(posed[i], cube.surface.numpy()).closest(batch.points[i][seen].numpy())[2]
+        away = mesh_tree(posed[i], cube.surface.numpy()).closest(batch.points[i][seen].numpy())[2]
         assert np.median(away) * cube.millimetres < 3  # 30 components; the wrong turn would be centimetres off
     torch.testing.assert_close(scans.view(who[:1], which[:1]).joint_pose[0], scans.joint_pose[1], atol=1e-6, rtol=0)
 

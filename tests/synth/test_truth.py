@@ -11,7 +11,7 @@ from PIL import Image
 from fullhead.core.cameras import Cameras, orbit
 from fullhead.core.errors import FullheadError
 from fullhead.io.sets import Part
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 from fullhead.rig.identity import shape_parameters
 from fullhead.synth.anatomy.regions import LABELS
 from fullhead.synth.datasets.shots import Take, View, Workshop, label_of, shoot, take_of, true_camera, vertices_of
@@ -64,7 +64,7 @@ def test_depth_leads_back_to_the_surface_within_a_pixel(view: int, shot: Part, t
     K, c2w = camera(take, view).K[0].numpy(), camera(take, view).c2w[0].numpy()
     pixels = np.stack([(columns + 0.5) / SIZE, (rows + 0.5) / SIZE, np.ones(len(rows))], axis=1)
     points = (pixels @ np.linalg.inv(K).T * z[:, None]) @ c2w[:3, :3].T + c2w[:3, 3]
-    away = triangle_tree(scene.vertices, scene.triangles).closest(points)[2]
+    away = mesh_tree(scene.vertices, scene.triangles).closest(points)[2]
     assert len(points) > 100
     assert away.max() < (z / K[0, 0] / SIZE).min()  # a pixel's width there
 
@@ -96,7 +96,7 @@ def test_landmarks_lie_on_the_skin_and_where_cameras_see_them(shot: Part, take: 
     person, _ = built
     points = np.array(shot.record["landmarks"])
     skin = person.studio.skin.operator @ vertices_of(person, take)
-    away = triangle_tree(skin, person.studio.skin.triangles).closest(points)[2]
+    away = mesh_tree(skin, person.studio.skin.triangles).closest(points)[2]
     assert away.max() * shot.record["metres_per_unit"] < 1e-4
     for number, view in enumerate(shot.record["views"]):
         c2w, K = camera(take, number).c2w[0].numpy(), camera(take, number).K[0].numpy()

@@ -13,7 +13,7 @@ from fullhead.core.colour import to_bytes
 from fullhead.core.meshes import area_vectors, at_points, surface_points, vertex_normals, within_box
 from fullhead.core.tri_mesh import TriMesh, present
 from fullhead.kernels.raster import orthographic
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 
 RIM = 1e-3  # what is nearer to the sides of the cube is where the scan was cut, not a surface of the head
 NOTHING = -2.0  # z where a view shows nothing
@@ -119,7 +119,7 @@ def occupancy(
             near.append(at_points(mesh.vertices, mesh.faces, face, weights))
     near = np.concatenate(near) + config.near_spread * rng.normal(size=(config.near, 3))
     uniform = rng.uniform(-1, 1, (config.uniform, 3))
-    tree = triangle_tree(mesh.vertices, mesh.faces)
+    tree = mesh_tree(mesh.vertices, mesh.faces)
 
     def labelled(points: NDArray) -> LabelledPoints:
         points = points.astype(np.float32)

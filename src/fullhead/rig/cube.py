@@ -16,7 +16,7 @@ from fullhead.core.meshes import area_vectors
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.core.similarity import similarity
 from fullhead.kernels.raster import orthographic
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 from fullhead.rig.identity import main_shape_rig
 from fullhead.rig.landmarks import landmark_weights
 from fullhead.rig.rig import Rig
@@ -82,7 +82,7 @@ def flame_cube(flame: Rig, template: Template, shapes: int = 100, expressions: i
     marks = similarity(*points)(ours.landmarks(ours.rig().vertices)[0].double().numpy())
     vertices, faces = rig.template.double().numpy(), rig.faces.numpy()
     surface = faces[seen_triangles(vertices, faces)]
-    found, weights, _ = triangle_tree(vertices, surface).closest(marks)
+    found, weights, _ = mesh_tree(vertices, surface).closest(marks)
     landmarks = np.zeros((len(marks), len(vertices)), np.float32)
     np.put_along_axis(landmarks, surface[found], weights.astype(np.float32), axis=1)
     spread = torch.tensor(FLAME_POSE_SPREAD)

@@ -19,7 +19,7 @@ from fullhead.core.least_squares import bounded_solution
 from fullhead.core.meshes import at_points, open_rim, surface_points, unit_normals
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.core.similarity import Similarity, similarity
-from fullhead.kernels.tree import TriangleTree, triangle_tree
+from fullhead.kernels.tree import MeshTree, mesh_tree
 from fullhead.rig.cube import CubeRig
 
 JAW_LINE = 17  # the first landmarks: of an outline, so they are known less well
@@ -146,7 +146,7 @@ class _Scan:
 
     def __init__(self, vertices: NDArray, triangles: NDArray, landmarks: NDArray, known: NDArray) -> None:
         self.vertices, self.triangles, self.landmarks, self.known = vertices, triangles, landmarks, known
-        self.tree: TriangleTree = triangle_tree(vertices, triangles)
+        self.tree: MeshTree = mesh_tree(vertices, triangles)
         self.normals = unit_normals(vertices, triangles)
         self.rim = open_rim(triangles, len(vertices))
 
@@ -186,7 +186,7 @@ class _Fitting:
 
     def face_distances(self) -> NDArray:
         """From points of the scan's face to the rig [P]."""
-        return triangle_tree(self.model.vertices, self.surface).closest(self.cube_from_scan(self.face_points))[2]
+        return mesh_tree(self.model.vertices, self.surface).closest(self.cube_from_scan(self.face_points))[2]
 
     def step(self, far: float) -> None:
         """One step of Gauss and Newton for the pairs as they are now; `far`: where they lose their pull, in millimetres.
@@ -234,7 +234,7 @@ class _Fitting:
         """From the scan's face to where the rig is nearest."""
         normals = unit_normals(self.model.vertices, self.surface)
         points = self.cube_from_scan(self.face_points)
-        triangle, weights, _ = triangle_tree(self.model.vertices, self.surface).closest(points)
+        triangle, weights, _ = mesh_tree(self.model.vertices, self.surface).closest(points)
         facing = (normals[triangle] * (self.face_normals @ self.cube_from_scan.turn.T)).sum(1) > self.config.facing
         return _Pairs(self.surface[triangle], weights, points, normals[triangle], facing.astype(float))
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 from fullhead.rig.identity import Phenotype, identity
 from fullhead.rig.subdivision import catmull_clark, triangles_from_quads
 from fullhead.rig.template import Template
@@ -64,6 +64,6 @@ def landmark_weights(template: Template) -> sparse.csr_matrix:
     operator, quads = catmull_clark(len(template.vertices), template.part("skin")[0])
     triangles = triangles_from_quads(quads)
     average = operator @ template.rig(identity(template, Phenotype(), {})[None]).vertices[0].numpy()
-    found, weights, _ = triangle_tree(average, triangles).closest(ibug_points())
+    found, weights, _ = mesh_tree(average, triangles).closest(ibug_points())
     on_skin = sparse.csr_matrix((weights.ravel(), (np.repeat(np.arange(68), 3), triangles[found].ravel())), (68, len(average)))
     return sparse.csr_matrix(on_skin @ operator)

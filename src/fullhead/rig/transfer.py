@@ -17,7 +17,7 @@ from torch import Tensor
 from fullhead.core.least_squares import bounded_solution
 from fullhead.core.meshes import at_points, unit_normals
 from fullhead.core.similarity import Similarity, similarity
-from fullhead.kernels.tree import TriangleTree, triangle_tree
+from fullhead.kernels.tree import MeshTree, mesh_tree
 from fullhead.rig.rig import Rig
 from fullhead.rig.template import JAW, LEFT_EYE, NECK, RIGHT_EYE
 
@@ -118,7 +118,7 @@ def pair_faces(source: Rig, target: Rig, rounds: int = 10) -> tuple[Face, Face]:
     that face away from each other (upper and lower lip), count for little. Rigs of one average head each serve best.
     """
     points, faces = source.template.double().numpy(), _skin(source)
-    tree = triangle_tree(points, faces)
+    tree = mesh_tree(points, faces)
     found, normals = _face_vertices(target)
     goal = target.template.double().numpy()[found]
     joints = [rig.rest_joints[NECK:].double().numpy() for rig in (source, target)]
@@ -140,7 +140,7 @@ def pair_faces(source: Rig, target: Rig, rounds: int = 10) -> tuple[Face, Face]:
     )
 
 
-def _closest(tree: TriangleTree, points: NDArray, tree_to_points: Similarity) -> tuple[NDArray, NDArray, NDArray]:
+def _closest(tree: MeshTree, points: NDArray, tree_to_points: Similarity) -> tuple[NDArray, NDArray, NDArray]:
     """`tree.closest` for points of another frame."""
     return tree.closest((points - tree_to_points.shift) @ tree_to_points.turn / tree_to_points.scale)
 

@@ -20,7 +20,7 @@ from fullhead.core.isosurface import extract_surface, largest_piece, refined
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.core.triangles import unit_vectors
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 from fullhead.synth.anatomy.regions import LABELS
 from fullhead.synth.rendering.scene import CLOTH, EYE, GLASS, SKIN, Scene
 
@@ -66,7 +66,7 @@ def solid(scene: Scene, scale: float, translation: NDArray, cells: int) -> Solid
 
 def _finer_eyes(surface: TriMesh[NDArray], scene: Scene, points: NDArray, cells: int) -> TriMesh[NDArray]:
     """The surface with edges halved within a cell of the eyeballs until they are about EYE_EDGE long."""
-    eyes = triangle_tree(points, scene.triangles[scene.triangle_material == EYE])
+    eyes = mesh_tree(points, scene.triangles[scene.triangle_material == EYE])
     for _ in range(int(np.ceil(np.log2(2 / cells / EYE_EDGE)))):
         surface = refined(surface, eyes.closest(to_grid(surface.vertices, cells), 1.0)[2] < 1)
     return surface
@@ -144,7 +144,7 @@ def _widened(chosen: NDArray) -> NDArray:
 def _height(at: NDArray, points: NDArray, triangles: NDArray, reach: float) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Height [P] of `at` [P, 3] above the plane of the nearest triangle; which that is [P], weights [P, 3] of the nearest point
     in it, and its distance [P], infinite beyond `reach`."""
-    found, weights, distance = triangle_tree(points, triangles).closest(at.astype(float), reach)
+    found, weights, distance = mesh_tree(points, triangles).closest(at.astype(float), reach)
     corners = points[triangles[found]]
     off = at - (corners * weights[..., None]).sum(1)
     normal = unit_vectors(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
@@ -180,7 +180,7 @@ def _outermost(at: NDArray, scene: Scene, points: NDArray) -> tuple[NDArray, NDA
     thinner than a cell.
     """
     opaque = np.flatnonzero(scene.triangle_material != GLASS)
-    found, weights, distance = triangle_tree(points, scene.triangles[opaque]).closest(at)
+    found, weights, distance = mesh_tree(points, scene.triangles[opaque]).closest(at)
     triangle = opaque[found]
     for under, over in ((EYE, SKIN), (SKIN, CLOTH)):
         covers = np.flatnonzero(scene.triangle_material == over)
