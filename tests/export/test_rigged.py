@@ -179,14 +179,14 @@ def test_ribbons_lie_on_their_strands_and_narrow_to_a_tip() -> None:
     half = np.full((5, 7), 1e-3)
     hung = ribbons(points, half, np.zeros(5), np.ones((5, 7)), away_from_axis(points, np.array([0, 0, -0.1])))
     assert len(hung.carrier) == 5 * 13
-    assert len(hung.triangles) == 5 * 11
+    assert len(hung.faces) == 5 * 11
     assert np.linalg.norm(hung.offset, axis=1).max() == pytest.approx(1e-3, rel=1e-5)
     np.testing.assert_array_equal(hung.offset[12::13], 0)
     np.testing.assert_allclose(np.linalg.norm(hung.normals, axis=1), 1, atol=1e-5)
     vertices = points.reshape(-1, 3)[hung.carrier] + hung.offset
-    corners = vertices[hung.triangles]
+    corners = vertices[hung.faces]
     faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    assert ((faces * hung.normals[hung.triangles[:, 0]]).sum(1) > 0).mean() > 0.95  # they face the way they are lit
+    assert ((faces * hung.normals[hung.faces[:, 0]]).sum(1) > 0).mean() > 0.95  # they face the way they are lit
 
 
 def test_straight_strands_need_two_points_and_curls_keep_theirs() -> None:

@@ -68,7 +68,7 @@ def surface_points(
     areas = np.linalg.norm(area_vectors(vertices, faces), axis=1) * (1.0 if weight is None else weight)
     total = np.cumsum(areas)
     if not len(total) or not total[-1] > 0:
-        raise FullheadError("the mesh has no surface: all its triangles are degenerate")
+        raise FullheadError("the mesh has no surface: all its faces are degenerate")
     face = np.searchsorted(total, rng.random_sample(count) * total[-1], side="right").clip(max=len(areas) - 1)
     root, share = np.sqrt(rng.random_sample(count)), rng.random_sample(count)
     return face, np.stack([1 - root, root * (1 - share), root * share], axis=1)

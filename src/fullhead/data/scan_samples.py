@@ -97,7 +97,7 @@ class ScanSamples:
 
 
 def head_surface(mesh: TriMesh[NDArray]) -> NDArray:
-    """Which triangles [F] are of the head: inside the cube, and not where it is cut at the cube's sides."""
+    """Which faces [F] are of the head: inside the cube, and not where it is cut at the cube's sides."""
     return within_box(mesh.vertices, mesh.faces, 1 - RIM)
 
 

@@ -40,17 +40,17 @@ class Hung:
     normals: NDArray  # [V, 3]
     uv: NDArray  # [V, 2], v up
     light: NDArray  # [V], factor of the texture's colour
-    triangles: NDArray  # [F, 3]
+    faces: NDArray  # [F, 3]
 
     def joined(self, other: Hung) -> Hung:
         """Both as one mesh."""
-        own = (self.carrier, self.offset, self.normals, self.uv, self.light, self.triangles)
-        others = (other.carrier, other.offset, other.normals, other.uv, other.light, other.triangles + len(self.carrier))
+        own = (self.carrier, self.offset, self.normals, self.uv, self.light, self.faces)
+        others = (other.carrier, other.offset, other.normals, other.uv, other.light, other.faces + len(self.carrier))
         return Hung(*(np.concatenate(pair) for pair in zip(own, others, strict=True)))
 
-    def only(self, triangles: NDArray) -> Hung:
-        """Some of its triangles [F', 3], and the vertices that they use."""
-        used, renumbered = np.unique(triangles, return_inverse=True)
+    def only(self, faces: NDArray) -> Hung:
+        """Some of its faces [F', 3], and the vertices that they use."""
+        used, renumbered = np.unique(faces, return_inverse=True)
         faces = renumbered.reshape(-1, 3).astype(np.int32)
         return Hung(self.carrier[used], self.offset[used], self.normals[used], self.uv[used], self.light[used], faces)
 
@@ -111,7 +111,7 @@ def ribbons(points: NDArray, half_width: NDArray, tone: NDArray, shade: NDArray,
         normals=paired(normal, normal).astype(np.float32),
         uv=np.stack([paired(u, u + SPAN / TONES), paired(shade, shade)], axis=-1).astype(np.float32),
         light=np.ones(strands * (2 * k - 1)),
-        triangles=np.concatenate([*quads, ends]).astype(np.int32),
+        faces=np.concatenate([*quads, ends]).astype(np.int32),
     )
 
 
@@ -191,11 +191,11 @@ def under_layer(
     depth = ndimage.gaussian_filter(depth, 0.7)
     if depth.max() <= UNDER_INSET:
         return None
-    vertices, triangles, *_ = marching_cubes(depth, UNDER_INSET)
+    vertices, faces, *_ = marching_cubes(depth, UNDER_INSET)
     vertices = ((vertices + 0.5) * cell + low).astype(np.float32)
     outside = height(vertices) > -0.5 * cell
-    triangles = triangles[outside[triangles].all(1)][:, ::-1].astype(np.int32)
-    if not len(triangles):
+    faces = faces[outside[faces].all(1)][:, ::-1].astype(np.int32)
+    if not len(faces):
         return None
     places = carriers.reshape(-1, 3)
     near = np.asarray(KDTree(places).query(vertices, min(UNDER_NEAR, len(places)))[1])
@@ -204,8 +204,8 @@ def under_layer(
     return Hung(
         carrier=carrier,
         offset=(vertices - places[carrier]).astype(np.float32),
-        normals=vertex_normals(vertices, triangles),
+        normals=vertex_normals(vertices, faces),
         uv=np.stack([np.full(len(vertices), 0.5 * SOLID / TONES), own_shade], axis=-1).astype(np.float32),
         light=np.ones(len(vertices)),
-        triangles=triangles,
-    ).only(triangles)
+        faces=faces,
+    ).only(faces)

@@ -121,7 +121,7 @@ def _bytes(linear: NDArray) -> NDArray[np.uint8]:
 
 
 def _skin_material(person: Person, skin: Surface, ambient: NDArray) -> Material:
-    """Colour, and a map of occlusion and roughness, interpolated over the atlas from vertices and triangles."""
+    """Colour, and a map of occlusion and roughness, interpolated over the atlas from vertices and faces."""
     n, studio = SURFACE_SIZE, person.studio
     occlusion = np.clip(ambient / (0.345 + 0.125 * skin.normals[:, 1]), DARKEST, 1)  # by what the even sky gives in the open
     rough = np.zeros(len(skin.vertices))
@@ -140,15 +140,15 @@ def _skin_material(person: Person, skin: Surface, ambient: NDArray) -> Material:
 def _bust(hung: Hung, places: NDArray, neck: NDArray, share: float) -> Hung:
     """What lies inside the line of a bust, `share` of an ellipse seen from the front, for the template's own edge is ragged.
 
-    Vertices of triangles across the line move along their edges onto it; they are those with an offset.
+    Vertices of faces across the line move along their edges onto it; they are those with an offset.
     """
     inside = _out(places[hung.carrier], neck)[1] < share
-    hung = hung.only(hung.triangles[inside[hung.triangles].any(1)])
+    hung = hung.only(hung.faces[inside[hung.faces].any(1)])
     vertices = places[hung.carrier]
     _, out = _out(vertices, neck)
     places_of, place = np.unique(vertices.round(6), axis=0, return_inverse=True)  # both sides of a seam move alike
     count, place = len(places_of), place.ravel()
-    edges = np.concatenate([hung.triangles[:, pair] for pair in ([0, 1], [1, 2], [2, 0], [1, 0], [2, 1], [0, 2])])
+    edges = np.concatenate([hung.faces[:, pair] for pair in ([0, 1], [1, 2], [2, 0], [1, 0], [2, 1], [0, 2])])
     a, b = edges[(out[edges[:, 0]] < share) & (out[edges[:, 1]] >= share)].T  # from inside to beyond
     crossing = vertices[a] + ((share - out[a]) / (out[b] - out[a]))[:, None] * (vertices[b] - vertices[a])
     number = np.bincount(place[b], minlength=count)
@@ -166,9 +166,9 @@ def _out(vertices: NDArray, neck: NDArray) -> tuple[NDArray, NDArray]:
 def _bottom(hung: Hung, places: NDArray, neck: NDArray) -> Hung:
     """The surface that closes a bust below: from every edge of its line straight to the middle between front and back."""
     on_line, n = np.any(hung.offset, axis=1), len(hung.carrier)
-    edges = np.concatenate([hung.triangles[:, pair] for pair in ([0, 1], [1, 2], [2, 0])])
+    edges = np.concatenate([hung.faces[:, pair] for pair in ([0, 1], [1, 2], [2, 0])])
     edges = edges[on_line[edges].all(1)].astype(np.int64)
-    edges = edges[~np.isin(edges @ [n, 1], edges @ [1, n])]  # of one triangle only
+    edges = edges[~np.isin(edges @ [n, 1], edges @ [1, n])]  # of one face only
     rim, ends = np.unique(edges, return_inverse=True)
     a, b = ends.reshape(-1, 2).T
     vertices = places[hung.carrier[rim]] + hung.offset[rim]
@@ -177,14 +177,14 @@ def _bottom(hung: Hung, places: NDArray, neck: NDArray) -> Hung:
     inwards[:, 2] += 1e-3 * np.sign(inwards[:, 2])  # front and back overlap
     normals = np.zeros((len(rim), 3))
     normals[:, :2] = np.minimum(_out(vertices, neck)[0], [np.inf, 0]) / BUST_RADII**2
-    triangles = np.concatenate([np.stack([b, a, a + len(rim)], 1), np.stack([b, a + len(rim), b + len(rim)], 1)])
+    faces = np.concatenate([np.stack([b, a, a + len(rim)], 1), np.stack([b, a + len(rim), b + len(rim)], 1)])
     return Hung(
         carrier=np.tile(hung.carrier[rim], 2),
         offset=np.concatenate([hung.offset[rim], hung.offset[rim] + inwards]),
         normals=np.tile(unit_vectors(normals), (2, 1)),
         uv=np.tile(hung.uv[rim[:1]], (2 * len(rim), 1)),
         light=np.full(2 * len(rim), BOTTOM_LIGHT),
-        triangles=triangles.astype(np.int32),
+        faces=faces.astype(np.int32),
     )
 
 

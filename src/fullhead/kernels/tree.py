@@ -108,7 +108,7 @@ def sorted_into_boxes(points: NDArray) -> NDArray:
 
 @dataclass(frozen=True)
 class _Nodes:
-    """Nodes of a level. With area vectors a_t of triangles with middles x_t, the dipole is the sum of a_t, and the second
+    """Nodes of a level. With area vectors a_t of faces with middles x_t, the dipole is the sum of a_t, and the second
     moment that of (x_t - centre) a_t^T; the centre is weighted by area."""
 
     boxes: NDArray  # [n, 2, 3]
@@ -159,7 +159,7 @@ def _leaves(corners: NDArray, starts: NDArray) -> _Nodes:
 
 
 def _level(count: int, nodes: int) -> tuple[NDArray, NDArray]:
-    """First triangle of each of the nodes of a level, and each triangle's node [F]."""
+    """First face of each of the nodes of a level, and each face's node [F]."""
     bounds = np.arange(nodes + 1) * count // nodes
     return bounds[:-1], np.repeat(np.arange(nodes), np.diff(bounds))
 

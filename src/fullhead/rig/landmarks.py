@@ -62,8 +62,8 @@ def ibug_points() -> NDArray:
 def landmark_weights(template: Template) -> sparse.csr_matrix:
     """Weights [68, N] of the template's vertices, so that `weights @ vertices` are the landmarks of any head."""
     operator, quads = catmull_clark(len(template.vertices), template.part("skin")[0])
-    triangles = triangles_from_quads(quads)
+    faces = triangles_from_quads(quads)
     average = operator @ template.rig(identity(template, Phenotype(), {})[None]).vertices[0].numpy()
-    found, weights, _ = mesh_tree(average, triangles).closest(ibug_points())
-    on_skin = sparse.csr_matrix((weights.ravel(), (np.repeat(np.arange(68), 3), triangles[found].ravel())), (68, len(average)))
+    found, weights, _ = mesh_tree(average, faces).closest(ibug_points())
+    on_skin = sparse.csr_matrix((weights.ravel(), (np.repeat(np.arange(68), 3), faces[found].ravel())), (68, len(average)))
     return sparse.csr_matrix(on_skin @ operator)

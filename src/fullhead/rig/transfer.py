@@ -124,15 +124,15 @@ def pair_faces(source: Rig, target: Rig, rounds: int = 10) -> tuple[Face, Face]:
     joints = [rig.rest_joints[NECK:].double().numpy() for rig in (source, target)]
     fit = similarity(*joints)
     for _ in range(rounds):
-        triangle, weights, distance = _closest(tree, goal, fit)
+        face, weights, distance = _closest(tree, goal, fit)
         near = distance <= 2 * np.median(distance)
-        fit = similarity(at_points(points, faces, triangle[near], weights[near]), goal[near])
-    triangle, weights, distance = _closest(tree, goal, fit)
-    facing = ((normals @ fit.turn) * unit_normals(points, faces)[triangle]).sum(1).clip(0, 1)
+        fit = similarity(at_points(points, faces, face[near], weights[near]), goal[near])
+    face, weights, distance = _closest(tree, goal, fit)
+    facing = ((normals @ fit.turn) * unit_normals(points, faces)[face]).sum(1).clip(0, 1)
     trust = np.exp(-((1000 * source.metres * distance / NEAR) ** 2)) * facing
     trust = torch.from_numpy(trust / trust.sum()).float()
     ours = 1000 * target.metres
-    on_source = (torch.from_numpy(faces[triangle]), torch.from_numpy(weights).float())
+    on_source = (torch.from_numpy(faces[face]), torch.from_numpy(weights).float())
     on_target = (torch.from_numpy(found)[:, None], torch.ones(len(found), 1))
     return (
         Face(source, *on_source, trust, ours * fit.scale, torch.from_numpy(fit.turn).float()),
