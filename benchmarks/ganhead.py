@@ -27,7 +27,7 @@ from fullhead.data.scan_samples import SampleConfig
 from fullhead.data.scans import find_scans
 from fullhead.io.sets import write_set
 from fullhead.kernels.allocator import keep_memory
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 from fullhead.models.ganhead import GANHead, GANHeadConfig, sized_for
 from fullhead.representations.canonical_field import INVALID, CanonicalHead, CanonicalPoints, Volume
 from fullhead.representations.correspondence import (
@@ -60,7 +60,7 @@ def fitted(steps: int) -> GANHead:
     inside = (at_rest.abs() <= 1).all(dim=-1).nonzero()[:, 0]
     with torch.no_grad():
         volume = model.volume(model.codes(torch.tensor([0])))
-    tree = triangle_tree(at_rest.numpy(), rig.faces.numpy())
+    tree = mesh_tree(at_rest.numpy(), rig.faces.numpy())
     parameters = [*model.deformer.parameters(), *model.canonical.geometry.parameters()]
     optimiser = torch.optim.Adam(parameters, lr=2e-3)
     for _ in range(steps):

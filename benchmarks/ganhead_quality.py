@@ -77,9 +77,9 @@ def ganhead_codes(model: GANHead, scans: ScanSet, scan: int) -> Codes:
     who = slice(scan, scan + 1)
     expression, pose = scans.expression[who], scans.joint_pose[who]
     motion = model.motion(scans.shape[who], expression, pose)
-    config, random, arrays = FitScanConfig(), torch.Generator().manual_seed(0), scans.arrays(scan)
-    shape = fitted_shape(model, motion, arrays, config, random)
-    detail, colour = fitted_looks(model, motion, colour_pose(expression, pose), shape, arrays, config, random)
+    config, random, own = FitScanConfig(), torch.Generator().manual_seed(0), scans.samples(scan)
+    shape = fitted_shape(model, motion, own.near, own.uniform, config, random)
+    detail, colour = fitted_looks(model, motion, colour_pose(expression, pose), shape, own.surface, config, random)
     return Codes(shape, detail, colour, scans.shape[who])
 
 

@@ -19,7 +19,7 @@ from fullhead.data.scan_samples import SampleConfig, occupancy, surface, turn_ab
 from fullhead.data.scan_set import ScanSet
 from fullhead.data.scans import find_scans
 from fullhead.io.sets import write_set
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 from fullhead.rig.cube import CubeRig
 from fullhead.rig.fitting import FitConfig
 
@@ -35,33 +35,34 @@ def ball(radius: float = 0.5, centre: tuple[float, float, float] = (0.1, 0.0, -0
 def test_labels_are_those_of_a_sphere_and_points_lie_where_they_are_asked_for():
     centre = np.array([0.1, 0, -0.1])
     found = occupancy(ball(), SampleConfig(near=4000, uniform=3000), np.random.RandomState(0))
-    for name in ("near", "uniform"):
-        radius = np.linalg.norm(found[f"{name}_points"] - centre, axis=1)
+    near, uniform = found
+    for labelled in found:
+        radius = np.linalg.norm(labelled.points - centre, axis=1)
         clear = np.abs(radius - 0.5) > 2e-3  # of the sphere's facets
-        np.testing.assert_array_equal(found[f"{name}_inside"][clear], radius[clear] < 0.5)
-    away = np.linalg.norm(found["near_points"] - centre, axis=1) - 0.5
+        np.testing.assert_array_equal(labelled.inside[clear], radius[clear] < 0.5)
+    away = np.linalg.norm(near.points - centre, axis=1) - 0.5
     assert away.std() == pytest.approx(0.01, rel=0.1) and abs(away.mean()) < 0.002
-    in_front = found["near_points"][:, 2] > 0.2  # half of the foremost point, which is at 0.4
+    in_front = near.points[:, 2] > 0.2  # half of the foremost point, which is at 0.4
     assert in_front.mean() == pytest.approx(0.7, abs=0.03)
-    assert np.abs(found["uniform_points"]).max() <= 1
-    assert found["uniform_inside"].mean() == pytest.approx(4 / 3 * np.pi * 0.5**3 / 8, abs=0.02)
+    assert np.abs(uniform.points).max() <= 1
+    assert uniform.inside.mean() == pytest.approx(4 / 3 * np.pi * 0.5**3 / 8, abs=0.02)
 
 
 def test_a_hole_does_not_turn_the_inside_out():
     mesh = ball()
     open_mesh = mesh.select_faces(mesh.vertices[mesh.faces].mean(1)[:, 1] > -0.45)  # the bottom is missing
     assert len(open_mesh.faces) < len(mesh.faces)
-    found = occupancy(open_mesh, SampleConfig(near=10, uniform=4000), np.random.RandomState(0))
-    radius = np.linalg.norm(found["uniform_points"] - [0.1, 0, -0.1], axis=1)
-    wrong = (found["uniform_inside"] != (radius < 0.5)) & (np.abs(radius - 0.5) > 2e-3)  # of the sphere's facets
-    assert wrong.mean() < 0.005 and (found["uniform_points"][wrong, 1] < -0.3).all()
+    _, found = occupancy(open_mesh, SampleConfig(near=10, uniform=4000), np.random.RandomState(0))
+    radius = np.linalg.norm(found.points - [0.1, 0, -0.1], axis=1)
+    wrong = (found.inside != (radius < 0.5)) & (np.abs(radius - 0.5) > 2e-3)  # of the sphere's facets
+    assert wrong.mean() < 0.005 and (found.points[wrong, 1] < -0.3).all()
 
 
 def test_surface_points_have_the_scan_s_own_normals_and_colours():
     found = surface(ball(), SampleConfig(surface=3000), np.random.RandomState(0))
-    outwards = (found["surface_points"] - [0.1, 0, -0.1]) / 0.5
-    np.testing.assert_allclose(found["surface_normals"], outwards, atol=0.02)
-    np.testing.assert_allclose(found["surface_colours"] / 255, 0.5 + 0.5 * outwards, atol=0.02)
+    outwards = (found.points - [0.1, 0, -0.1]) / 0.5
+    np.testing.assert_allclose(found.normals, outwards, atol=0.02)
+    np.testing.assert_allclose(found.colours / 255, 0.5 + 0.5 * outwards, atol=0.02)
     assert np.abs(outwards.mean(0)).max() < 0.05  # all sides alike
 
 
@@ -69,10 +70,10 @@ def test_where_the_cube_cuts_a_scan_is_no_surface():
     mesh = ball(0.5, (0, -0.6, 0))
     cut = replace(mesh, vertices=mesh.vertices.clip(-1, 1))
     found = surface(cut, SampleConfig(surface=2000), np.random.RandomState(0))
-    assert found["surface_points"][:, 1].min() > -1
-    inside = occupancy(cut, SampleConfig(near=10, uniform=5000), np.random.RandomState(0))
-    expected = np.linalg.norm(inside["uniform_points"] - [0, -0.6, 0], axis=1) < 0.5
-    assert (inside["uniform_inside"] != expected).mean() < 0.003
+    assert found.points[:, 1].min() > -1
+    _, inside = occupancy(cut, SampleConfig(near=10, uniform=5000), np.random.RandomState(0))
+    expected = np.linalg.norm(inside.points - [0, -0.6, 0], axis=1) < 0.5
+    assert (inside.inside != expected).mean() < 0.003
 
 
 def test_views_show_the_scan_turned_about_its_pivot():
@@ -84,7 +85,7 @@ def test_views_show_the_scan_turned_about_its_pivot():
         for row, column in ((size // 2, size // 2), (12, 25), (26, 18), (2, 2)):
             pixel = np.array([(column + 0.5) / size * 2 - 1, 1 - (row + 0.5) / size * 2])
             height = 0.25 - ((pixel - centre[:2]) ** 2).sum()
-            colour, normal, z = (found[f"view_{name}"][k, row, column].astype(float) for name in ("colours", "normals", "z"))
+            colour, normal, z = (getattr(found, name)[k, row, column].astype(float) for name in ("colours", "normals", "z"))
             if height < 0:
                 assert (colour == 255).all() and (normal == 255).all() and z == -2
                 continue
@@ -139,15 +140,11 @@ def test_batches_hold_points_labels_and_parameters_of_the_scans_asked_for(prepar
     assert batch.points.shape == (2, 110, 3) and batch.inside.shape == (2, 110)
     torch.testing.assert_close(batch.shape, scans.shape[chosen])
     for points, inside, scan in zip(batch.points.numpy(), batch.inside, chosen.tolist(), strict=True):
-        arrays = scans.arrays(scan)
-        known = {
-            tuple(p): i
-            for name in ("near", "uniform")
-            for p, i in zip(arrays[f"{name}_points"], arrays[f"{name}_inside"], strict=True)
-        }
+        labelled = (scans.samples(scan).near, scans.samples(scan).uniform)
+        known = {tuple(p): i for own in labelled for p, i in zip(own.points, own.inside, strict=True)}
         assert [known[tuple(p)] for p in points] == inside.tolist()
         mesh = trimesh.load(synth_scans / "scans" / f"{scans.names[scan].replace('_', '/')}.ply", process=False)
-        away = triangle_tree(mesh.vertices, mesh.faces).closest(points)[2]
+        away = mesh_tree(mesh.vertices, mesh.faces).closest(points)[2]
         assert away[:60].max() < 0.06 and away[60:].max() > 0.2
     again = scans.occupancy(chosen, near=60, uniform=50, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(again.points, batch.points, rtol=0, atol=0)
@@ -166,13 +163,13 @@ def test_favoured_places_get_their_share_of_the_points(prepared: Path, cube: Cub
         return (points - noses[chosen]).norm(dim=-1) < 0.15
 
     before = scans.occupancy(chosen, near=400, uniform=50, generator=torch.Generator().manual_seed(0))
-    scans.favour(noses, radius=0.15, share=0.5)
+    scans.oversample(noses, radius=0.15, share=0.5)
     batch = scans.occupancy(chosen, near=400, uniform=50, generator=torch.Generator().manual_seed(0))
     assert near_noses(before.points[:, :400]).float().mean() < 0.2
     assert near_noses(batch.points[:, :200]).all()
     torch.testing.assert_close(batch.points[:, 200:], before.points[:, 200:])
     assert near_noses(scans.surface(chosen, 40, torch.Generator().manual_seed(0)).points[:, :20]).all()
-    scans.favour(noses + 5, radius=0.15, share=0.5)  # nothing is there
+    scans.oversample(noses + 5, radius=0.15, share=0.5)  # nothing is there
     same = scans.occupancy(chosen, near=400, uniform=50, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(same.points, before.points)
 
@@ -187,7 +184,7 @@ def test_views_and_their_poses_belong_together(prepared: Path, cube: CubeRig):
         seen = batch.mask[i, 0] > 0
         assert 0.1 < seen.float().mean() < 0.6
         assert (batch.colours[i][:, ~seen] == 1).all() and (batch.normals[i][:, ~seen] == 1).all()
-        away = triangle_tree(posed[i], cube.surface.numpy()).closest(batch.points[i][seen].numpy())[2]
+        away = mesh_tree(posed[i], cube.surface.numpy()).closest(batch.points[i][seen].numpy())[2]
         assert np.median(away) * cube.millimetres < 3  # 30 components; the wrong turn would be centimetres off
     torch.testing.assert_close(scans.view(who[:1], which[:1]).joint_pose[0], scans.joint_pose[1], atol=1e-6, rtol=0)
 
@@ -200,7 +197,7 @@ def test_a_raw_scan_is_fitted_and_comes_back_to_its_place(tmp_path: Path, synth_
     assert found.rows[0]["fit_mm"]["face"] < 1 and found.rows[0]["fit_mm"]["landmarks"] < 3
     truth = load_file(synth_scans / "rigs/s0000/01.safetensors")
     head = cube.rig(found.shape, found.expression, found.joint_pose).vertices[0].numpy()
-    cube_from_scan = found.arrays(0)["cube_from_scan"] @ np.linalg.inv(json.loads(scans[0].place.read_text())["scan_from_raw"])
+    cube_from_scan = found.samples(0).cube_from_scan @ np.linalg.inv(json.loads(scans[0].place.read_text())["scan_from_raw"])
     marks = truth["landmarks"] @ cube_from_scan[:3, :3].T + cube_from_scan[:3, 3]
     miss = np.linalg.norm(cube.landmarks(torch.from_numpy(head)[None])[0].numpy() - marks, axis=1).mean() * cube.millimetres
     assert miss == pytest.approx(found.rows[0]["fit_mm"]["landmarks"], abs=0.05)

@@ -12,7 +12,7 @@ from torch import Tensor
 from fullhead.core.errors import FullheadError
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh
-from fullhead.data.scan_samples import SampleConfig
+from fullhead.data.scan_samples import LabelledPoints, SampleConfig, SurfacePoints
 from fullhead.data.scans import ScanFile, scan_file
 from fullhead.fitting.fit_scan import (
     FitScanConfig,
@@ -88,20 +88,26 @@ def test_a_shape_code_is_found_again_from_what_its_head_contains(ganhead: GANHea
     for name, x in drawn.items():
         x = torch.from_numpy(x).float()
         at = ganhead.at_posed(ganhead.volume(codes), motion, x, torch.zeros(len(x), dtype=torch.long))
-        points |= {f"{name}_points": x.numpy(), f"{name}_inside": (at.logit > 0).to(torch.uint8).numpy()}
+        points[name] = LabelledPoints(x.numpy(), (at.logit > 0).to(torch.uint8).numpy())
     losses: list[float] = []
     config = FitScanConfig(shape_steps=24, rate=0.4, near=600, uniform=150, regular=0.0)
     found = fitted_shape(
-        ganhead, motion, points, config, torch.Generator().manual_seed(0), lambda *step: losses.append(step[2])
+        ganhead,
+        motion,
+        points["near"],
+        points["uniform"],
+        config,
+        torch.Generator().manual_seed(0),
+        lambda *step: losses.append(step[2]),
     )
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:3])
 
     def right(code: Tensor) -> float:
-        x, distinct = neutral_candidates(ganhead, motion, points["near_points"])
+        x, distinct = neutral_candidates(ganhead, motion, points["near"].points)
         volume, known = ganhead.canonical.volume(code), distinct.any(dim=1)
         chosen = deepest(ganhead, volume, x[known], distinct[known])
         logits = ganhead.canonical.occupancy(volume, chosen, torch.zeros(len(chosen), dtype=torch.long))
-        return float(((logits > 0).numpy() == points["near_inside"][known.numpy()]).mean())
+        return float(((logits > 0).numpy() == points["near"].inside[known.numpy()]).mean())
 
     mean = ganhead.shape_codes.weight.mean(dim=0, keepdim=True)
     assert right(codes.shape) == 1 and right(found) > right(mean) and 1 - right(found) < 0.6 * (1 - right(mean))
@@ -123,11 +129,8 @@ def test_detail_and_colour_are_found_again_from_the_surface(
 ):
     mesh = ganhead.decode(codes, HeadPose(*pose)).posed[0]
     inner = (mesh.vertices.abs().amax(dim=1) < 0.9).nonzero()[:, 0]
-    points = {
-        "surface_points": mesh.vertices[inner].numpy(),
-        "surface_normals": mesh.normals[inner].numpy(),
-        "surface_colours": ((mesh.colours[inner] + 1) * 127.5).numpy(),
-    }
+    colours = ((mesh.colours[inner] + 1) * 127.5).numpy()
+    points = SurfacePoints(mesh.vertices[inner].numpy(), mesh.normals[inner].numpy(), colours)
     losses: list[float] = []
     config = FitScanConfig(looks_steps=40, rate=0.2, surface=400, regular=0.0)
     told = (ganhead, motion, colour_pose(*pose), codes.shape, points, config, torch.Generator().manual_seed(0))

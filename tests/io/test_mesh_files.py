@@ -118,7 +118,7 @@ def test_files_that_are_no_meshes_are_refused_in_a_line(tmp_path: Path):
     (tmp_path / "far.obj").write_text("v 0 0 0\nv 0 1 0\nv 1 0 0\nf 1 2 9\n")
     (tmp_path / "word.obj").write_text("v 0 0 zero\nv 0 1 0\nv 1 0 0\nf 1 2 3\n")
     (tmp_path / "head.stl").write_text("solid")
-    said = {"cloud.ply": "no triangles", "torn.glb": "sound", "far.obj": "damaged", "word.obj": "sound", "head.stl": "no mesh"}
+    said = {"cloud.ply": "no faces", "torn.glb": "sound", "far.obj": "damaged", "word.obj": "sound", "head.stl": "no mesh"}
     for name, why in said.items():
         with pytest.raises(FullheadError, match=why):
             read_mesh(tmp_path / name)

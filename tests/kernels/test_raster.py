@@ -20,9 +20,9 @@ def random_triangles(count: int, size: int, seed: int = 0) -> tuple[torch.Tensor
 def test_the_fast_rasteriser_agrees_with_its_reference() -> None:
     xy, z, triangles = random_triangles(60, 40)
     slow, quick = (rasterize(xy, z, triangles, 37, 41) for rasterize in RASTERIZERS)
-    same = slow.triangle == quick.triangle
+    same = slow.face == quick.face
     assert same.float().mean() > 0.995  # rounding may move a pixel on an edge
-    assert (slow.triangle >= 0).float().mean() > 0.3
+    assert (slow.face >= 0).float().mean() > 0.3
     torch.testing.assert_close(slow.barycentric[same], quick.barycentric[same], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(slow.depth[same], quick.depth[same], atol=1e-4, rtol=1e-4)
 
@@ -33,7 +33,7 @@ def test_the_nearer_triangle_wins(rasterize) -> None:
     z = torch.tensor([2.0, 2, 2, 1, 1, 1])
     triangles = torch.tensor([[0, 1, 2], [3, 4, 5]])
     seen = rasterize(torch.cat([square, square]), z, triangles, 4, 4)
-    assert (seen.triangle == 1).all()
+    assert (seen.face == 1).all()
     torch.testing.assert_close(seen.depth, torch.ones(4, 4))
 
 
@@ -42,7 +42,7 @@ def test_weights_reproduce_the_point_a_pixel_sees(rasterize) -> None:
     corners = torch.tensor([[-1.0, -1.2, 2.0], [1.5, -1.0, 3.0], [0.0, 1.5, 5.0]])  # camera coordinates
     focal, size = 40.0, 64
     seen = rasterize(corners[:, :2] / corners[:, 2:] * focal + size / 2, corners[:, 2], torch.tensor([[0, 1, 2]]), size, size)
-    rows, columns = torch.nonzero(seen.triangle == 0, as_tuple=True)
+    rows, columns = torch.nonzero(seen.face == 0, as_tuple=True)
     points = seen.barycentric[rows, columns] @ corners
     pixels = points[:, :2] / points[:, 2:] * focal + size / 2
     assert len(rows) > 200
@@ -54,7 +54,7 @@ def test_weights_reproduce_the_point_a_pixel_sees(rasterize) -> None:
 def test_triangles_behind_the_camera_are_left_out(rasterize) -> None:
     xy = torch.tensor([[-9.0, -9], [30, -9], [-9, 30]])
     seen = rasterize(xy, torch.tensor([1.0, 1, -1]), torch.tensor([[0, 1, 2]]), 4, 4)
-    assert (seen.triangle == -1).all() and not seen.depth.any() and not seen.barycentric.any()
+    assert (seen.face == -1).all() and not seen.depth.any() and not seen.barycentric.any()
 
 
 def test_depth_of_the_reference_has_gradients() -> None:

@@ -50,8 +50,8 @@ def test_a_model_is_seen_as_a_scan_is():
     due = views(scan, PIVOT, SampleConfig(views=9, view_size=256))
     found = looks(mesh)
     for row, view in enumerate((8, 0, 1)):
-        np.testing.assert_array_equal(found.colours[row], due["view_colours"][view])
-        assert np.abs(found.normals[row].astype(int) - due["view_normals"][view]).max() <= 2
+        np.testing.assert_array_equal(found.colours[row], due.colours[view])
+        assert np.abs(found.normals[row].astype(int) - due.normals[view]).max() <= 2
 
 
 def test_the_views_turn_by_40_degrees_about_the_pivot():

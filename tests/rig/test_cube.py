@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fullhead.rig.cube import EYES, UNITS_PER_METRE, CubeRig, seen_triangles, template_in_cube
+from fullhead.rig.cube import EYES, UNITS_PER_METRE, CubeRig, template_in_cube, visible_faces
 from fullhead.rig.identity import main_shape_rig
 from fullhead.rig.template import LEFT_EYE, Template, load_template
 
@@ -45,6 +45,6 @@ def test_a_head_within_a_head_is_not_seen(cube: CubeRig):
     outer = cube.surface.numpy()
     both = np.concatenate([outer, outer + len(vertices)])
     inner = vertices * 0.2 + [0, -0.1, 0]
-    seen = seen_triangles(np.concatenate([vertices, inner]), both)
+    seen = visible_faces(np.concatenate([vertices, inner]), both)
     assert seen[: len(outer)].mean() > 0.95
     assert seen[len(outer) :].mean() < 0.01  # only through the open bust, from below

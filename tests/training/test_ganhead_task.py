@@ -155,7 +155,7 @@ def test_a_view_of_the_coarse_surface_shows_the_points_that_are_seen(prepared: P
     ball = trimesh.creation.icosphere(4)
     vertices = torch.from_numpy(0.4 * ball.vertices + [0.2, 0, 0]).float()
     faces = torch.from_numpy(np.asarray(ball.faces))
-    task._kept[0] = CoarseSurface(vertices, vertices, faces, torch.zeros(3))
+    task.coarse_surfaces.get(0, lambda: CoarseSurface(vertices, vertices, faces, torch.zeros(3)))
     for view in (0, 2):
         angle = 2 * np.pi * view / 9
         shown, seen = task.seen_points(torch.tensor(0), torch.tensor(view), [1, 2])

@@ -1,4 +1,4 @@
-"""Triangles of a level set {field = level}, asking the field for values only near the surface.
+"""The mesh of a level set {field = level}, asking the field for values only near the surface.
 
 A coarse grid is sampled whole. Then the grid is halved again and again: the edges that the surface crosses are halved, and
 from the cells around them the surface is followed into every neighbour that it enters, so each piece that crosses an edge of

@@ -30,11 +30,10 @@ def unit_normals(vertices: NDArray, faces: NDArray) -> NDArray:
 
 
 def vertex_normals(vertices: NDArray, faces: NDArray) -> NDArray[np.float32]:
-    """Unit normals [V, 3]: the mean of the normals of the faces around each vertex, weighted by area; +y where it is none."""
+    """Unit normals [V, 3]: the mean of the normals of the faces around each vertex, weighted by area; 0 where there is none."""
     sums = np.zeros((len(vertices), 3))
     _add_area_vectors(np.ascontiguousarray(vertices, np.float64), faces, sums)
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    return np.where(lengths > 0, sums / np.maximum(lengths, 1e-300), [0.0, 1.0, 0.0]).astype(np.float32)
+    return (sums / np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-300)).astype(np.float32)
 
 
 @njit(cache=True, nogil=True)
@@ -69,7 +68,7 @@ def surface_points(
     areas = np.linalg.norm(area_vectors(vertices, faces), axis=1) * (1.0 if weight is None else weight)
     total = np.cumsum(areas)
     if not len(total) or not total[-1] > 0:
-        raise FullheadError("the mesh has no surface: all its triangles are degenerate")
+        raise FullheadError("the mesh has no surface: all its faces are degenerate")
     face = np.searchsorted(total, rng.random_sample(count) * total[-1], side="right").clip(max=len(areas) - 1)
     root, share = np.sqrt(rng.random_sample(count)), rng.random_sample(count)
     return face, np.stack([1 - root, root * (1 - share), root * share], axis=1)

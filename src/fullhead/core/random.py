@@ -1,11 +1,15 @@
-"""Random numbers by name: every part draws from its own stream, so no part depends on how much another one drew."""
+"""Random numbers of seeds. Streams have names: every part draws from its own, so none depends on how much another one drew."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.random import RandomState
+from numpy.typing import NDArray
+
+from fullhead.core.errors import FullheadError
 
 MASK = 2**64 - 1
 
@@ -15,6 +19,17 @@ def stream(seed: int, *purpose: str | int) -> RandomState:
     words = [seed & 0xFFFFFFFF, seed >> 32]
     words += [word if isinstance(word, int) else zlib.crc32(word.encode()) for word in purpose]
     return RandomState(np.array(words, np.uint32))
+
+
+def seed_noise(seeds: Sequence[int], size: int) -> NDArray:
+    """Standard normal numbers [N, size], a row for each seed, drawn as the field does: RandomState(seed).randn(1, size).
+
+    Raises FullheadError for a seed that RandomState does not take.
+    """
+    for seed in seeds:
+        if not 0 <= seed < 2**32:
+            raise FullheadError(f"seed {seed}: a seed is a whole number from 0 to {2**32 - 1}")
+    return np.concatenate([RandomState(seed).randn(1, size) for seed in seeds])
 
 
 def hashed_uniform(seed: int, purpose: str) -> float:

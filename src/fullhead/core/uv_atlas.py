@@ -1,6 +1,6 @@
 """A closed surface laid flat: charts that are seen straight along an axis, packed into a square picture.
 
-A chart is a connected piece of triangles that look along the same one of the six half axes: seen along it, all of them show
+A chart is a connected piece of faces that look along the same one of the six half axes: seen along it, all of them show
 their front. A piece that winds back over itself, as a spiral stair does, would lie over itself; heads have none.
 """
 
@@ -19,7 +19,7 @@ from fullhead.core.meshes import unit_normals
 AXES = np.concatenate([np.eye(3), -np.eye(3)])
 ACROSS = np.array([[0, 0, -1], [1, 0, 0], [1, 0, 0], [0, 0, 1], [1, 0, 0], [-1, 0, 0]], float)  # u of a chart along each
 UP = np.cross(AXES, ACROSS)  # v: upright beside, in front and behind
-STEEPEST = 0.2  # least cosine between a triangle and the axis of its chart
+STEEPEST = 0.2  # least cosine between a face and the axis of its chart
 ROUNDS = 10  # of smoothing the borders between charts
 NEIGHBOURS = 0.4  # what a neighbour in a chart counts, against the cosine
 GAP = 4  # pixels between charts
@@ -58,7 +58,7 @@ def unwrapped(vertices: NDArray, faces: NDArray, size: int) -> Atlas:
 
 
 def _neighbours(faces: NDArray) -> NDArray:
-    """Pairs [E, 2] of triangles that share an edge."""
+    """Pairs [E, 2] of faces that share an edge."""
     edges = np.sort(faces.astype(np.int64)[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     order = np.lexsort(edges.T)
     same = (edges[order[1:]] == edges[order[:-1]]).all(1)
@@ -66,7 +66,7 @@ def _neighbours(faces: NDArray) -> NDArray:
 
 
 def _axes(normals: NDArray, pairs: NDArray) -> NDArray:
-    """Which of AXES each triangle lies along [F]: the one it looks along, unless its neighbours have another."""
+    """Which of AXES each face lies along [F]: the one it looks along, unless its neighbours have another."""
     cosine = normals @ AXES.T
     axis = cosine.argmax(1)
     a, b = np.concatenate([pairs, pairs[:, ::-1]]).T
@@ -78,7 +78,7 @@ def _axes(normals: NDArray, pairs: NDArray) -> NDArray:
 
 
 def _pieces(axis: NDArray, pairs: NDArray) -> NDArray:
-    """The connected piece [F] of triangles of one axis that each belongs to."""
+    """The connected piece [F] of faces of one axis that each belongs to."""
     a, b = pairs[axis[pairs[:, 0]] == axis[pairs[:, 1]]].T
     graph = coo_array((np.ones(len(a), bool), (a, b)), shape=(len(axis), len(axis)))
     return connected_components(graph, directed=False)[1]

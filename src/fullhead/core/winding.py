@@ -1,7 +1,7 @@
 """How often a surface winds around a point: 1 inside, 0 outside, in between near holes [jacobson13].
 
 Unlike the parity of crossings it needs no closed surface: a head whose neck is open, or whose crown has a hole, still has an
-inside, where the number is above a half. Sums over all triangles: the reference of `kernels.tree`.
+inside, where the number is above a half. Sums over all faces: the reference of `kernels.tree`.
 """
 
 from __future__ import annotations

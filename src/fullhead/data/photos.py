@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fullhead.core.cache import ByteCache
 from fullhead.core.cameras import cameras_from_labels, labels_from_cameras, mirrored, yaw_pitch
 from fullhead.core.errors import FullheadError, in_words
 from fullhead.io.stores import open_store
@@ -70,8 +71,7 @@ class PhotoSet:
         self.index = torch.cat([before.repeat(front_repeat), beside, behind.repeat(back_repeat)])
         if mirror:  # a negative entry -i - 1 is the mirrored image i
             self.index = torch.cat([self.index, -self.index - 1])
-        self._decoded: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self._room = CACHE_BYTES
+        self._cache = ByteCache[int, tuple[np.ndarray, np.ndarray]](CACHE_BYTES)
         image, _ = self._photo(0)
         self.size = image.shape[-1]
 
@@ -80,16 +80,14 @@ class PhotoSet:
 
     def _photo(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Image uint8 [3, H, W] and mask uint8 [1, H, W] of a file."""
-        if i in self._decoded:
-            return self._decoded[i]
+        return self._cache.get(i, lambda: self._decode(i))
+
+    def _decode(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         image = self.images.picture(self.names[i]).transpose(2, 0, 1)
         mask = self.masks.picture(self.mask_names[i], "L")[None]
         if image.shape[1] != image.shape[2] or mask.shape[1:] != image.shape[1:]:
             raise FullheadError(f"{self.names[i]} is {image.shape[2]} x {image.shape[1]}, its mask {mask.shape[2]} x "
                                 f"{mask.shape[1]}: both must be square and of one size")  # fmt: skip
-        if self._room > 0:
-            self._decoded[i] = (image, mask)
-            self._room -= image.nbytes + mask.nbytes
         return image, mask
 
     def batch(self, positions: Tensor) -> Batch:

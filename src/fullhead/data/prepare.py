@@ -1,9 +1,8 @@
-"""Scans to training sets: each is put into the cube of a rig, told in the rig's parameters, and sampled.
+"""Scans to training sets: each is registered to a rig in its cube, and sampled.
 
 set.json                   what the set is: rig, frame, settings, units
 scans.json                 a row per scan, in the order of its codes: name, identity, split, how well the rig fits
-scans/<name>.safetensors   shape [S], expression [E], joint_pose [J, 3], cube_from_scan [4, 4], landmarks [68, 3], and what
-                           `data.scan_samples` takes
+scans/<name>.safetensors   the tensors of a `ScanSamples`
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from fullhead.core.random import stream
 from fullhead.data.options import PrepareOptions, check_metres
 from fullhead.data.registration import register_scan
 from fullhead.data.scan_landmarks import Detector, load_detector
-from fullhead.data.scan_samples import NOTHING, SampleConfig, occupancy, surface, views
+from fullhead.data.scan_samples import NOTHING, SampleConfig, ScanSamples, occupancy, surface, views
 from fullhead.data.scans import ScanFile, find_scans, in_order, read_order, turned
 from fullhead.io.files import existing_file, sha256
 from fullhead.io.sets import Part, Sample
@@ -112,16 +111,16 @@ class Prepared:
             rng=random,
         )
         pivot = shared.cube.rig(torch.from_numpy(placed.shape)[None]).joints[0, 0].numpy()  # the root, about which heads turn
-        arrays = {
-            "shape": placed.shape,
-            "expression": placed.expression,
-            "joint_pose": placed.joint_pose,
-            "landmarks": placed.landmarks.astype(np.float32),
-            "cube_from_scan": placed.cube_from_scan,
-            **occupancy(placed.mesh, self.samples, random),
-            **surface(placed.mesh, self.samples, random),
-            **views(placed.mesh, pivot, self.samples),
-        }
+        samples = ScanSamples(
+            placed.shape,
+            placed.expression,
+            placed.joint_pose,
+            placed.landmarks.astype(np.float32),
+            placed.cube_from_scan,
+            *occupancy(placed.mesh, self.samples, random),
+            surface(placed.mesh, self.samples, random),
+            views(placed.mesh, pivot, self.samples),
+        )
         record = {
             "row": part,
             "name": scan.name,
@@ -130,7 +129,7 @@ class Prepared:
             "split": self.splits()[scan.identity],
             "fit_mm": {name: round(value, 3) for name, value in placed.errors.items()},
         }
-        tensors = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+        tensors = {name: np.ascontiguousarray(value) for name, value in samples.tensors().items()}
         return Part(record, [Sample(scan.name, {"scan.safetensors": save(tensors)}, record)])
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:

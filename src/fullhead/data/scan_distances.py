@@ -14,10 +14,19 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from fullhead.core.cache import ByteCache
+from fullhead.data.scan_samples import LabelledPoints, ScanSamples
 from fullhead.data.scan_set import ScanSet
 
 CACHE_BYTES = 2 << 30  # of distances kept in memory
-KINDS = ("near", "uniform")
+
+
+@dataclass(frozen=True)
+class PointDistances:
+    """Of N points to the surface."""
+
+    distance: NDArray  # [N] float32, negative inside
+    nearest: NDArray  # [N] int32, the nearest of the surface's points
 
 
 @dataclass(frozen=True)
@@ -39,35 +48,35 @@ class ScanDistances:
 
     def __init__(self, scans: ScanSet) -> None:
         self.scans = scans
-        self._kept: dict[int, dict[str, NDArray]] = {}
-        self._room = CACHE_BYTES
+        self._cache = ByteCache[int, tuple[PointDistances, PointDistances]](CACHE_BYTES)
 
-    def of(self, scan: int) -> dict[str, NDArray]:
-        """Of each kind of points: <kind>_distance [N] float32, and <kind>_nearest [N] int32 among the surface's points."""
-        if scan in self._kept:
-            return self._kept[scan]
-        arrays = self.scans.arrays(scan)
-        tree, found = KDTree(arrays["surface_points"]), {}
-        for kind in KINDS:
-            distance, nearest = tree.query(arrays[f"{kind}_points"])
-            sign = np.where(arrays[f"{kind}_inside"] > 0, -1, 1)
-            found |= {f"{kind}_distance": (sign * distance).astype(np.float32), f"{kind}_nearest": nearest.astype(np.int32)}
-        if (size := sum(array.nbytes for array in found.values())) <= self._room:
-            self._kept[scan], self._room = found, self._room - size
-        return found
+    def of(self, scan: int) -> tuple[PointDistances, PointDistances]:
+        """Of a scan's points near the surface, and of those anywhere."""
+        return self._cache.get(scan, lambda: self._measure(self.scans.samples(scan)))
+
+    @staticmethod
+    def _measure(samples: ScanSamples) -> tuple[PointDistances, PointDistances]:
+        tree = KDTree(samples.surface.points)
+
+        def distances(labelled: LabelledPoints) -> PointDistances:
+            distance, nearest = tree.query(labelled.points)
+            sign = np.where(labelled.inside > 0, -1, 1)
+            return PointDistances((sign * distance).astype(np.float32), np.asarray(nearest, np.int32))
+
+        return distances(samples.near), distances(samples.uniform)
 
     def batch(self, scans: Tensor, near: int, uniform: int, generator: torch.Generator) -> DistanceBatch:
         """For each of `scans` [B], `near` points about the surface, then `uniform` ones in the cube; drawn with replacement."""
         points, distance, colours = [], [], []
         for scan in scans.tolist():
-            arrays, found = self.scans.arrays(scan), self.of(scan)
-            for kind, count in zip(KINDS, (near, uniform), strict=True):
-                rows = torch.randint(len(found[f"{kind}_distance"]), (count,), generator=generator).numpy()
-                points.append(torch.from_numpy(arrays[f"{kind}_points"][rows]))
-                distance.append(torch.from_numpy(found[f"{kind}_distance"][rows]))
-                colours.append(torch.from_numpy(arrays["surface_colours"][found[f"{kind}_nearest"][rows]]).float() / 255)
+            samples = self.scans.samples(scan)
+            for labelled, found, count in zip((samples.near, samples.uniform), self.of(scan), (near, uniform), strict=True):
+                rows = torch.randint(len(found.distance), (count,), generator=generator).numpy()
+                points.append(torch.from_numpy(labelled.points[rows]))
+                distance.append(torch.from_numpy(found.distance[rows]))
+                colours.append(torch.from_numpy(samples.surface.colours[found.nearest[rows]]).float() / 255)
         shape = (len(scans), near + uniform)
-        landmarks = torch.from_numpy(np.stack([self.scans.arrays(scan)["landmarks"] for scan in scans.tolist()]))
+        landmarks = torch.from_numpy(np.stack([self.scans.samples(scan).landmarks for scan in scans.tolist()]))
         return DistanceBatch(
             scans,
             torch.cat(points).view(*shape, 3),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,11 @@ from fullhead.core.colour import to_bytes
 from fullhead.core.meshes import area_vectors, at_points, surface_points, vertex_normals, within_box
 from fullhead.core.tri_mesh import TriMesh, present
 from fullhead.kernels.raster import orthographic
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 
 RIM = 1e-3  # what is nearer to the sides of the cube is where the scan was cut, not a surface of the head
 NOTHING = -2.0  # z where a view shows nothing
+G = TypeVar("G", "LabelledPoints", "SurfacePoints", "OrthographicViews")
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,78 @@ class SampleConfig:
     face_share: float = 0.7  # of the near points, lies in front
 
 
+@dataclass(frozen=True)
+class LabelledPoints:
+    """Points of the cube, and whether they are inside the scan."""
+
+    points: NDArray  # [n, 3] float32
+    inside: NDArray  # [n] uint8, 1 or 0
+
+
+@dataclass(frozen=True)
+class SurfacePoints:
+    """Points spread evenly over the surface of a scan."""
+
+    points: NDArray  # [n, 3] float32
+    normals: NDArray  # [n, 3] float16, of length 1
+    colours: NDArray  # [n, 3] uint8 sRGB
+
+
+@dataclass(frozen=True)
+class OrthographicViews:
+    """What `view` gives, of each view."""
+
+    normals: NDArray  # [n, H, W, 3] uint8
+    colours: NDArray  # [n, H, W, 3] uint8
+    z: NDArray  # [n, H, W] float16
+
+
+@dataclass(frozen=True)
+class ScanSamples:
+    """All that a prepared set holds of a scan."""
+
+    shape: NDArray  # [S] float32, of the rig, as are
+    expression: NDArray  # [E]
+    joint_pose: NDArray  # [J, 3], axis-angle
+    landmarks: NDArray  # [68, 3] float32, NaN where unknown
+    cube_from_scan: NDArray  # [4, 4]
+    near: LabelledPoints  # near the surface
+    uniform: LabelledPoints  # anywhere
+    surface: SurfacePoints
+    view: OrthographicViews
+
+    def tensors(self) -> dict[str, NDArray]:
+        """By their names in files, such as near_points."""
+        found = {}
+        for name, value in vars(self).items():
+            found |= {f"{name}_{part}": x for part, x in vars(value).items()} if is_dataclass(value) else {name: value}
+        return found
+
+    @staticmethod
+    def of(tensors: dict[str, NDArray]) -> ScanSamples:
+        """Raises KeyError where one is missing."""
+
+        def group(kind: type[G], name: str) -> G:
+            return kind(**{field.name: tensors[f"{name}_{field.name}"] for field in fields(kind)})
+
+        return ScanSamples(
+            **{name: tensors[name] for name in ("shape", "expression", "joint_pose", "landmarks", "cube_from_scan")},
+            near=group(LabelledPoints, "near"),
+            uniform=group(LabelledPoints, "uniform"),
+            surface=group(SurfacePoints, "surface"),
+            view=group(OrthographicViews, "view"),
+        )
+
+
 def head_surface(mesh: TriMesh[NDArray]) -> NDArray:
-    """Which triangles [F] are of the head: inside the cube, and not where it is cut at the cube's sides."""
+    """Which faces [F] are of the head: inside the cube, and not where it is cut at the cube's sides."""
     return within_box(mesh.vertices, mesh.faces, 1 - RIM)
 
 
-def occupancy(mesh: TriMesh[NDArray], config: SampleConfig, rng: np.random.RandomState) -> dict[str, NDArray]:
-    """Points [n, 3] float32 near the surface and anywhere in the cube, and whether they lie inside, uint8 [n] [ganhead].
+def occupancy(
+    mesh: TriMesh[NDArray], config: SampleConfig, rng: np.random.RandomState
+) -> tuple[LabelledPoints, LabelledPoints]:
+    """Points near the surface, and anywhere in the cube [ganhead].
 
     Inside is where the whole scan winds around a point more than half: the scan need not be closed. In front is what lies
     nearer to the foremost point than to the cube's middle.
@@ -52,35 +119,33 @@ def occupancy(mesh: TriMesh[NDArray], config: SampleConfig, rng: np.random.Rando
             near.append(at_points(mesh.vertices, mesh.faces, face, weights))
     near = np.concatenate(near) + config.near_spread * rng.normal(size=(config.near, 3))
     uniform = rng.uniform(-1, 1, (config.uniform, 3))
-    tree, points = triangle_tree(mesh.vertices, mesh.faces), {}
-    for name, some in (("near", near), ("uniform", uniform)):
-        some = some.astype(np.float32)
-        points |= {f"{name}_points": some, f"{name}_inside": (tree.winding(some) > 0.5).astype(np.uint8)}
-    return points
+    tree = mesh_tree(mesh.vertices, mesh.faces)
+
+    def labelled(points: NDArray) -> LabelledPoints:
+        points = points.astype(np.float32)
+        return LabelledPoints(points, (tree.winding(points) > 0.5).astype(np.uint8))
+
+    return labelled(near), labelled(uniform)
 
 
-def surface(mesh: TriMesh[NDArray], config: SampleConfig, rng: np.random.RandomState) -> dict[str, NDArray]:
-    """Points [n, 3] float32 spread evenly over the surface, their normals [n, 3] float16 and colours [n, 3] uint8 sRGB.
+def surface(mesh: TriMesh[NDArray], config: SampleConfig, rng: np.random.RandomState) -> SurfacePoints:
+    """Points of the head's surface.
 
     Colours are those of the scan: they are not stretched to the full range scan by scan, as they once were [ganhead].
     """
     face, weights = surface_points(mesh.vertices, mesh.faces, config.surface, rng, weight=head_surface(mesh))
-    return {
-        "surface_points": at_points(mesh.vertices, mesh.faces, face, weights).astype(np.float32),
-        "surface_normals": _normals_at(_with_normals(mesh), face, weights).astype(np.float16),
-        "surface_colours": to_bytes(mesh.colours_at(face, weights)),
-    }
+    return SurfacePoints(
+        at_points(mesh.vertices, mesh.faces, face, weights).astype(np.float32),
+        _normals_at(_with_normals(mesh), face, weights).astype(np.float16),
+        to_bytes(mesh.colours_at(face, weights)),
+    )
 
 
-def views(mesh: TriMesh[NDArray], pivot: NDArray, config: SampleConfig) -> dict[str, NDArray]:
-    """`view` from `views` sides evenly around: view_normals and view_colours [n, H, W, 3], view_z [n, H, W] float16.
-
-    View k of n is turned by +360 k / n degrees (towards +x).
-    """
+def views(mesh: TriMesh[NDArray], pivot: NDArray, config: SampleConfig) -> OrthographicViews:
+    """`view` from `views` sides evenly around. View k of n is turned by +360 k / n degrees (towards +x)."""
     mesh, count = _with_normals(mesh), config.views
     found = [view(mesh, pivot, 2 * np.pi * k / count, config.view_size) for k in range(count)]
-    names = ("view_normals", "view_colours", "view_z")
-    return {name: np.stack(column) for name, column in zip(names, zip(*found, strict=True), strict=True)}
+    return OrthographicViews(*(np.stack(column) for column in zip(*found, strict=True)))
 
 
 def view(mesh: TriMesh[NDArray], pivot: NDArray, angle: float, size: int) -> tuple[NDArray, NDArray, NDArray]:

@@ -18,9 +18,10 @@ from safetensors.numpy import load
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from fullhead.core.cache import ByteCache
 from fullhead.core.errors import FullheadError, in_words
 from fullhead.data.prepare import HELD_OUT, TRAIN
-from fullhead.data.scan_samples import NOTHING, turned_root
+from fullhead.data.scan_samples import NOTHING, ScanSamples, turned_root
 from fullhead.io.sets import read_set
 from fullhead.io.stores import open_store
 
@@ -81,15 +82,14 @@ class ScanSet:
         self.names, self.identities, self.expressions = (
             [str(row[name]) for row in self.rows] for name in ("name", "identity", "expression")
         )
-        self._favoured: dict[str, list[NDArray]] = {}
+        self._oversampled: dict[str, list[NDArray]] = {}
         self._share = 0.0
-        self._kept: dict[int, dict[str, NDArray]] = {}
-        self._room = CACHE_BYTES
-        known = [self.arrays(i) for i in range(len(self.rows))]
+        self._cache = ByteCache[int, ScanSamples](CACHE_BYTES)
+        known = [self.samples(i) for i in range(len(self.rows))]
         self.shape, self.expression, self.joint_pose = (
-            torch.from_numpy(np.stack([arrays[name] for arrays in known])) for name in ("shape", "expression", "joint_pose")
+            torch.from_numpy(np.stack([getattr(own, name) for own in known])) for name in ("shape", "expression", "joint_pose")
         )
-        self.views, self.view_size = known[0]["view_z"].shape[:2]
+        self.views, self.view_size = known[0].view.z.shape[:2]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -99,49 +99,47 @@ class ScanSet:
         """Shape, expression and joint pose of all."""
         return self.shape, self.expression, self.joint_pose
 
-    def arrays(self, scan: int) -> dict[str, NDArray]:
+    def samples(self, scan: int) -> ScanSamples:
         """All that the set holds of a scan, as it is in its file."""
-        if scan in self._kept:
-            return self._kept[scan]
+        return self._cache.get(scan, lambda: self._read(scan))
+
+    def _read(self, scan: int) -> ScanSamples:
         name = f"{self.names[scan]}.safetensors"
         try:
-            found = load(self.store.read(name))
+            return ScanSamples.of(load(self.store.read(name)))
         except (OSError, KeyError, SafetensorError) as error:
             raise FullheadError(f"cannot read {name} of the set ({in_words(error)}): run `fullhead prepare` again") from None
-        if (size := sum(array.nbytes for array in found.values())) <= self._room:
-            self._kept[scan], self._room = found, self._room - size
-        return found
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Positions [count] of scans at random."""
         return torch.randint(len(self), (count,), generator=generator)
 
-    def favour(self, places: Tensor, radius: float, share: float) -> None:
-        """From now on, draw `share` of the points near and on the surface from those within `radius` of a scan's own `places`
-        [M, L, 3], in the cube's units; a scan without any goes on as before."""
-        trees = [KDTree(own.numpy()) for own in places]
+    def oversample(self, centres: Tensor, radius: float, share: float) -> None:
+        """From now on, draw `share` of the points near and on the surface from those within `radius` of a scan's own `centres`
+        [M, L, 3], in the cube's units; a scan that has none there is sampled as before."""
+        trees = [KDTree(own.numpy()) for own in centres]
         self._share = share
-        for name in ("near", "surface"):
-            distances = [tree.query(self.arrays(scan)[f"{name}_points"])[0] for scan, tree in enumerate(trees)]
-            self._favoured[name] = [np.flatnonzero(distance < radius) for distance in distances]
+        for kind in ("near", "surface"):
+            distances = [tree.query(getattr(self.samples(scan), kind).points)[0] for scan, tree in enumerate(trees)]
+            self._oversampled[kind] = [np.flatnonzero(distance < radius) for distance in distances]
 
-    def _rows(self, name: str, scan: int, count: int, generator: torch.Generator) -> NDArray:
-        """Which `count` points of a kind are drawn."""
-        rows = torch.randint(len(self.arrays(scan)[f"{name}_points"]), (count,), generator=generator).numpy()
-        if name in self._favoured and len(favoured := self._favoured[name][scan]):
-            some = round(self._share * count)
-            rows[:some] = favoured[rows[:some] % len(favoured)]
+    def _sample_rows(self, kind: str, scan: int, count: int, generator: torch.Generator) -> NDArray:
+        """Rows [count] of the scan's points of a kind: near, uniform or surface."""
+        rows = torch.randint(len(getattr(self.samples(scan), kind).points), (count,), generator=generator).numpy()
+        if kind in self._oversampled and len(preferred := self._oversampled[kind][scan]):
+            n = round(self._share * count)
+            rows[:n] = preferred[rows[:n] % len(preferred)]
         return rows
 
     def occupancy(self, scans: Tensor, near: int, uniform: int, generator: torch.Generator) -> OccupancyBatch:
         """For each of `scans` [B], `near` points about the surface, then `uniform` ones in the cube; drawn with replacement."""
         points, inside = [], []
         for scan in scans.tolist():
-            arrays = self.arrays(scan)
-            for name, count in (("near", near), ("uniform", uniform)):
-                rows = self._rows(name, scan, count, generator)
-                points.append(torch.from_numpy(arrays[f"{name}_points"][rows]))
-                inside.append(torch.from_numpy(arrays[f"{name}_inside"][rows]).float())
+            own = self.samples(scan)
+            for kind, known, count in (("near", own.near, near), ("uniform", own.uniform, uniform)):
+                rows = self._sample_rows(kind, scan, count, generator)
+                points.append(torch.from_numpy(known.points[rows]))
+                inside.append(torch.from_numpy(known.inside[rows]).float())
         shape = (len(scans), near + uniform)
         drawn, labels = torch.cat(points).view(*shape, 3), torch.cat(inside).view(shape)
         return OccupancyBatch(**vars(self._who(scans)), points=drawn, inside=labels)
@@ -150,10 +148,8 @@ class ScanSet:
         """`count` points of the surface of each of `scans` [B], drawn with replacement."""
         parts = []
         for scan in scans.tolist():
-            arrays = self.arrays(scan)
-            rows = self._rows("surface", scan, count, generator)
-            fields = (arrays[f"surface_{name}"] for name in ("points", "normals", "colours"))
-            parts.append([torch.from_numpy(values[rows]).float() for values in fields])
+            rows = self._sample_rows("surface", scan, count, generator)
+            parts.append([torch.from_numpy(values[rows]).float() for values in vars(self.samples(scan).surface).values()])
         points, normals, colours = (torch.stack(column) for column in zip(*parts, strict=True))
         normals = torch.nn.functional.normalize(normals, dim=-1)
         return SurfaceBatch(**vars(self._who(scans)), points=points, normals=normals, colours=colours / 127.5 - 1)
@@ -162,7 +158,7 @@ class ScanSet:
         """One view each of `scans` [B]: `views` [B] from 0 to `self.views` - 1, 0 is the front."""
         pairs = list(zip(scans.tolist(), views.tolist(), strict=True))
         normals, colours, z = (
-            torch.from_numpy(np.stack([self.arrays(scan)[f"view_{name}"][view] for scan, view in pairs]))
+            torch.from_numpy(np.stack([getattr(self.samples(scan).view, name)[view] for scan, view in pairs]))
             for name in ("normals", "colours", "z")
         )
         mask = z != NOTHING

@@ -18,7 +18,7 @@ from fullhead.core.errors import FullheadError
 from fullhead.core.isosurface import NoSurfaceError, extract_surface, largest_piece
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh, present
-from fullhead.io.files import written_whole
+from fullhead.io.files import check_suffix, written_whole
 from fullhead.io.gltf_writer import save_glb
 from fullhead.io.ply import ply_bytes
 from fullhead.models.head import H, HasDensity, HasSurface, HeadBatch, HeadModel, L, RenderOptions, capable
@@ -157,10 +157,7 @@ def _at(image: Tensor, uv: Tensor) -> Tensor:
 
 def check_mesh_path(path: str | Path) -> Path:
     """`path` as a Path if a mesh can be written there; call it before the mesh is computed."""
-    path = Path(path)
-    if path.suffix.lower() not in MESH_SUFFIXES:
-        raise FullheadError(f"cannot write a mesh as {path.name!r}: choose one of {', '.join(MESH_SUFFIXES)}")
-    return path
+    return check_suffix(path, MESH_SUFFIXES, "a mesh")
 
 
 def save_mesh(mesh: TriMesh[NDArray], path: str | Path) -> Path:

@@ -17,7 +17,7 @@ from fullhead.core.tri_mesh import TriMesh, joined
 from fullhead.export.clips import CLIPS, AnimationClip, quaternions
 from fullhead.export.mesh import save_mesh
 from fullhead.export.posable import Layer, Material, RiggedHead
-from fullhead.io.files import written_whole
+from fullhead.io.files import check_suffix, written_whole
 from fullhead.io.gltf_writer import INDICES, VERTICES, Gltf
 from fullhead.rig.template import JOINTS
 
@@ -26,9 +26,7 @@ SUFFIXES = (".glb", ".obj", ".ply")
 
 def check_rigged_path(path: str | Path, clip: str | None = None) -> Path:
     """`path` as a Path if a head can be written there, with a clip where one is wanted; call it before the head is built."""
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise FullheadError(f"cannot write a head as {path.name!r}: choose one of {', '.join(SUFFIXES)}")
+    path = check_suffix(path, SUFFIXES, "a head")
     if clip is not None and clip not in CLIPS:
         raise FullheadError(f"no clip {clip!r}: choose one of {', '.join(CLIPS)}")
     if clip is not None and path.suffix.lower() != ".glb":

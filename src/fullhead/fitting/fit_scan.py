@@ -25,7 +25,7 @@ from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.registration import RegisteredScan, register_scan
 from fullhead.data.scan_landmarks import Detector
-from fullhead.data.scan_samples import SampleConfig, head_surface, occupancy, surface
+from fullhead.data.scan_samples import LabelledPoints, SampleConfig, SurfacePoints, head_surface, occupancy, surface
 from fullhead.data.scans import ScanFile
 from fullhead.fitting.invert import rate_ramp
 from fullhead.io.images import Bytes, contact_sheet, to_uint8
@@ -107,7 +107,7 @@ def fit_scan(
     )
     motion = model.motion(rig_shape, expression, joint_pose)
     generator = torch.Generator().manual_seed(seed)
-    shape = fitted_shape(model, motion, occupancy(placed.mesh, config.samples, random), config, generator, on_step)
+    shape = fitted_shape(model, motion, *occupancy(placed.mesh, config.samples, random), config, generator, on_step)
     points = surface(placed.mesh, config.samples, random)
     detail, colour = fitted_looks(model, motion, colour_pose(expression, joint_pose), shape, points, config, generator, on_step)
     codes = Codes(shape, detail, colour, rig_shape)
@@ -120,16 +120,17 @@ def fit_scan(
 def fitted_shape(
     model: GANHead,
     motion: Motion,
-    points: dict[str, NDArray],
+    near: LabelledPoints,
+    uniform: LabelledPoints,
     config: FitScanConfig,
     generator: torch.Generator,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """The shape code [1, .] whose occupancy agrees best with labelled points, as `data.scan_samples.occupancy` gives them."""
+    """The shape code [1, .] whose occupancy agrees best with labelled points, near the surface and anywhere."""
     sets = []
-    for name, count in (("near", config.near), ("uniform", config.uniform)):
-        x, distinct = neutral_candidates(model, motion, points[f"{name}_points"])
-        inside = torch.from_numpy(points[f"{name}_inside"]).to(x)
+    for labelled, count in ((near, config.near), (uniform, config.uniform)):
+        x, distinct = neutral_candidates(model, motion, labelled.points)
+        inside = torch.from_numpy(labelled.inside).to(x)
         known = distinct.any(dim=1)
         if not known.any():
             raise FullheadError(NOWHERE)
@@ -173,14 +174,14 @@ def fitted_looks(
     motion: Motion,
     pose: Tensor,
     shape: Tensor,
-    points: dict[str, NDArray],
+    points: SurfacePoints,
     config: FitScanConfig,
     generator: torch.Generator,
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The detail and colour codes [1, .] whose normals and colours agree best with points of the surface, as
-    `data.scan_samples.surface` gives them; `pose` [1, .] is what of it the colours see."""
-    x = torch.from_numpy(points["surface_points"]).to(shape)
+    """The detail and colour codes [1, .] whose normals and colours agree best with points of the surface; `pose` [1, .] is
+    what of it the colours see."""
+    x = torch.from_numpy(points.points).to(shape)
     with torch.no_grad():
         volume = model.canonical.volume(shape)
         at = model.at_posed(volume, motion, x, of_one(x))
@@ -188,8 +189,8 @@ def fitted_looks(
     if not len(found):
         raise FullheadError(NOWHERE)
     at = taken(at, found)
-    normals = torch.from_numpy(points["surface_normals"]).to(shape)[found]
-    colours = torch.from_numpy(points["surface_colours"]).to(shape)[found] / 127.5 - 1
+    normals = torch.from_numpy(points.normals).to(shape)[found]
+    colours = torch.from_numpy(points.colours).to(shape)[found] / 127.5 - 1
     detail, colour = table_mean(model.detail_codes), table_mean(model.colour_codes)
 
     def loss() -> Tensor:
@@ -257,10 +258,9 @@ def taken(at: CanonicalPoints, rows: Tensor) -> CanonicalPoints:
 # -- beside the scan
 
 
-def samples(points: dict[str, NDArray]) -> Samples:
-    """What `data.scan_samples.surface` gives, to be compared."""
-    normals, colours = points["surface_normals"].astype(np.float64), points["surface_colours"] / 255
-    return Samples(points["surface_points"], normals, colours)
+def samples(points: SurfacePoints) -> Samples:
+    """To be compared."""
+    return Samples(points.points, points.normals.astype(np.float64), points.colours / 255)
 
 
 def scan_mesh(mesh: TriMesh[NDArray]) -> TriMesh[Tensor]:

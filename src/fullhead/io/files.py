@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +31,14 @@ def check_place(path: str | Path, *, folder: bool = False) -> Path:
             file.write(bytes(PROBE))
     except OSError as error:
         raise FullheadError(f"cannot write {path}: {error.strerror}; choose another place") from error
+    return path
+
+
+def check_suffix(path: str | Path, suffixes: Sequence[str], what: str) -> Path:
+    """`path` as a Path if its suffix is one of `suffixes`, in which `what` ("a mesh") is written; call it before the work."""
+    path = Path(path)
+    if path.suffix.lower() not in suffixes:
+        raise FullheadError(f"cannot write {what} as {path.name!r}: choose one of {', '.join(suffixes)}")
     return path
 
 

@@ -16,7 +16,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from fullhead.core.errors import FullheadError, in_words
-from fullhead.io.files import existing_file, written_whole
+from fullhead.io.files import check_suffix, existing_file, written_whole
 
 Bytes = NDArray[np.uint8]
 
@@ -58,10 +58,7 @@ def read_image(path: str | Path) -> Bytes:
 
 def check_still_path(path: str | Path) -> Path:
     """`path` as a Path if a picture can be written there; call it before the picture is computed."""
-    path = Path(path)
-    if path.suffix.lower() not in STILL_SUFFIXES:
-        raise FullheadError(f"cannot write a picture as {path.name!r}: choose one of {', '.join(STILL_SUFFIXES)}")
-    return path
+    return check_suffix(path, STILL_SUFFIXES, "a picture")
 
 
 def save_image(picture: Bytes, path: str | Path) -> Path:

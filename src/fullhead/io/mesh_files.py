@@ -36,9 +36,9 @@ def read_mesh(path: str | Path, texture: str | Path | None = None) -> TriMesh[ND
     except (ValueError, IndexError, KeyError, TypeError, UnicodeDecodeError, struct.error) as error:
         raise FullheadError(f"{path} is not a sound {path.suffix.lower()} file: {in_words(error)}") from error
     if not len(mesh.faces):
-        raise FullheadError(f"{path} has no triangles: scans are surfaces, not clouds of points")
+        raise FullheadError(f"{path} has no faces: scans are surfaces, not clouds of points")
     if not (mesh.faces.min() >= 0 and mesh.faces.max() < len(mesh.vertices)):
-        raise FullheadError(f"{path} has triangles of vertices that it does not have: the file is damaged")
+        raise FullheadError(f"{path} has faces of vertices that it does not have: the file is damaged")
     if not np.isfinite(mesh.vertices).all():
         raise FullheadError(f"{path} has vertices that are not finite: the file is damaged")
     if texture is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fullhead.core.errors import FullheadError
-from fullhead.io.files import written_whole
+from fullhead.io.files import check_suffix, written_whole
 from fullhead.io.images import Bytes, save_animated_webp
 
 VIDEO_SUFFIXES = (".webp", ".mp4")
@@ -17,9 +17,7 @@ VIDEO_SUFFIXES = (".webp", ".mp4")
 
 def check_video_path(path: str | Path) -> Path:
     """`path` as a Path if a film can be written there; call it before the frames are computed."""
-    path = Path(path)
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
-        raise FullheadError(f"cannot write a film as {path.name!r}: choose one of {', '.join(VIDEO_SUFFIXES)}")
+    path = check_suffix(path, VIDEO_SUFFIXES, "a film")
     if path.suffix.lower() == ".mp4":
         try:
             importlib.import_module("imageio_ffmpeg")

@@ -11,46 +11,46 @@ from torch import Tensor
 from fullhead.core.raster import SMALLEST_AREA, Raster
 
 
-def rasterize(xy_px: Tensor, z: Tensor, triangles: Tensor, height: int, width: int) -> Raster:
+def rasterize(xy_px: Tensor, z: Tensor, faces: Tensor, height: int, width: int) -> Raster:
     """`core.raster.rasterize` for CPU tensors, without gradients."""
     xy = np.ascontiguousarray(xy_px.detach().numpy())
     inverse_z = 1.0 / z.detach().numpy()
-    triangle, b, c, nearest = rasterize_arrays(xy[:, 0], xy[:, 1], inverse_z, triangles.int().numpy(), height, width)
-    seen = triangle >= 0
+    face, b, c, nearest = rasterize_arrays(xy[:, 0], xy[:, 1], inverse_z, faces.int().numpy(), height, width)
+    seen = face >= 0
     weights = np.stack([np.where(seen, 1 - b - c, 0), b, c], axis=-1)
     depth = np.where(seen, 1 / np.where(seen, nearest, 1), 0)
-    return Raster(torch.from_numpy(triangle), torch.from_numpy(weights).to(xy_px), torch.from_numpy(depth).to(z))
+    return Raster(torch.from_numpy(face), torch.from_numpy(weights).to(xy_px), torch.from_numpy(depth).to(z))
 
 
 def rasterize_arrays(
-    x: NDArray, y: NDArray, inverse_z: NDArray, triangles: NDArray, height: int, width: int, keep: NDArray | None = None
+    x: NDArray, y: NDArray, inverse_z: NDArray, faces: NDArray, height: int, width: int, keep: NDArray | None = None
 ) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Triangle id [H, W] int32, weights of corners b and c [H, W], inverse depth [H, W] (0 where nothing is).
+    """Face [H, W] int32, weights of corners b and c [H, W], inverse depth [H, W] (0 where nothing is).
 
-    x, y [V] in pixels, inverse_z [V] positive in front of the camera, triangles [F, 3] int32. keep [F] in [0, 1] thins
-    a triangle to that share of its pixels by a fixed pattern (lashes); all are kept without it.
+    x, y [V] in pixels, inverse_z [V] positive in front of the camera, faces [F, 3] int32. keep [F] in [0, 1] thins
+    a face to that share of its pixels by a fixed pattern (lashes); all are kept without it.
     """
-    share = np.ones(len(triangles), np.float32) if keep is None else keep.astype(np.float32)
+    share = np.ones(len(faces), np.float32) if keep is None else keep.astype(np.float32)
     sx, sy, w = (np.ascontiguousarray(a, np.float32) for a in (x, y, inverse_z))
-    triangle = np.full((height, width), -1, np.int32)
+    face = np.full((height, width), -1, np.int32)
     nearest, b, c = (np.zeros((height, width), np.float32) for _ in range(3))
-    _fill_triangles(sx, sy, w, np.ascontiguousarray(triangles, np.int32), share, nearest, triangle, b, c)
-    return triangle, b, c, nearest
+    _fill_faces(sx, sy, w, np.ascontiguousarray(faces, np.int32), share, nearest, face, b, c)
+    return face, b, c, nearest
 
 
-def orthographic(vertices: NDArray, triangles: NDArray, size: int) -> tuple[NDArray, NDArray, NDArray]:
+def orthographic(vertices: NDArray, faces: NDArray, size: int) -> tuple[NDArray, NDArray, NDArray]:
     """What a camera at +z sees that looks along -z, +x right, +y up: the square [-1, 1]^2 on size x size pixels.
 
-    Triangle id [H, W] int32, -1 where nothing is; weights [H, W, 3] of its corners and z [H, W], both 0 there.
+    Face [H, W] int32, -1 where nothing is; weights [H, W, 3] of its corners and z [H, W], both 0 there.
     """
     lowest = vertices[:, 2].min() - 1
     nearness = vertices[:, 2] - lowest  # positive, and linear in the image as an inverse depth is
     x, y = (vertices[:, 0] + 1) / 2 * size, (1 - vertices[:, 1]) / 2 * size
-    triangle, b, c, nearest = rasterize_arrays(x, y, nearness, triangles, size, size)
-    seen = triangle >= 0
-    weights = np.stack([1 - b - c, b, c], axis=-1) / nearness[triangles[triangle]]  # undo the correction of perspective
+    face, b, c, nearest = rasterize_arrays(x, y, nearness, faces, size, size)
+    seen = face >= 0
+    weights = np.stack([1 - b - c, b, c], axis=-1) / nearness[faces[face]]  # undo the correction of perspective
     weights = np.where(seen[..., None], weights / weights.sum(-1, keepdims=True), 0)
-    return triangle, weights, np.where(seen, nearest + lowest, 0)
+    return face, weights, np.where(seen, nearest + lowest, 0)
 
 
 @njit(cache=True, nogil=True)
@@ -62,11 +62,11 @@ def hash_below(x, y, item, share):
 
 
 @njit(cache=True, nogil=True)
-def _fill_triangles(sx, sy, w, triangles, keep, nearest, winner, weight_b, weight_c):
-    """Write the nearest triangle of each pixel into the four [H, W] buffers. Reference: core.raster.rasterize."""
+def _fill_faces(sx, sy, w, faces, keep, nearest, winner, weight_b, weight_c):
+    """Write the nearest face of each pixel into the four [H, W] buffers. Reference: core.raster.rasterize."""
     height, width = nearest.shape
-    for t in range(triangles.shape[0]):
-        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+    for t in range(faces.shape[0]):
+        i, j, k = faces[t, 0], faces[t, 1], faces[t, 2]
         if w[i] <= 0 or w[j] <= 0 or w[k] <= 0:
             continue
         ax, ay, bx, by, cx, cy = sx[i], sy[i], sx[j], sy[j], sx[k], sy[k]

@@ -1,10 +1,11 @@
-"""Triangles in a binary tree of boxes, in numba: winding numbers and closest points of many points.
+"""The faces of a mesh, or points, in a binary tree of boxes, in numba: winding numbers, and what is closest to many points.
 
 Winding numbers: what lies far off is summed up by its first two moments [barill18 §3]. The reference is
-`core.winding.winding_numbers`, that of closest points `core.triangles.closest_weights` over all triangles.
+`core.winding.winding_numbers`, that of closest points `core.triangles.closest_weights` over all faces.
 
 The tree is complete: level l has 2^l nodes, node i has the children 2 i + 1 and 2 i + 2, and node j of level l holds the
-triangles from j F / 2^l to (j + 1) F / 2^l, rounded down, of the order that the tree puts them in.
+items from j N / 2^l to (j + 1) N / 2^l, rounded down, of the order that the tree puts them in. Points that are asked for in
+turn should lie near each other: the answer to the one is where the search for the next begins.
 """
 
 from __future__ import annotations
@@ -17,42 +18,55 @@ from numpy.typing import NDArray
 
 from fullhead.core.errors import FullheadError
 
-LEAF = 8  # triangles at least in a leaf
+LEAF = 8  # items at least in a leaf
 FAR = 2.0  # radii from its centre beyond which a node is summed up [barill18]
 
 
 @dataclass(frozen=True)
-class TriangleTree:
-    """Made by `triangle_tree`. Lengths are in the unit of the vertices."""
+class MeshTree:
+    """Made by `mesh_tree`. Lengths are in the unit of the vertices."""
 
     corners: NDArray  # [F, 3, 3], in the tree's order
-    order: NDArray  # [F], the row of the mesh's triangles that each of them is
+    order: NDArray  # [F], which of the mesh's faces each of them is
     boxes: NDArray  # [M, 2, 3], lowest and highest corner of each node
     moments: NDArray  # [M, 13], see _Nodes
 
     def winding(self, points: NDArray, far: float = FAR) -> NDArray:
-        """Winding number [P] of the triangles about each of `points` [P, 3]; far = inf sums up nothing."""
+        """Winding number [P] of the mesh about each of `points` [P, 3]; far = inf sums up nothing."""
         result = np.empty(len(points))
         _winding(np.ascontiguousarray(points, np.float64), self.corners, self.moments, far * far, result)
         return result
 
     def closest(self, points: NDArray, reach: float = np.inf) -> tuple[NDArray, NDArray, NDArray]:
-        """Of the mesh's point closest to each of `points` [P, 3]: its triangle [P], weights [P, 3] of the triangle's
-        corners, and distance [P].
+        """Of the mesh's point closest to each of `points` [P, 3]: its face [P], weights [P, 3] of the face's corners, and
+        distance [P].
 
-        Fastest if points that follow each other lie near each other. Where the mesh is not within `reach`, the distance is
-        infinite, and triangle and weights are those of some other point.
+        Where the mesh is not within `reach`, the distance is infinite, and face and weights are those of some other point.
         """
-        found, weights, squared = np.empty(len(points), np.int64), np.empty((len(points), 3)), np.empty(len(points))
-        _closest(np.ascontiguousarray(points, np.float64), self.corners, self.boxes, reach * reach, found, weights, squared)
-        return self.order[found], weights, np.sqrt(squared)
+        found, weights, distance = _search(points, self.corners, self.boxes, reach)
+        return self.order[found], weights, distance
 
 
-def triangle_tree(vertices: NDArray, triangles: NDArray) -> TriangleTree:
-    """Sort the triangles [F, 3] of a mesh with `vertices` [V, 3] into a tree (0.15 s per 100,000)."""
-    if not len(triangles):
-        raise FullheadError("the mesh has no triangles")
-    corners = np.asarray(vertices, np.float64)[triangles]
+@dataclass(frozen=True)
+class PointTree:
+    """Made by `point_tree`. Lengths are in the unit of the points."""
+
+    points: NDArray  # [N, 3] float64, in the tree's order
+    order: NDArray  # [N], which of the points that were given each of them is
+    boxes: NDArray  # [M, 2, 3], lowest and highest corner of each node
+
+    def closest(self, points: NDArray, reach: float = np.inf) -> tuple[NDArray, NDArray]:
+        """Distance [P] from each of `points` [P, 3] to the closest of the tree's, and which that is [P]; inf and -1 if none
+        lies within `reach`."""
+        found, _, distance = _search(points, self.points, self.boxes, reach)
+        return distance, np.where(np.isfinite(distance), self.order[found], -1)
+
+
+def mesh_tree(vertices: NDArray, faces: NDArray) -> MeshTree:
+    """Sort the faces [F, 3] of a mesh with `vertices` [V, 3] into a tree (0.15 s per 100,000)."""
+    if not len(faces):
+        raise FullheadError("the mesh has no faces")
+    corners = np.asarray(vertices, np.float64)[faces]
     middles = (corners[:, 0] + corners[:, 1] + corners[:, 2]) / 3
     order = sorted_into_boxes(middles)
     corners, starts = corners[order], _level(len(corners), leaves_for(len(corners)))[0]
@@ -60,11 +74,21 @@ def triangle_tree(vertices: NDArray, triangles: NDArray) -> TriangleTree:
     while len(levels[0].area) > 1:
         levels.insert(0, levels[0].joined())
     boxes, moments = (np.concatenate([getattr(level, name) for level in levels]) for name in ("boxes", "moments"))
-    return TriangleTree(corners, order, boxes, moments)
+    return MeshTree(corners, order, boxes, moments)
+
+
+def point_tree(points: NDArray, order: NDArray | None = None) -> PointTree:
+    """A tree of `points` [N, 3], N > 0. The `order` [N] may be that of a tree of the same points at other places, such as the
+    vertices of another head: then only the boxes are made anew, and answers stay exact."""
+    order = sorted_into_boxes(points) if order is None else order
+    placed = np.ascontiguousarray(points[order], np.float64)
+    boxes = np.empty((2 * leaves_for(len(points)) - 1, 2, 3))
+    _bound(placed, boxes)
+    return PointTree(placed, order, boxes)
 
 
 def leaves_for(count: int) -> int:
-    """How many leaves a tree of `count` triangles or points has."""
+    """How many leaves a tree of `count` items has."""
     return 2 ** max(0, int(np.log2(count / LEAF)))
 
 
@@ -84,7 +108,7 @@ def sorted_into_boxes(points: NDArray) -> NDArray:
 
 @dataclass(frozen=True)
 class _Nodes:
-    """Nodes of a level. With area vectors a_t of triangles with middles x_t, the dipole is the sum of a_t, and the second
+    """Nodes of a level. With area vectors a_t of faces with middles x_t, the dipole is the sum of a_t, and the second
     moment that of (x_t - centre) a_t^T; the centre is weighted by area."""
 
     boxes: NDArray  # [n, 2, 3]
@@ -135,7 +159,7 @@ def _leaves(corners: NDArray, starts: NDArray) -> _Nodes:
 
 
 def _level(count: int, nodes: int) -> tuple[NDArray, NDArray]:
-    """First triangle of each of the nodes of a level, and each triangle's node [F]."""
+    """First face of each of the nodes of a level, and each face's node [F]."""
     bounds = np.arange(nodes + 1) * count // nodes
     return bounds[:-1], np.repeat(np.arange(nodes), np.diff(bounds))
 
@@ -193,13 +217,30 @@ def _dot(a, b):
 
 
 @njit(cache=True, inline="always")
-def to_box(box, p):
+def _to_box(box, p):
     """Squared distance of p to a box."""
     total = 0.0
     for k in range(3):
         away = max(box[0, k] - p[k], p[k] - box[1, k], 0.0)
         total += away * away
     return total
+
+
+@njit(cache=True, nogil=True)
+def _bound(points, boxes):
+    """Fill in the boxes of points [N, 3], from the leaves up."""
+    count, leaves = len(points), (len(boxes) + 1) // 2
+    for node in range(len(boxes) - 1, -1, -1):
+        for k in range(3):
+            low, high = np.inf, -np.inf
+            if node >= leaves - 1:
+                leaf = node - (leaves - 1)
+                for i in range(leaf * count // leaves, (leaf + 1) * count // leaves):
+                    low, high = min(low, points[i, k]), max(high, points[i, k])
+            else:
+                low = min(boxes[2 * node + 1, 0, k], boxes[2 * node + 2, 0, k])
+                high = max(boxes[2 * node + 1, 1, k], boxes[2 * node + 2, 1, k])
+            boxes[node, 0, k], boxes[node, 1, k] = low, high
 
 
 @njit(cache=True)
@@ -225,26 +266,37 @@ def _weights(corners, p):
 
 
 @njit(cache=True)
-def _measured(corners, p):
-    """Weights of corners b and c of the triangle's point closest to p, and its squared distance."""
-    v, w = _weights(corners, p)
+def _measured(item, p):
+    """Weights of corners b and c of the point of a triangle [3, 3] closest to p, and its squared distance; or a point [3]."""
+    if item.ndim == 1:  # known to the compiler, which makes two functions of this one
+        x, y, z = item[0] - p[0], item[1] - p[1], item[2] - p[2]
+        return 0.0, 0.0, x * x + y * y + z * z
+    v, w = _weights(item, p)
     away = 0.0
     for k in range(3):
-        side = corners[0, k] * (1 - v - w) + corners[1, k] * v + corners[2, k] * w - p[k]
+        side = item[0, k] * (1 - v - w) + item[1, k] * v + item[2, k] * w - p[k]
         away += side * side
     return v, w, away
 
 
+def _search(points: NDArray, items: NDArray, boxes: NDArray, reach: float) -> tuple[NDArray, NDArray, NDArray]:
+    """The closest of `items` [N, 3, 3] or [N, 3], in the tree's order, to each of `points` [P, 3]: which [P], weights of its
+    corners [P, 3], distance [P]."""
+    found, weights, squared = np.empty(len(points), np.int64), np.empty((len(points), 3)), np.empty(len(points))
+    _closest(np.ascontiguousarray(points, np.float64), items, boxes, reach * reach, found, weights, squared)
+    return found, weights, np.sqrt(squared)
+
+
 @njit(cache=True, nogil=True)
-def _closest(points, corners, boxes, reach_squared, found, weights, squared):
-    count, leaves = len(corners), (len(boxes) + 1) // 2
+def _closest(points, items, boxes, reach_squared, found, weights, squared):
+    count, leaves = len(items), (len(boxes) + 1) // 2
     nodes, distances = np.empty(64, np.int64), np.empty(64)
-    before = 0  # the triangle found for the point before
+    before = 0  # what was found for the point before
     for i in range(len(points)):
         p = points[i]
         nodes[0], distances[0], size = 0, 0.0, 1
         found[i] = before
-        best_v, best_w, best = _measured(corners[before], p)
+        best_v, best_w, best = _measured(items[before], p)
         if best > reach_squared:
             best = reach_squared
         while size:
@@ -255,12 +307,12 @@ def _closest(points, corners, boxes, reach_squared, found, weights, squared):
             if node >= leaves - 1:
                 leaf = node - (leaves - 1)
                 for t in range(leaf * count // leaves, (leaf + 1) * count // leaves):
-                    v, w, away = _measured(corners[t], p)
+                    v, w, away = _measured(items[t], p)
                     if away < best:
                         best_v, best_w, best, found[i] = v, w, away, t
             else:  # the nearer child goes on top
                 near, far = 2 * node + 1, 2 * node + 2
-                to_near, to_far = to_box(boxes[near], p), to_box(boxes[far], p)
+                to_near, to_far = _to_box(boxes[near], p), _to_box(boxes[far], p)
                 if to_far < to_near:
                     near, far, to_near, to_far = far, near, to_far, to_near
                 nodes[size], distances[size], nodes[size + 1], distances[size + 1] = far, to_far, near, to_near

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from fullhead.core.errors import FullheadError
 from fullhead.io.files import existing_file, written_whole
+from fullhead.nn.superres import resized
 
 SPACE = "fullhead-heads"  # name of the feature space
 SIZE = 64  # pixels of the images the network sees
@@ -70,7 +71,7 @@ class HeadFeatures(nn.Module):
         """
         if images.ndim != 4 or images.shape[1] != 3:
             raise FullheadError(f"images must be [B, 3, H, W], not {list(images.shape)}")
-        maps = [F.relu(self.stem(resized(images)))]
+        maps = [F.relu(self.stem(resized(images, SIZE)))]
         for stage in self.stages:
             maps.append(stage(maps[-1]))
         return maps, self.embed(maps[-1].mean(dim=(2, 3)))
@@ -78,13 +79,6 @@ class HeadFeatures(nn.Module):
     def attributes(self, embedding: Tensor) -> dict[str, Tensor]:
         """Raw answers [B, n] of every attribute's head for embeddings [B, 128]."""
         return {name: head(F.relu(embedding)) for name, head in self.heads.items()}
-
-
-def resized(images: Tensor) -> Tensor:
-    """Images [B, 3, H, W] as [B, 3, 64, 64]."""
-    if images.shape[-2:] == (SIZE, SIZE):
-        return images
-    return F.interpolate(images, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False)
 
 
 def feature_distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:

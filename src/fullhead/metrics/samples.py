@@ -56,14 +56,14 @@ def looks_of_mesh(mesh: TriMesh[Tensor], pivot: NDArray, rng: np.random.RandomSt
 
 def looks_of_scan(scans: ScanSet, scan: int, rng: np.random.RandomState) -> Looks:
     """Of a scan of a prepared set, whose own views they are."""
-    arrays = scans.arrays(scan)
-    count, size = arrays["view_z"].shape[:2]
+    samples = scans.samples(scan)
+    count, size = samples.view.z.shape[:2]
     if size != SIZE or any(turn * count % 360 for turn in TURNS):
         raise FullheadError(f"the set has {count} views of {size} pixels, where 9 of {SIZE} are due: prepare it with those")
     rows = [turn * count // 360 % count for turn in TURNS]
-    points = arrays["surface_points"]
+    points = samples.surface.points
     cloud = points[rng.choice(len(points), CLOUD, replace=len(points) < CLOUD)]
-    return Looks(arrays["view_normals"][rows], arrays["view_colours"][rows], cloud)
+    return Looks(samples.view.normals[rows], samples.view.colours[rows], cloud)
 
 
 def samples_of_mesh(mesh: TriMesh[Tensor], count: int, rng: np.random.RandomState) -> Samples:
@@ -78,8 +78,7 @@ def samples_of_mesh(mesh: TriMesh[Tensor], count: int, rng: np.random.RandomStat
 
 def samples_of_scan(scans: ScanSet, scan: int) -> Samples:
     """All points that a prepared set has of a scan's surface."""
-    arrays = scans.arrays(scan)
-    points, normals, colours = (arrays[f"surface_{name}"].astype(np.float64) for name in ("points", "normals", "colours"))
+    points, normals, colours = (values.astype(np.float64) for values in vars(scans.samples(scan).surface).values())
     return Samples(points, normals / np.linalg.norm(normals, axis=1, keepdims=True), colours / 255)
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -24,6 +23,7 @@ from fullhead.core.cameras import Cameras
 from fullhead.core.devices import CPU, device_of, normal
 from fullhead.core.errors import FullheadError
 from fullhead.core.isosurface import central_piece, extract_surface
+from fullhead.core.random import seed_noise
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.models.head import Batch, HeadPose, Render, RenderOptions
 from fullhead.models.hub import HubModel
@@ -214,15 +214,13 @@ class GANHead(HubModel):
         return replace(codes, rig_shape=normal((n, self.config.deformer.shapes), codes.rig_shape, generator))
 
     def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> Codes:
-        """The heads of seeds, drawn as the field does: RandomState(seed).randn(1, all numbers of the three codes), and on for
-        the rig's shape."""
+        """The heads of seeds from 0 to 2^32 - 1: `seed_noise` of the three codes, and then of the rig's shape."""
         return self.vary_latents(seeds, truncation, self.latent_parts)
 
     def vary_latents(self, seeds: list[int], truncation: float, vary: Collection[str]) -> Codes:
         """The same, of which only the parts `vary`, of CODES and RIG, are drawn; the others stay at their means."""
         sizes = [*(table.embedding_dim for table in self.tables), self.config.deformer.shapes]
-        z = np.concatenate([np.random.RandomState(seed).randn(1, sum(sizes)) for seed in seeds])
-        parts = (truncation * torch.from_numpy(z).to(self.shape_codes.weight)).split(sizes, dim=1)
+        parts = (truncation * torch.from_numpy(seed_noise(seeds, sum(sizes))).to(self.shape_codes.weight)).split(sizes, dim=1)
         *noise, rig_shape = (part * (name in vary) for name, part in zip(self.latent_parts, parts, strict=True))
         return replace(self.random_codes(noise), rig_shape=rig_shape)
 

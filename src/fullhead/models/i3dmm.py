@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +21,7 @@ from fullhead.core.devices import normal
 from fullhead.core.errors import FullheadError
 from fullhead.core.isosurface import extract_surface, largest_piece
 from fullhead.core.meshes import vertex_normals
+from fullhead.core.random import seed_noise
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.kernels.dense import linear
 from fullhead.models.head import Batch, HeadPose, Render, RenderOptions
@@ -174,9 +174,8 @@ class I3DMM(HubModel):
         return self.random_codes([normal((n, self.config.code), t.weight, generator) for t in self._tables])
 
     def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> Codes:
-        """The heads of seeds, drawn as the field does: RandomState(seed).randn(1, all numbers of the five codes)."""
-        z = np.concatenate([np.random.RandomState(seed).randn(1, 5 * self.config.code) for seed in seeds])
-        noise = truncation * torch.from_numpy(z).to(self._tables[0].weight)
+        """The heads of seeds from 0 to 2^32 - 1: `seed_noise` of all numbers of the five codes."""
+        noise = truncation * torch.from_numpy(seed_noise(seeds, 5 * self.config.code)).to(self._tables[0].weight)
         return self.random_codes(noise.split(self.config.code, dim=1))
 
     @torch.no_grad()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +18,7 @@ from fullhead.core.compositing import density_activation
 from fullhead.core.devices import normal
 from fullhead.core.errors import FullheadError
 from fullhead.core.grids import inside_crop
+from fullhead.core.random import seed_noise
 from fullhead.models.head import Head, HeadPose, Latents, Render, RenderOptions
 from fullhead.models.hub import HubModel
 from fullhead.nn.layers import ToRGB
@@ -132,11 +132,8 @@ class PanoHead(HubModel):
         return self.latents(normal((n, self.config.z_dim), self.backbone.mapping.w_avg, generator))
 
     def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> Latents:
-        """The heads of seeds from 0 to 2^32 - 1, drawn as the field does: RandomState(seed).randn(1, z_dim)."""
-        for seed in seeds:
-            if not 0 <= seed < 2**32:
-                raise FullheadError(f"seed {seed}: a seed is a whole number from 0 to {2**32 - 1}")
-        z = np.concatenate([np.random.RandomState(seed).randn(1, self.config.z_dim) for seed in seeds])
+        """The heads of seeds from 0 to 2^32 - 1, see `seed_noise`."""
+        z = seed_noise(seeds, self.config.z_dim)
         return self.latents(torch.from_numpy(z).to(self.backbone.mapping.w_avg), truncation)
 
     def with_background(self, latents: Latents, seed: int, truncation: float = 0.7) -> Latents:

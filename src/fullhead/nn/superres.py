@@ -29,7 +29,7 @@ class SuperresConfig:
 
 def resized(x: Tensor, size: int, *, antialias: bool = True) -> Tensor:
     """x [B, C, H, W] bilinearly resized to size x size; as it is if it has that size."""
-    if x.shape[-1] == size:
+    if x.shape[-2:] == (size, size):
         return x
     return F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False, antialias=antialias)
 

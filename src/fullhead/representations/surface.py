@@ -56,7 +56,7 @@ def normal_coloured(mesh: TriMesh[Tensor], camera: Cameras) -> Tensor:
 
 
 def clay(mesh: TriMesh[Tensor], camera: Cameras) -> Tensor:
-    """The bare geometry in grey, lit from the camera: normals of the triangles, not those that a network gives."""
+    """The bare geometry in grey, lit from the camera: normals of the faces, not those that a network gives."""
     normals = vertex_normals(mesh.vertices.cpu().numpy(), mesh.faces.cpu().numpy())
     to_camera = F.normalize(camera.origins - mesh.vertices, dim=-1)
     facing = (torch.from_numpy(normals).to(to_camera) * to_camera).sum(dim=-1, keepdim=True)
@@ -77,11 +77,11 @@ def picture(mesh: TriMesh[Tensor], camera: Cameras, size: int, shade: Shade = co
     homogeneous = x_camera @ camera.K[0].T
     xy_px = homogeneous[:, :2] / torch.where(ahead > 0, homogeneous[:, 2], torch.ones_like(ahead))[:, None] * fine
     found = rasterize(xy_px.cpu(), ahead.cpu(), mesh.faces.cpu(), fine, fine)
-    corners = mesh.faces.cpu()[found.triangle.long().clamp(min=0)]  # [H, W, 3]
+    corners = mesh.faces.cpu()[found.face.long().clamp(min=0)]  # [H, W, 3]
     slant = x_camera.norm(dim=-1) / ahead  # distance along the ray per depth; about linear in a triangle
     values = torch.cat([shade(mesh, camera), slant[:, None]], dim=-1).cpu()[corners]  # [H, W, 3, 4]
     values = (found.barycentric[..., None] * values).sum(dim=-2).permute(2, 0, 1)  # [4, H, W]
-    seen = (found.triangle >= 0).float()[None]
+    seen = (found.face >= 0).float()[None]
     values = torch.cat([values[:3], values[3:] * found.depth], dim=0) * seen
     values, seen = F.avg_pool2d(values, SAMPLES), F.avg_pool2d(seen, SAMPLES)
     values = values / seen.clamp(min=SAMPLES**-2)

@@ -16,7 +16,7 @@ from fullhead.core.meshes import area_vectors
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.core.similarity import similarity
 from fullhead.kernels.raster import orthographic
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 from fullhead.rig.identity import main_shape_rig
 from fullhead.rig.landmarks import landmark_weights
 from fullhead.rig.rig import Rig
@@ -37,7 +37,7 @@ class CubeRig:
     name: str
     rig: Rig
     landmark_weights: Tensor  # [68, N], of the vertices
-    surface: Tensor  # [F, 3], the triangles that are seen from outside
+    surface: Tensor  # [F, 3], the faces that are seen from outside
     pose_spread: Tensor  # [J], radians by which joints usually turn
     bounded: bool  # whether expressions are weights from 0 to 1
 
@@ -60,7 +60,7 @@ def template_in_cube(template: Template, shapes: int = 100) -> CubeRig:
     rig = rig.placed(scale, (x, y, z))
     faces = rig.faces.numpy()
     skin = np.isin(np.tile(template.quad_part, 2), [0, 1])  # skin and eyes; both halves of the quads
-    seen = seen_triangles(rig.template.numpy(), faces[skin])
+    seen = visible_faces(rig.template.numpy(), faces[skin])
     weights = torch.from_numpy(landmark_weights(template).toarray().astype(np.float32))
     return CubeRig("template", rig, weights, torch.from_numpy(faces[skin][seen]), torch.tensor(POSE_SPREAD), bounded=True)
 
@@ -81,21 +81,21 @@ def flame_cube(flame: Rig, template: Template, shapes: int = 100, expressions: i
     points = [(face.rig.template[face.corners] * face.weights[..., None]).sum(1)[near].double().numpy() for face in pairs]
     marks = similarity(*points)(ours.landmarks(ours.rig().vertices)[0].double().numpy())
     vertices, faces = rig.template.double().numpy(), rig.faces.numpy()
-    surface = faces[seen_triangles(vertices, faces)]
-    found, weights, _ = triangle_tree(vertices, surface).closest(marks)
+    surface = faces[visible_faces(vertices, faces)]
+    found, weights, _ = mesh_tree(vertices, surface).closest(marks)
     landmarks = np.zeros((len(marks), len(vertices)), np.float32)
     np.put_along_axis(landmarks, surface[found], weights.astype(np.float32), axis=1)
     spread = torch.tensor(FLAME_POSE_SPREAD)
     return CubeRig("flame", rig, torch.from_numpy(landmarks), torch.from_numpy(surface), spread, bounded=False)
 
 
-def seen_triangles(vertices: NDArray, triangles: NDArray, size: int = 256) -> NDArray:
-    """Which triangles [F] of a mesh in the cube show their front to some of eighteen orthographic views."""
-    seen = np.zeros(len(triangles), bool)
+def visible_faces(vertices: NDArray, faces: NDArray, size: int = 256) -> NDArray:
+    """Which faces [F] of a mesh in the cube show their front to some of eighteen orthographic views."""
+    seen = np.zeros(len(faces), bool)
     for pitch, yaw in ((pitch, yaw) for pitch in (-0.7, 0.0, 0.7) for yaw in np.arange(6) * np.pi / 3):
         turn = matrix_from_axis_angle(torch.tensor([[pitch, 0, 0], [0, yaw, 0]])).numpy()
         turned = vertices @ (turn[0] @ turn[1]).T
-        found = orthographic(turned, triangles, size)[0]
+        found = orthographic(turned, faces, size)[0]
         found = np.unique(found[found >= 0])
-        seen[found[area_vectors(turned, triangles[found])[:, 2] > 0]] = True
+        seen[found[area_vectors(turned, faces[found])[:, 2] > 0]] = True
     return seen

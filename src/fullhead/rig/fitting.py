@@ -19,7 +19,7 @@ from fullhead.core.least_squares import bounded_solution
 from fullhead.core.meshes import at_points, open_rim, surface_points, unit_normals
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.core.similarity import Similarity, similarity
-from fullhead.kernels.tree import TriangleTree, triangle_tree
+from fullhead.kernels.tree import MeshTree, mesh_tree
 from fullhead.rig.cube import CubeRig
 
 JAW_LINE = 17  # the first landmarks: of an outline, so they are known less well
@@ -64,9 +64,9 @@ class Fit:
 
 
 def fit_rig(
-    cube: CubeRig, vertices: NDArray, triangles: NDArray, landmarks: NDArray, config: FitConfig, rng: np.random.RandomState
+    cube: CubeRig, vertices: NDArray, faces: NDArray, landmarks: NDArray, config: FitConfig, rng: np.random.RandomState
 ) -> Fit:
-    """Fit to a scan with vertices [V, 3], triangles [F, 3] and landmarks [68, 3] in its own frame; NaN where unknown."""
+    """Fit to a scan with vertices [V, 3], faces [F, 3] and landmarks [68, 3] in its own frame; NaN where unknown."""
     known = np.flatnonzero(np.isfinite(landmarks).all(1))
     if len(known) < FEWEST:
         raise FullheadError(f"{len(known)} landmarks are known: fitting takes {FEWEST} or more")
@@ -75,7 +75,7 @@ def fit_rig(
     if config.metres_per_unit is not None:
         scale, middle = config.metres_per_unit / cube.rig.metres, landmarks[known].mean(0)
         start = Similarity(scale, start.turn, start(middle) - scale * start.turn @ middle)
-    scan = _Scan(start(vertices), triangles, start(landmarks[known]), known)  # so near that little is left to find
+    scan = _Scan(start(vertices), faces, start(landmarks[known]), known)  # so near that little is left to find
     fitting = _Fitting(model, scan, config, rng)
     for number, far in enumerate(np.geomspace(config.far_first, config.far_last, config.rounds)):
         if number % config.jacobians == 0:
@@ -144,11 +144,11 @@ class _Model:
 class _Scan:
     """The scan near the rig, and where it is nearest to a point."""
 
-    def __init__(self, vertices: NDArray, triangles: NDArray, landmarks: NDArray, known: NDArray) -> None:
-        self.vertices, self.triangles, self.landmarks, self.known = vertices, triangles, landmarks, known
-        self.tree: TriangleTree = triangle_tree(vertices, triangles)
-        self.normals = unit_normals(vertices, triangles)
-        self.rim = open_rim(triangles, len(vertices))
+    def __init__(self, vertices: NDArray, faces: NDArray, landmarks: NDArray, known: NDArray) -> None:
+        self.vertices, self.faces, self.landmarks, self.known = vertices, faces, landmarks, known
+        self.tree: MeshTree = mesh_tree(vertices, faces)
+        self.normals = unit_normals(vertices, faces)
+        self.rim = open_rim(faces, len(vertices))
 
 
 @dataclass(frozen=True)
@@ -170,9 +170,9 @@ class _Fitting:
         self.cube_from_scan = Similarity(1.0, np.eye(3), np.zeros(3))
         self.face = self._in_face(model.vertices, model.marks(model.vertices))  # [N]
         self.rig_points = surface_points(model.vertices, self.surface, config.points, rng)
-        dense = self._in_face(scan.vertices[scan.triangles].mean(1), scan.landmarks)
-        triangle, weights = surface_points(scan.vertices, scan.triangles, config.points, rng, weight=dense)
-        self.face_points = at_points(scan.vertices, scan.triangles, triangle, weights)
+        dense = self._in_face(scan.vertices[scan.faces].mean(1), scan.landmarks)
+        triangle, weights = surface_points(scan.vertices, scan.faces, config.points, rng, weight=dense)
+        self.face_points = at_points(scan.vertices, scan.faces, triangle, weights)
         self.face_normals = scan.normals[triangle]
 
     def _in_face(self, points: NDArray, landmarks: NDArray) -> NDArray:
@@ -186,7 +186,7 @@ class _Fitting:
 
     def face_distances(self) -> NDArray:
         """From points of the scan's face to the rig [P]."""
-        return triangle_tree(self.model.vertices, self.surface).closest(self.cube_from_scan(self.face_points))[2]
+        return mesh_tree(self.model.vertices, self.surface).closest(self.cube_from_scan(self.face_points))[2]
 
     def step(self, far: float) -> None:
         """One step of Gauss and Newton for the pairs as they are now; `far`: where they lose their pull, in millimetres.
@@ -234,7 +234,7 @@ class _Fitting:
         """From the scan's face to where the rig is nearest."""
         normals = unit_normals(self.model.vertices, self.surface)
         points = self.cube_from_scan(self.face_points)
-        triangle, weights, _ = triangle_tree(self.model.vertices, self.surface).closest(points)
+        triangle, weights, _ = mesh_tree(self.model.vertices, self.surface).closest(points)
         facing = (normals[triangle] * (self.face_normals @ self.cube_from_scan.turn.T)).sum(1) > self.config.facing
         return _Pairs(self.surface[triangle], weights, points, normals[triangle], facing.astype(float))
 
@@ -244,13 +244,13 @@ class _Fitting:
         corners, share = self.surface[self.rig_points[0]], self.rig_points[1]
         points = (self.model.vertices[corners] * share[..., None]).sum(1)
         triangle, weights, _ = scan.tree.closest((points - motion.shift) @ motion.turn / motion.scale)
-        target = motion(at_points(scan.vertices, scan.triangles, triangle, weights))
+        target = motion(at_points(scan.vertices, scan.faces, triangle, weights))
         normal = scan.normals[triangle] @ motion.turn.T
         inside = ((points - target) * normal).sum(1) < 0
         face = (self.face[corners] * share).sum(1)
         rig_normal = unit_normals(self.model.vertices, self.surface)[self.rig_points[0]]
         facing = (rig_normal * normal).sum(1) > self.config.facing
-        ends = (scan.rim[scan.triangles[triangle]] | (weights < 1e-9)).all(1)
+        ends = (scan.rim[scan.faces[triangle]] | (weights < 1e-9)).all(1)
         pull = (face + (1 - face) * np.where(inside, self.config.covered, 1)) * (facing & ~ends)
         return _Pairs(corners, share, target, normal, pull)
 

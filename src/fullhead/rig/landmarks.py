@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 from fullhead.rig.identity import Phenotype, identity
 from fullhead.rig.subdivision import catmull_clark, triangles_from_quads
 from fullhead.rig.template import Template
@@ -62,8 +62,8 @@ def ibug_points() -> NDArray:
 def landmark_weights(template: Template) -> sparse.csr_matrix:
     """Weights [68, N] of the template's vertices, so that `weights @ vertices` are the landmarks of any head."""
     operator, quads = catmull_clark(len(template.vertices), template.part("skin")[0])
-    triangles = triangles_from_quads(quads)
+    faces = triangles_from_quads(quads)
     average = operator @ template.rig(identity(template, Phenotype(), {})[None]).vertices[0].numpy()
-    found, weights, _ = triangle_tree(average, triangles).closest(ibug_points())
-    on_skin = sparse.csr_matrix((weights.ravel(), (np.repeat(np.arange(68), 3), triangles[found].ravel())), (68, len(average)))
+    found, weights, _ = mesh_tree(average, faces).closest(ibug_points())
+    on_skin = sparse.csr_matrix((weights.ravel(), (np.repeat(np.arange(68), 3), faces[found].ravel())), (68, len(average)))
     return sparse.csr_matrix(on_skin @ operator)

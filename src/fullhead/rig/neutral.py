@@ -6,7 +6,7 @@ import torch
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 from fullhead.rig.rig import Rig
 
 NEAR = 0.1  # squared distance within which a point takes after the rig [ganhead]
@@ -47,7 +47,7 @@ class NeutralRig:
         random = torch.Generator().manual_seed(0)
         at = torch.multinomial(self.moved, count, True, generator=random)
         x = self.vertices.cpu()[at] + SPREAD * torch.randn(count, 3, generator=random)
-        tree = triangle_tree(self.vertices.cpu().numpy(), self.rig.faces.cpu().numpy())
+        tree = mesh_tree(self.vertices.cpu().numpy(), self.rig.faces.cpu().numpy())
         clear = torch.from_numpy(tree.closest(x.numpy())[2] > SKIN)
         inside = torch.from_numpy(tree.winding(x.numpy()) > 0.5).float()
         return x[clear].to(self.vertices.device), inside[clear].to(self.vertices.device)

@@ -1,6 +1,6 @@
 """A posable head: a mesh with bases for shape and expression, joints and skinning weights. FLAME is one, our template another.
 
-B heads, N vertices, F triangles, S shape coefficients, E expressions, J joints, P = 9 (J - 1) pose features or none. Frame:
+B heads, N vertices, F faces, S shape coefficients, E expressions, J joints, P = 9 (J - 1) pose features or none. Frame:
 +y up, the face looks along +z, the subject's left is +x; a unit is `metres` long.
 
     vertices = skin(rest, transforms)      rest = template + shape + expression features + pose features, then closures

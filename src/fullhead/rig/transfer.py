@@ -17,7 +17,7 @@ from torch import Tensor
 from fullhead.core.least_squares import bounded_solution
 from fullhead.core.meshes import at_points, unit_normals
 from fullhead.core.similarity import Similarity, similarity
-from fullhead.kernels.tree import TriangleTree, triangle_tree
+from fullhead.kernels.tree import MeshTree, mesh_tree
 from fullhead.rig.rig import Rig
 from fullhead.rig.template import JAW, LEFT_EYE, NECK, RIGHT_EYE
 
@@ -118,21 +118,21 @@ def pair_faces(source: Rig, target: Rig, rounds: int = 10) -> tuple[Face, Face]:
     that face away from each other (upper and lower lip), count for little. Rigs of one average head each serve best.
     """
     points, faces = source.template.double().numpy(), _skin(source)
-    tree = triangle_tree(points, faces)
+    tree = mesh_tree(points, faces)
     found, normals = _face_vertices(target)
     goal = target.template.double().numpy()[found]
     joints = [rig.rest_joints[NECK:].double().numpy() for rig in (source, target)]
     fit = similarity(*joints)
     for _ in range(rounds):
-        triangle, weights, distance = _closest(tree, goal, fit)
+        face, weights, distance = _closest(tree, goal, fit)
         near = distance <= 2 * np.median(distance)
-        fit = similarity(at_points(points, faces, triangle[near], weights[near]), goal[near])
-    triangle, weights, distance = _closest(tree, goal, fit)
-    facing = ((normals @ fit.turn) * unit_normals(points, faces)[triangle]).sum(1).clip(0, 1)
+        fit = similarity(at_points(points, faces, face[near], weights[near]), goal[near])
+    face, weights, distance = _closest(tree, goal, fit)
+    facing = ((normals @ fit.turn) * unit_normals(points, faces)[face]).sum(1).clip(0, 1)
     trust = np.exp(-((1000 * source.metres * distance / NEAR) ** 2)) * facing
     trust = torch.from_numpy(trust / trust.sum()).float()
     ours = 1000 * target.metres
-    on_source = (torch.from_numpy(faces[triangle]), torch.from_numpy(weights).float())
+    on_source = (torch.from_numpy(faces[face]), torch.from_numpy(weights).float())
     on_target = (torch.from_numpy(found)[:, None], torch.ones(len(found), 1))
     return (
         Face(source, *on_source, trust, ours * fit.scale, torch.from_numpy(fit.turn).float()),
@@ -140,7 +140,7 @@ def pair_faces(source: Rig, target: Rig, rounds: int = 10) -> tuple[Face, Face]:
     )
 
 
-def _closest(tree: TriangleTree, points: NDArray, tree_to_points: Similarity) -> tuple[NDArray, NDArray, NDArray]:
+def _closest(tree: MeshTree, points: NDArray, tree_to_points: Similarity) -> tuple[NDArray, NDArray, NDArray]:
     """`tree.closest` for points of another frame."""
     return tree.closest((points - tree_to_points.shift) @ tree_to_points.turn / tree_to_points.scale)
 

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fullhead.core.cache import ByteCache
 from fullhead.core.cameras import orbit
 from fullhead.core.devices import CPU
 from fullhead.core.isosurface import NoSurfaceError
@@ -145,10 +146,6 @@ class CoarseSurface:
     faces: Tensor  # [F, 3]
     pivot: Tensor  # [3], the root, about which views turn
 
-    @property
-    def bytes(self) -> int:
-        return sum(x.nbytes for x in vars(self).values())
-
 
 class GANHeadTask:
     """The model, its two stages, and what is held fixed for them."""
@@ -164,8 +161,7 @@ class GANHeadTask:
         self.neutral = NeutralRig(model.rig, model.canonical_pose())
         self.rig_known = self.neutral.labelled(RIG_POINTS) if config.rig_points else None
         self.eye = load_features().to(device) if config.perceptual else None
-        self._kept: dict[int, CoarseSurface] = {}
-        self._room = KEPT_BYTES
+        self.coarse_surfaces = ByteCache[int, CoarseSurface](KEPT_BYTES)
 
     # -- what the loop asks for
 
@@ -349,7 +345,7 @@ class GANHeadTask:
 
         The corners' own neutral points are mixed, so nothing is searched for.
         """
-        coarse = self.coarse_surface(int(scan))
+        coarse = self.coarse_surfaces.get(int(scan), lambda: self.coarse_surface(int(scan)))  # stage two leaves them alone
         turn = matrix_from_axis_angle(torch.tensor([0.0, 2 * math.pi * int(view) / self.scans.views, 0.0]))
         placed = (coarse.vertices - coarse.pivot) @ turn.T + coarse.pivot
         triangle, weights, _ = orthographic(placed.numpy(), coarse.faces.numpy(), self.scans.view_size)
@@ -360,19 +356,13 @@ class GANHeadTask:
 
     @torch.no_grad()
     def coarse_surface(self, scan: int) -> CoarseSurface:
-        """Found when it is first asked for: stage two no longer changes it."""
-        if scan in self._kept:
-            return self._kept[scan]
         model, which = self.model, torch.tensor([scan])
         shape, expression, pose = self.on_device(*(of[which] for of in self.scans.parameters))
         codes = model.codes(which.to(self.device), shape)
         mesh = model.canonical_mesh(codes, model.volume(codes), self.config.view_resolution)
         pivot = model.rig(shape, expression, pose).joints[0, 0]
         parts = model.posed_vertices(codes, mesh, HeadPose(expression, pose))[0], mesh.at.x, mesh.faces, pivot
-        found = CoarseSurface(*(part.cpu() for part in parts))
-        if found.bytes <= self._room:
-            self._kept[scan], self._room = found, self._room - found.bytes
-        return found
+        return CoarseSurface(*(part.cpu() for part in parts))
 
     def on_device(self, *values: Tensor) -> tuple[Tensor, ...]:
         return tuple(value.to(self.device) for value in values)

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fullhead.core.errors import FullheadError, in_words
-from fullhead.metrics.features import SIZE, HeadFeatures, resized, save_features
+from fullhead.metrics.features import SIZE, HeadFeatures, save_features
+from fullhead.nn.superres import resized
 
 VERSION = "1"  # of the feature space: raise it with any change of network, data or training
 CLASSES = ("hair_style", "hair_colour", "beard", "collar")
@@ -73,7 +74,7 @@ def read_examples(photos: Path, vocabulary: dict[str, list[str]] | None = None) 
     images = torch.empty(len(entries), 3, SIZE, SIZE, dtype=torch.uint8)
     for i, entry in enumerate(entries):
         pixels = torch.from_numpy(np.array(Image.open(photos / "img" / entry["file"]).convert("RGB"))).permute(2, 0, 1)
-        images[i] = pixels if pixels.shape[-1] == SIZE else resized(pixels[None].float()).round().byte()[0]
+        images[i] = pixels if pixels.shape[-1] == SIZE else resized(pixels[None].float(), SIZE).round().byte()[0]
 
     def column(name: str) -> Tensor:
         return torch.tensor([float(e[name]) for e in entries])

@@ -82,7 +82,7 @@ class GANHeadRun:
         cube = flame_cube(load_flame(Path(self.flame)), template, shapes) if self.flame else template_in_cube(template, shapes)
         if self.task.feature_share:
             landmarks = cube.landmarks(cube.rig(*scans.parameters).vertices)
-            scans.favour(landmarks[:, EYES_AND_MOUTH], self.task.feature_radius, self.task.feature_share)
+            scans.oversample(landmarks[:, EYES_AND_MOUTH], self.task.feature_radius, self.task.feature_share)
         return GANHeadTask(replace(self.task, model=replace(self.task.model, rig=name)), scans, cube.rig, device)
 
 

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from fullhead.core.meshes import defects
 from fullhead.io.mesh_files import read_mesh
 from fullhead.io.sets import read_records, write_set
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 from fullhead.rig.cube import EYES, UNITS_PER_METRE
 from fullhead.rig.template import load_template
 from fullhead.synth.anatomy.regions import LABELS
@@ -59,8 +59,8 @@ def test_the_rig_s_parameters_give_the_body_exactly_and_it_lies_in_the_scan(key:
     assets, mesh = load_template_assets(64), read_mesh(scans / f"scans/{key}.ply")
     skin = assets.skin.operator @ saved["vertices"]
     face = np.unique(assets.skin.faces[np.isin(assets.labels, [LABELS["nose"]])])
-    assert triangle_tree(mesh.vertices, mesh.faces).closest(skin[face])[2].max() < 2 / CELLS
-    assert triangle_tree(mesh.vertices, mesh.faces).closest(saved["landmarks"][[30, 33, 8]])[2].max() < 2 / CELLS
+    assert mesh_tree(mesh.vertices, mesh.faces).closest(skin[face])[2].max() < 2 / CELLS
+    assert mesh_tree(mesh.vertices, mesh.faces).closest(saved["landmarks"][[30, 33, 8]])[2].max() < 2 / CELLS
 
 
 def test_the_eyes_lie_where_the_cube_has_them(scans: Path) -> None:
@@ -85,7 +85,7 @@ def test_no_skin_shows_through_cloth() -> None:
     translation = np.array(EYES) - scale * WORLD_EYES
     mesh = watertight_mesh(replace(scene, surfaces=surfaces._replace(texels=painted)), scale, translation, CELLS)
     cloth_points, cloth_faces = surfaces.vertices * scale + translation, surfaces.faces[surfaces.material == CLOTH]
-    cloth = triangle_tree(cloth_points, cloth_faces)
+    cloth = mesh_tree(cloth_points, cloth_faces)
     found, weights, distance = cloth.closest(mesh.vertices.astype(float))
     corners = cloth_points[cloth_faces[found]]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -105,7 +105,7 @@ def test_cloth_over_skin_has_no_pits_and_eyes_have_their_colours() -> None:
     surfaces = scene.surfaces
     points = surfaces.vertices * scale + np.array(EYES) - scale * WORLD_EYES
     cloth_faces = surfaces.faces[surfaces.material == CLOTH]
-    cloth = triangle_tree(points, cloth_faces)
+    cloth = mesh_tree(points, cloth_faces)
     found, weights, distance = cloth.closest(mesh.vertices.astype(float))
     corners = points[cloth_faces[found]]
     inner = (weights > 0.01).all(1) & (distance < 1.5 * 2 / 128)  # above or below it, not beside its border
@@ -123,10 +123,10 @@ def test_a_raw_scan_leads_back_to_the_aligned_one_and_misses_some_of_it(scans: P
     aligned, raw = read_mesh(scans / "scans/s0000/01.ply"), read_mesh(scans / "raw/s0000/01.ply")
     back = np.array(json.loads((scans / "raw/s0000/01.json").read_text())["scan_from_raw"])
     points = raw.vertices @ back[:3, :3].T + back[:3, 3]
-    away = triangle_tree(aligned.vertices, aligned.faces).closest(points)[2] * 1000 / UNITS_PER_METRE
+    away = mesh_tree(aligned.vertices, aligned.faces).closest(points)[2] * 1000 / UNITS_PER_METRE
     assert 0.05 < np.median(away) < 0.4 and away.max() < 3  # millimetres
     assert np.ptp(raw.vertices, axis=0).max() > 250
-    missing = triangle_tree(points, raw.faces).closest(aligned.vertices)[2]
+    missing = mesh_tree(points, raw.faces).closest(aligned.vertices)[2]
     assert 0.03 < (missing > 0.04).mean() < 0.5
     assert defects(raw.vertices, raw.faces).open_edges > 50
 

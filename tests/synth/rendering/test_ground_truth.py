@@ -11,7 +11,7 @@ from PIL import Image
 from fullhead.core.cameras import Cameras, orbit
 from fullhead.core.errors import FullheadError
 from fullhead.io.sets import Part
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 from fullhead.synth.anatomy.regions import LABELS
 from fullhead.synth.datasets.shots import (
     RenderContext,
@@ -74,7 +74,7 @@ def test_depth_leads_back_to_the_surface_within_a_pixel(
     K, c2w = camera(shot, view).K[0].numpy(), camera(shot, view).c2w[0].numpy()
     pixels = np.stack([(columns + 0.5) / SIZE, (rows + 0.5) / SIZE, np.ones(len(rows))], axis=1)
     points = (pixels @ np.linalg.inv(K).T * z[:, None]) @ c2w[:3, :3].T + c2w[:3, 3]
-    away = triangle_tree(scene.surfaces.vertices, scene.surfaces.faces).closest(points)[2]
+    away = mesh_tree(scene.surfaces.vertices, scene.surfaces.faces).closest(points)[2]
     assert len(points) > 100
     assert away.max() < (z / K[0, 0] / SIZE).min()  # a pixel's width there
 
@@ -108,7 +108,7 @@ def test_landmarks_lie_on_the_skin_and_where_cameras_see_them(
     person, _ = built
     points = np.array(rendered.record["landmarks"])
     skin = person.assets.skin.operator @ rig_vertices(person, shot)
-    away = triangle_tree(skin, person.assets.skin.faces).closest(points)[2]
+    away = mesh_tree(skin, person.assets.skin.faces).closest(points)[2]
     assert away.max() * rendered.record["metres_per_unit"] < 1e-4
     for number, view in enumerate(rendered.record["views"]):
         c2w, K = camera(shot, number).c2w[0].numpy(), camera(shot, number).K[0].numpy()

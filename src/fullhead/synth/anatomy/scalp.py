@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fullhead.core.smooth import smoothstep
 from fullhead.core.triangles import unit_vectors
-from fullhead.kernels.points import PointTree, point_tree
+from fullhead.kernels.tree import PointTree, point_tree
 from fullhead.synth.anatomy import regions
 from fullhead.synth.anatomy.template_assets import TemplateAssets
 

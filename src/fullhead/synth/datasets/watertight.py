@@ -18,7 +18,7 @@ from fullhead.core.isosurface import extract_surface, largest_piece, refined
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.core.triangles import unit_vectors
-from fullhead.kernels.tree import triangle_tree
+from fullhead.kernels.tree import mesh_tree
 from fullhead.synth.anatomy.regions import LABELS
 from fullhead.synth.anatomy.textured_mesh import CLOTH, EYE, GLASS, SKIN
 from fullhead.synth.rendering.scene import Scene, StrandArrays, SurfaceArrays
@@ -62,7 +62,7 @@ def watertight_mesh(scene: Scene, scale: float, translation: NDArray, cells: int
 
 def _refine_eyes(surface: TriMesh[NDArray], surfaces: SurfaceArrays, points: NDArray, cells: int) -> TriMesh[NDArray]:
     """The surface with edges halved within a cell of the eyeballs until they are about EYE_EDGE long."""
-    eyes = triangle_tree(points, surfaces.faces[surfaces.material == EYE])
+    eyes = mesh_tree(points, surfaces.faces[surfaces.material == EYE])
     for _ in range(int(np.ceil(np.log2(2 / cells / EYE_EDGE)))):
         surface = refined(surface, eyes.closest(to_grid(surface.vertices, cells), 1.0)[2] < 1)
     return surface
@@ -140,7 +140,7 @@ def _widened(chosen: NDArray) -> NDArray:
 def _height(at: NDArray, points: NDArray, faces: NDArray, reach: float) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Height [P] of `at` [P, 3] above the plane of the nearest face; which that is [P], weights [P, 3] of the nearest point
     in it, and its distance [P], infinite beyond `reach`."""
-    found, weights, distance = triangle_tree(points, faces).closest(at.astype(float), reach)
+    found, weights, distance = mesh_tree(points, faces).closest(at.astype(float), reach)
     corners = points[faces[found]]
     off = at - (corners * weights[..., None]).sum(1)
     normal = unit_vectors(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
@@ -178,7 +178,7 @@ def _outermost(at: NDArray, surfaces: SurfaceArrays, points: NDArray) -> tuple[N
     thinner than a cell.
     """
     opaque = np.flatnonzero(surfaces.material != GLASS)
-    found, weights, distance = triangle_tree(points, surfaces.faces[opaque]).closest(at)
+    found, weights, distance = mesh_tree(points, surfaces.faces[opaque]).closest(at)
     face = opaque[found]
     for under, over in ((EYE, SKIN), (SKIN, CLOTH)):
         covers = np.flatnonzero(surfaces.material == over)
