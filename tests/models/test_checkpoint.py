@@ -13,7 +13,6 @@ from fullhead.core.cameras import orbit
 from fullhead.core.errors import FullheadError
 from fullhead.families.opening import load
 from fullhead.models.checkpoint import read_header, read_module, save
-from fullhead.models.head import RenderOptions
 from fullhead.models.panohead import PanoHead
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
 from fullhead.training.panohead import PanoHeadTaskConfig

@@ -9,7 +9,7 @@ import torch
 from fullhead.core.cameras import orbit
 from fullhead.core.compositing import density_activation
 from fullhead.core.errors import FullheadError
-from fullhead.models.head import HeadPose, Latents, RenderOptions
+from fullhead.models.head import HeadPose, RenderOptions
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
 from fullhead.representations.planes import DecoderConfig
 from fullhead.training.panohead import PanoHeadTaskConfig

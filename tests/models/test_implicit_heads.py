@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file as tensors_of
-from torch import Tensor
 
 from fullhead.core.cameras import orbit
 from fullhead.core.errors import FullheadError
