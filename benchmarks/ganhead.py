@@ -29,6 +29,7 @@ from fullhead.io.sets import write_set
 from fullhead.kernels.allocator import keep_memory
 from fullhead.kernels.tree import mesh_tree
 from fullhead.models.ganhead import GANHead, GANHeadConfig, sized_for
+from fullhead.models.head import HeadPose
 from fullhead.representations.canonical_field import INVALID, CanonicalHead, CanonicalPoints, Volume
 from fullhead.representations.correspondence import (
     Candidates,
@@ -127,9 +128,10 @@ def main() -> None:
     mesh = model.canonical_mesh(codes, volume, 128)
     expression = 0.3 * torch.rand(1, len(model.rig.expression_names))
     pose = torch.tensor([POSE])
+    posed = HeadPose(expression, pose)
     figures["mesh 128 with bases, normals and features"] = seconds(lambda: model.canonical_mesh(codes, volume, 128), runs)
-    figures["posing it, without colours"] = seconds(lambda: model.posed_vertices(codes, mesh, expression, pose), runs)
-    figures["posing it, with colours"] = seconds(lambda: model.posed_mesh(codes, mesh, expression, pose), runs)
+    figures["posing it, without colours"] = seconds(lambda: model.posed_vertices(codes, mesh, posed), runs)
+    figures["posing it, with colours"] = seconds(lambda: model.posed_mesh(codes, mesh, posed), runs)
 
     figures |= searches(model, codes.rig_shape, mesh.vertices, expression, pose, n, runs)
     with torch.enable_grad():

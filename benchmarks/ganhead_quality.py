@@ -35,6 +35,7 @@ from fullhead.core.errors import FullheadError
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.scan_distances import ScanDistances
 from fullhead.data.scan_set import ScanSet
+from fullhead.families.opening import load
 from fullhead.io.files import written_whole
 from fullhead.metrics.features import load_features
 from fullhead.metrics.geometry import NEAR, Samples, likeness
@@ -46,8 +47,10 @@ from fullhead.metrics.samples import (
     samples_of_mesh,
     samples_of_scan,
 )
-from fullhead.models.checkpoint import load_file, model_file, read_header
+from fullhead.models.checkpoint import read_header
 from fullhead.models.ganhead import Codes, GANHead, colour_pose
+from fullhead.models.head import HeadPose, RenderOptions
+from fullhead.models.hub import model_file
 from fullhead.models.i3dmm import I3DMM
 from fullhead.models.i3dmm import Codes as I3DMMCodes
 from fullhead.rig.cube import template_in_cube
@@ -91,8 +94,8 @@ def neutral_of(scans: ScanSet, scan: int) -> int | None:
 
 def posed_as(model: GANHead, codes: Codes, scans: ScanSet, scan: int, resolution: int) -> TriMesh[torch.Tensor]:
     who = slice(scan, scan + 1)
-    head = model.decode(codes, expression=scans.expression[who], joint_pose=scans.joint_pose[who], resolution=resolution)
-    return head.posed[0]
+    pose = HeadPose(scans.expression[who], scans.joint_pose[who])
+    return model.decode(codes, pose, RenderOptions(resolution=resolution)).posed[0]
 
 
 def sampled(model: Model, training: ScanSet, seed: int, resolution: int) -> TriMesh[torch.Tensor]:
@@ -101,7 +104,7 @@ def sampled(model: Model, training: ScanSet, seed: int, resolution: int) -> TriM
     latents = model.sample_latents(1, random)
     if isinstance(model, GANHead):
         return posed_as(model, latents, training, int(training.draw(1, random)), resolution)
-    return model.decode(latents, resolution=resolution).posed[0]
+    return model.decode(latents, None, RenderOptions(resolution=resolution)).posed[0]
 
 
 def main() -> None:
@@ -119,7 +122,7 @@ def main() -> None:
     parser.add_argument("--name", default="ganhead_quality", help="of the file in benchmarks/results")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    model = load_file(model_file(arguments.model), family=None)
+    model = load(arguments.model)
     if not isinstance(model, (GANHead, I3DMM)):
         raise SystemExit(f"{arguments.model} holds a {type(model).__name__}, not a GANHead or an i3DMM")
     training, held_out = ScanSet(arguments.data), ScanSet(arguments.data, "held_out")
@@ -157,7 +160,7 @@ def main() -> None:
     def surface(codes: Codes | I3DMMCodes, scan: int) -> TriMesh[torch.Tensor]:
         if isinstance(model, GANHead) and isinstance(codes, Codes):
             return posed_as(model, codes, held_out, scan, arguments.resolution)
-        return model.decode(codes, resolution=arguments.resolution).posed[0]
+        return model.decode(codes, None, RenderOptions(resolution=arguments.resolution)).posed[0]
 
     others = [int(rng.randint(len(training))) for _ in chosen]
     rows = [against(surface(codes_of(scan), scan), scan) for scan in track(chosen, "fits")]

@@ -28,7 +28,6 @@ from fullhead.data.photos import PhotoSet
 from fullhead.io.sets import write_set
 from fullhead.metrics.features import load_features
 from fullhead.metrics.quality import figures, generated_batches, halves, looks, photo_batches
-from fullhead.models.checkpoint import load, model_file, read_header
 from fullhead.models.panohead import PanoHead
 from fullhead.models.presets import PANOHEADS
 from fullhead.synth.datasets.photos import Photos
@@ -61,7 +60,8 @@ def generator_of(name: str) -> tuple[PanoHead, dict[str, object]]:
     if name.startswith("random:"):
         torch.manual_seed(0)
         return PanoHead(PANOHEADS[name.removeprefix("random:")]).eval(), {"weights": "random"}
-    return load(name), read_header(model_file(name))["about"]
+    model = PanoHead.from_pretrained(name)
+    return model, model.about
 
 
 def main() -> None:

@@ -21,12 +21,11 @@ from common import write_result
 from fullhead.core.cameras import orbit
 from fullhead.export.mesh import extract_mesh
 from fullhead.kernels.allocator import keep_memory
-from fullhead.models.head import Head
+from fullhead.models.head import Head, RenderOptions
 from fullhead.models.panohead import PanoHead
 from fullhead.models.presets import PANOHEADS
 from fullhead.representations.volume import render_features
-from fullhead.viewing.turntable import orbit as turn
-from fullhead.viewing.turntable import turntable_cameras
+from fullhead.viewing.turntable import render_views, turntable_cameras
 
 
 class EggHead(PanoHead):
@@ -67,11 +66,11 @@ def main() -> None:
     model = EggHead(PANOHEADS[arguments.preset]).eval()
     reference = None
     latents, camera = model.seed_latents([0]), orbit(0.4, 0.1)
-    if arguments.precision == "bf16":
+    options = RenderOptions(precision=arguments.precision)
+    if options != RenderOptions():
         reference = model.render(model.decode(latents), camera).image
-        model.precision = torch.bfloat16
 
-    head = model.decode(latents)
+    head = model.decode(latents, None, options)
     features, _, _ = render_features(lambda x: model.point_values(head, x), model.config.march, camera, 64)
     raw = model.torgb(features, head.w_last)
     ws = latents.w
@@ -81,16 +80,16 @@ def main() -> None:
 
     stages: dict[str, Callable[[], object]] = {
         "mapping": lambda: model.seed_latents([1]),
-        "backbone": lambda: model.backbone.synthesis(ws, dtype=model.precision),
-        "background": lambda: model.bcg_synthesis(ws[:, : model.bcg_synthesis.num_ws], dtype=model.precision),
+        "backbone": lambda: model.backbone.synthesis(ws, dtype=options.dtype),
+        "background": lambda: model.bcg_synthesis(ws[:, : model.bcg_synthesis.num_ws], dtype=options.dtype),
         "march (tri-grid, decoder, compositing)": march,
-        "super-resolution": lambda: model.superresolution(raw, features, head.w_last, model.precision),
-        "first frame, from z": lambda: model.render(model.decode(model.seed_latents([2])), camera),
-        "further frame": lambda: model.render(head, camera),
+        "super-resolution": lambda: model.superresolution(raw, features, head.w_last, options.dtype),
+        "first frame, from z": lambda: model.render(model.decode(model.seed_latents([2]), None, options), camera, options),
+        "further frame": lambda: model.render(head, camera, options),
     }
     seconds = {name: median_seconds(function, arguments.runs) for name, function in stages.items()}
     start = time.perf_counter()
-    frames = list(turn(model, model.decode(latents), turntable_cameras(24)))
+    frames = list(render_views(model, model.decode(latents, None, options), turntable_cameras(24), options))
     seconds["turntable of 24 frames"] = time.perf_counter() - start
     memory = {"frames": peak_mb()}
     counts = {"turntable_frames": len(frames)}
@@ -105,7 +104,7 @@ def main() -> None:
     seconds[f"mesh {arguments.meshes[0]}, coloured by twelve renders"] = time.perf_counter() - start
     figures: dict[str, object] = {"seconds": seconds, "peak_mb": memory, "counts": counts}
     if reference is not None:
-        difference = (model.render(head, camera).image - reference).abs()
+        difference = (model.render(head, camera, options).image - reference).abs()
         figures["difference_from_fp32"] = {
             "mean": float(difference.mean()),
             "largest": float(difference.max()),

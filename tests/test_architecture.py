@@ -3,9 +3,13 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
+
+from fullhead.families.table import FAMILIES
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "fullhead"
@@ -82,6 +86,91 @@ def test_families_never_import_each_other(folder: str):
     for family in families:
         others = {f"{folder}.{name}" for name in families - {family}}
         assert not imports(SOURCE / folder / f"{family}.py") & others
+
+
+def family_words() -> tuple[set[str], set[str]]:
+    """Names of classes that belong to one family, and strings that name a family."""
+    classes, words = set(), set(FAMILIES)
+    for family in FAMILIES.values():
+        parts = family.parts()
+        runs, options = map(type, parts.runs.values()), [family.options] if family.options else []
+        head = get_type_hints(parts.model.decode)["return"]  # type: ignore[attr-defined]
+        kinds = {parts.model, parts.latents, parts.model.config_class, head, *runs, *options}
+        classes |= {kind.__name__ for kind in kinds}
+        words |= {family.title, parts.model.__name__}
+    return classes, words
+
+
+def questions_of_family(code: ast.Module) -> Iterator[str]:
+    """Where code asks which family something is of: by a class, or by a family's name."""
+    classes, words = family_words()
+
+    def mentions(node: ast.AST, known: set[str]) -> bool:
+        names = (getattr(n, "id", None) or getattr(n, "attr", None) for n in ast.walk(node))
+        return not known.isdisjoint(names)
+
+    def contains_call(node: ast.AST) -> bool:
+        return any(isinstance(n, ast.Call) for n in ast.walk(node))
+
+    for node in ast.walk(code):  # other names for the classes: `import Codes as Mine`, `Both = GANHead | I3DMM`
+        if isinstance(node, ast.ImportFrom):
+            classes |= {alias.asname for alias in node.names if alias.asname and alias.name in classes}
+        elif isinstance(node, ast.Assign) and mentions(node.value, classes) and not contains_call(node.value):
+            classes |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    for node in ast.walk(code):
+        asked = False
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"isinstance", "issubclass"}:
+            asked = mentions(node.args[1], classes)
+        elif isinstance(node, ast.MatchClass):
+            asked = mentions(node.cls, classes)
+        elif isinstance(node, ast.Compare | ast.MatchValue):
+            named = any(isinstance(n, ast.Constant) and n.value in words for n in ast.walk(node))
+            asked = named or (isinstance(node, ast.Compare) and mentions(node, classes))
+        if asked:
+            yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=names)
+def test_only_the_table_knows_which_families_there_are(path: Path):
+    if path != SOURCE / "families" / "table.py":
+        assert not list(questions_of_family(tree(path)))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "isinstance(model, GANHead)",
+        "isinstance(head, (str, i3dmm.Codes))",
+        "isinstance(head, PanoHead | I3DMM)",
+        "isinstance(run, GANHeadRun)",
+        "issubclass(kind, PanoHeadConfig)",
+        "type(head) is DecodedGANHead",
+        "opened.family == 'ganhead'",
+        "family in ('panohead', 'other')",
+        "type(model).__name__ == 'I3DMM'",
+        "match model:\n    case I3DMMHead():\n        pass",
+        "match family:\n    case 'i3dmm' | 'other':\n        pass",
+        "from fullhead.models.i3dmm import Codes as Mine\nisinstance(codes, Mine)",
+        "Both = GANHead | I3DMM\nisinstance(model, Both)",
+    ],
+)
+def test_a_question_of_family_is_caught(code: str):
+    assert len(list(questions_of_family(ast.parse(code)))) == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "isinstance(model, HasSurface)",
+        "model = GANHead(config)",
+        "family in FAMILIES",
+        "FAMILIES[opened.family].title",
+        "name == 'panohead-demo'",
+        "def f(model: PanoHead) -> Codes: return model.codes",
+    ],
+)
+def test_a_capability_a_look_in_the_table_and_a_family_s_own_code_are_no_question_of_family(code: str):
+    assert not list(questions_of_family(ast.parse(code)))
 
 
 def name_of(call: ast.Call) -> str:

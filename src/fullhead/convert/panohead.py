@@ -202,7 +202,7 @@ def config_from_original(converted: Converted) -> PanoHeadConfig:
         planes=PlanesConfig(
             kind=PLANES[family],
             size=max(_sizes(tensors, "backbone.synthesis.b")),
-            depth=_integer(rendering, "triplane_depth") if family == "panohead" else 1,
+            depth=_integer(rendering, "triplane_depth") if PLANES[family] == "tri-grid" else 1,
             channels=channels,
         ),
         decoder=DecoderConfig(

@@ -119,11 +119,8 @@ def blended_colours(
     A camera counts where it sees the point: its render is opaque there, and no surface lies more than HIDDEN_DEPTH before
     the point. It counts more the straighter it looks at the surface. Where none looks, the field's own colour stands.
     """
-    volume, under, alone = (
-        capable(model, HasDensity, "this model"),
-        COLOUR_DEPTH * model.box_size,
-        RenderOptions(background=False),
-    )
+    under, alone = COLOUR_DEPTH * model.box_size, RenderOptions(background=False)
+    volume = capable(model, HasDensity, "this model")
     total = POINT_WEIGHT * point_colours(volume, head, points, normals, under, chunk)  # [V, 3]
     weights = torch.full_like(points[:, :1], POINT_WEIGHT)  # [V, 1]
     cameras = cameras.to(points.device)

@@ -196,7 +196,7 @@ _I3DMM_DEMO = I3DMMRun(
     loop=LoopConfig(batch=16, images=80_000, preview_every=8_000),
 )
 
-RUNS: dict[str, RunConfig] = {
+GANHEAD_RUNS: dict[str, RunConfig] = {
     "ganhead": _GANHEAD,
     "ganhead-demo": _GANHEAD_DEMO,
     "ganhead-tiny": replace(
@@ -224,12 +224,18 @@ RUNS: dict[str, RunConfig] = {
         ),
         loop=LoopConfig(batch=2, images=60, log_every=10, preview_every=40),
     ),
-    "panohead-ffhq512": _FFHQ512,
-    "eg3d-ffhq512": _EG3D512,
-    "panohead-synth64": _SYNTH64,
+}
+
+I3DMM_RUNS: dict[str, RunConfig] = {
     # The published recipe: about 64 people in 13 scans each, for 1001 epochs.
     "i3dmm": I3DMMRun(loop=LoopConfig(batch=64, images=64_000 + 1001 * 832)),
     "i3dmm-demo": _I3DMM_DEMO,
+}
+
+PANOHEAD_RUNS: dict[str, RunConfig] = {
+    "panohead-ffhq512": _FFHQ512,
+    "eg3d-ffhq512": _EG3D512,
+    "panohead-synth64": _SYNTH64,
     # Several steps in a second: for trying the machinery.
     "panohead-tiny": replace(
         _SYNTH64,
@@ -255,6 +261,4 @@ RUNS: dict[str, RunConfig] = {
     ),
 }
 
-PANOHEAD_RUNS = {name: run for name, run in RUNS.items() if isinstance(run, PanoHeadRun)}
-GANHEAD_RUNS = {name: run for name, run in RUNS.items() if isinstance(run, GANHeadRun)}
-I3DMM_RUNS = {name: run for name, run in RUNS.items() if isinstance(run, I3DMMRun)}
+RUNS = {**PANOHEAD_RUNS, **GANHEAD_RUNS, **I3DMM_RUNS}
