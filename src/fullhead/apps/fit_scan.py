@@ -20,7 +20,6 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fullhead.apps.invert import rate_ramp
 from fullhead.apps.sheet import YAWS
 from fullhead.core import cameras as cams
 from fullhead.core.errors import FullheadError
@@ -43,6 +42,7 @@ from fullhead.rig.cube import CubeRig, flame_cube, template_in_cube
 from fullhead.rig.flame import load_flame
 from fullhead.rig.template import load_template
 from fullhead.training.ganhead import occupancy_loss, regularity, shading_losses
+from fullhead.training.schedules import rate_ramp
 
 LEAST_SPREAD = 0.05  # deviation of a code's numbers that the rates count on at least: a table may be all alike
 RIGS = {"flame": "FLAME: give its file, too", "template": "our own rig: leave the FLAME file out"}
