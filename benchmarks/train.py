@@ -50,8 +50,8 @@ def main() -> None:
         for name, alone in (("drawing photos", options.images), ("adversarial", 0)):
             run = Path(folder) / name
             command = ["torch.distributed.run", "--nproc-per-node", str(options.processes), "-m", "fullhead.cli", "train"]
-            command += [options.preset, str(photos), str(run), "--set", "task.encoder=true"]
-            command += [f"task.photo_images={alone}", f"loop.images={options.images}", f"loop.log_every={options.images // 2}"]
+            command += [options.preset, str(photos), str(run), "--set", f"task.encoder.alone_images={alone}"]
+            command += [f"loop.images={options.images}", f"loop.log_every={options.images // 2}"]
             subprocess.run([sys.executable, "-m", *command], check=True, env=environment)
             last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
             rates[name] = {"images_per_second": last["images_per_second"]}

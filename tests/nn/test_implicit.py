@@ -6,7 +6,7 @@ from torch import Tensor
 
 from fullhead.core.grids import sample_planes
 from fullhead.nn import implicit
-from fullhead.nn.feature_volume import VOLUME, FeatureGenerator, styled
+from fullhead.nn.feature_volume import VOLUME, FeatureGenerator, adain
 from fullhead.nn.implicit import ImplicitNetwork, NormedLinear, positional_encoding
 
 
@@ -92,7 +92,7 @@ def test_rows_of_a_normed_layer_are_as_long_as_it_says():
 def test_a_style_says_mean_and_deviation_of_each_channel():
     h = torch.randn(2, 3, 4, 5, 6)
     shift, scale = torch.randn(2, 3), torch.rand(2, 3) + 0.5
-    out = styled(h, torch.cat([shift, scale], dim=1))
+    out = adain(h, torch.cat([shift, scale], dim=1))
     torch.testing.assert_close(out.mean(dim=(2, 3, 4)), shift, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(out.std(dim=(2, 3, 4)), scale, rtol=1e-3, atol=1e-3)
 

@@ -18,7 +18,7 @@ from fullhead.nn.layers import (
     downsample,
     leaky_relu,
     modulated_conv,
-    normalised,
+    normalize_2nd_moment,
     upsample,
 )
 
@@ -167,7 +167,7 @@ def test_the_leaky_relus_gain_keeps_the_mean_square():
 
 def test_normalised_vectors_have_a_mean_square_of_one(generator: torch.Generator):
     x = 7 * torch.randn(4, 30, generator=generator)
-    torch.testing.assert_close(normalised(x).square().mean(dim=1), torch.ones(4))
+    torch.testing.assert_close(normalize_2nd_moment(x).square().mean(dim=1), torch.ones(4))
 
 
 @pytest.mark.parametrize("kernel", [1, 3])

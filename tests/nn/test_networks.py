@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig, batch_deviation
+from fullhead.io.config import from_dict
+from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig, minibatch_stddev
 from fullhead.nn.encoder import Encoder, EncoderConfig
-from fullhead.nn.layers import normalised
+from fullhead.nn.layers import normalize_2nd_moment
 from fullhead.nn.stylegan2 import Mapping, Synthesis
 from fullhead.nn.superres import Superres, SuperresConfig, resized
 
@@ -34,10 +35,10 @@ def test_truncation_0_is_the_mean_and_1_changes_nothing(generator: torch.Generat
 def test_the_running_mean_nears_the_batches_mean(generator: torch.Generator):
     mapping = Mapping(8, 25, 16)
     w = torch.randn(4, 16, generator=generator)
-    mapping.track_average(w.mean(dim=0), beta=0.75)
+    mapping.update_w_avg(w.mean(dim=0), beta=0.75)
     torch.testing.assert_close(mapping.w_avg, 0.25 * w.mean(dim=0))
     for _ in range(40):
-        mapping.track_average(w.mean(dim=0), beta=0.75)
+        mapping.update_w_avg(w.mean(dim=0), beta=0.75)
     torch.testing.assert_close(mapping.w_avg, w.mean(dim=0), atol=1e-4, rtol=1e-4)
 
 
@@ -120,13 +121,17 @@ def loop_deviation(x: Tensor, group: int) -> list[float]:
 
 
 @pytest.mark.parametrize(("batch", "group"), [(8, 4), (4, 4), (6, 2), (2, 4)])
-def test_batch_deviation_is_that_of_a_loop(generator: torch.Generator, batch: int, group: int):
+def test_the_minibatch_standard_deviation_is_that_of_a_loop(generator: torch.Generator, batch: int, group: int):
     x = torch.randn(batch, 3, 4, 4, generator=generator)
-    ours = batch_deviation(x, group)
+    ours = minibatch_stddev(x, group)
     assert torch.equal(ours[:, :3], x)
     assert ours[:, 3].std(dim=(1, 2)).max() < 1e-6
     expected = loop_deviation(x, min(group, batch))
     assert ours[:, 3, 0, 0].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+OLD_HEADER = {"image_size": 64, "mask": True, "parsing_classes": 0, "channel_base": 2048, "channel_max": 128}
+"""Of a model file from before labels had a width."""
 
 
 def tiny_discriminator(**changes: object) -> Discriminator:
@@ -157,6 +162,24 @@ def test_a_dual_discriminator_takes_no_mask_and_one_with_parsing_takes_classes(g
     assert tiny_discriminator(parsing_classes=20)(image, raw, label, mask, parsing).shape == (2, 1)
 
 
+def test_a_label_may_hold_more_than_the_camera(generator: torch.Generator):
+    D = tiny_discriminator(label=77, mask=False)
+    image, raw = torch.randn(2, 3, 32, 32, generator=generator), torch.randn(2, 3, 8, 8, generator=generator)
+    label = torch.randn(2, 77, generator=generator)
+    assert not torch.allclose(D(image, raw, label), D(image, raw, label.roll(1, 1)))
+    assert "label" not in OLD_HEADER and from_dict(DiscriminatorConfig, OLD_HEADER).label == 25
+
+
+def test_blocks_run_in_the_precision_that_is_asked_for(generator: torch.Generator):
+    D = tiny_discriminator(mask=False)
+    image, raw = torch.randn(2, 3, 32, 32, generator=generator), torch.randn(2, 3, 8, 8, generator=generator)
+    assert {x.dtype for x in D.features(image, raw, precision=torch.bfloat16)} == {torch.bfloat16}
+    label = torch.randn(2, 25, generator=generator)
+    rough, fine = D(image, raw, label, precision=torch.bfloat16), D(image, raw, label)
+    assert rough.dtype == torch.float32
+    torch.testing.assert_close(rough, fine, atol=0.1, rtol=0.1)
+
+
 def test_the_order_of_a_batch_of_one_group_does_not_matter(generator: torch.Generator):
     D = tiny_discriminator()
     inputs = [torch.randn(4, 3, 32, 32, generator=generator), torch.randn(4, 3, 8, 8, generator=generator)]
@@ -165,7 +188,7 @@ def test_the_order_of_a_batch_of_one_group_does_not_matter(generator: torch.Gene
 
 
 def test_normalised_labels_of_zero_are_harmless():
-    assert torch.isfinite(normalised(torch.zeros(1, 8))).all()
+    assert torch.isfinite(normalize_2nd_moment(torch.zeros(1, 8))).all()
 
 
 def test_an_encoder_gives_a_gaussian_and_its_divergence_from_the_unit_one():
@@ -174,11 +197,11 @@ def test_an_encoder_gives_a_gaussian_and_its_divergence_from_the_unit_one():
     image, mask = torch.rand(3, 3, 32, 32) * 2 - 1, torch.rand(3, 1, 32, 32)
     mean, log_variance = encoder(image, mask)
     assert mean.shape == log_variance.shape == (3, 5)
-    likeliest, apart = encoder.sample(image, mask)
-    assert torch.equal(likeliest, mean)
+    mean_again, kl = encoder.sample(image, mask)
+    assert torch.equal(mean_again, mean)
     gaussian = torch.distributions.Normal(mean, (log_variance / 2).exp())
     unit = torch.distributions.Normal(torch.zeros(5), torch.ones(5))
-    torch.testing.assert_close(apart, torch.distributions.kl_divergence(gaussian, unit).sum(dim=1).mean())
+    torch.testing.assert_close(kl, torch.distributions.kl_divergence(gaussian, unit).sum(dim=1).mean())
     drawn = [encoder.sample(image, mask, torch.Generator().manual_seed(i))[0] for i in range(400)]
     deviation = torch.stack(drawn).std(dim=0)
     torch.testing.assert_close(deviation, (log_variance / 2).exp(), rtol=0.2, atol=0)

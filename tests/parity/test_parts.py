@@ -9,8 +9,8 @@ from torch import Tensor
 
 from fullhead.core.cameras import FOCAL, Cameras, cameras_from_labels, labels_from_cameras, look_at, mirrored, orbit, yaw_pitch
 from fullhead.core.rays import box_range, pixel_rays
-from fullhead.nn.discriminator import batch_deviation
-from fullhead.nn.layers import Conv, demodulation, downsample, modulated_conv, normalised, upsample
+from fullhead.nn.discriminator import minibatch_stddev
+from fullhead.nn.layers import Conv, demodulation, downsample, modulated_conv, normalize_2nd_moment, upsample
 from fullhead.nn.stylegan2 import Mapping
 from fullhead.representations.planes import Decoder, DecoderConfig
 from fullhead.training.panohead import blurred, camera_penalty
@@ -105,8 +105,8 @@ def test_modulated_convolutions_agree(ops: dict[str, Tensor]):
 
 
 def test_small_operations_agree(ops: dict[str, Tensor]):
-    assert_close(batch_deviation(ops["x8"], 4), ops["mbstd_g4"], 1e-6)
-    assert_close(normalised(ops["styles"]), ops["normalize_2nd_moment"], 1e-6)
+    assert_close(minibatch_stddev(ops["x8"], 4), ops["mbstd_g4"], 1e-6)
+    assert_close(normalize_2nd_moment(ops["styles"]), ops["normalize_2nd_moment"], 1e-6)
 
 
 def test_the_decoders_activations_agree():
@@ -148,5 +148,5 @@ def test_the_camera_loss_and_its_running_mean_agree():
     with torch.no_grad():
         shift = mapping(numbers["z"], numbers["c"])
     assert_close(10 * camera_penalty(shift, mean_first=True)[None], numbers["loss"], 1e-6)
-    mapping.track_average(shift.mean(dim=0))
+    mapping.update_w_avg(shift.mean(dim=0))
     assert_close(mapping.w_avg, numbers["w_avg_after"], 1e-6)

@@ -27,7 +27,6 @@ from fullhead.data.registration import RegisteredScan, register_scan
 from fullhead.data.scan_landmarks import Detector
 from fullhead.data.scan_samples import LabelledPoints, SampleConfig, SurfacePoints, head_surface, occupancy, surface
 from fullhead.data.scans import ScanFile
-from fullhead.fitting.invert import rate_ramp
 from fullhead.io.images import Bytes, contact_sheet, to_uint8
 from fullhead.metrics.geometry import Samples, SurfaceMetrics, likeness
 from fullhead.metrics.samples import samples_of_mesh
@@ -41,6 +40,7 @@ from fullhead.rig.fitting import FitConfig
 from fullhead.rig.flame import load_flame
 from fullhead.rig.template import load_template
 from fullhead.training.ganhead import occupancy_loss, regularity, shading_losses
+from fullhead.training.schedules import rate_ramp
 from fullhead.viewing.sheet import YAWS
 
 LEAST_SPREAD = 0.05  # deviation of a code's numbers that the rates count on at least: a table may be all alike

@@ -25,6 +25,7 @@ from fullhead.io.images import Bytes, contact_sheet, from_uint8, to_uint8
 from fullhead.metrics.images import psnr
 from fullhead.models.head import Latents
 from fullhead.models.panohead import PanoHead
+from fullhead.training.schedules import rate_ramp
 from fullhead.viewing.sheet import sheet_rows
 
 STATISTICS = 1000  # z that are mapped for the mean and the spread of w
@@ -33,7 +34,6 @@ START_TRUNCATION = 0.5  # of those heads
 STYLE_RATE = 0.05  # learning rate of w, in deviations of w
 CAMERA_RATE = 0.01  # of the camera, in its own units below
 TUNING_RATE = 1e-3  # of the weights in stage 2
-RAMP_UP, RAMP_DOWN = 0.05, 0.25  # parts of stage 1 over which the rates rise and fall
 NOISE, NOISE_END = 0.05, 0.75  # jitter of w in deviations, and the part of stage 1 after which there is none
 PULL = 0.02  # weight of the squared distance of w to its mean, in deviations
 TOGETHER = 0.02  # weight of the squared distances of the layers' w to each other
@@ -199,12 +199,6 @@ def moved(yaw: float, pitch: float, moves: Tensor) -> Cameras:
     shift = torch.stack([zero, zero, right, zero, zero, down, zero, zero, zero]).reshape(3, 3)
     zoomed = camera.K @ torch.diag(torch.stack([zoom.exp(), zoom.exp(), one]))
     return Cameras(camera.c2w @ rolled, zoomed + shift)
-
-
-def rate_ramp(t: float) -> float:
-    """Factor of the learning rates at the part t in [0, 1) of a stage: up in a line, down along a cosine [stylegan2 §5]."""
-    down = min(1.0, (1 - t) / RAMP_DOWN)
-    return (0.5 - 0.5 * math.cos(math.pi * down)) * min(1.0, t / RAMP_UP + 0.1)
 
 
 def shown(model: PanoHead, latents: Latents, camera: Cameras) -> Tensor:

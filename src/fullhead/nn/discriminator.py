@@ -1,4 +1,4 @@
-"""The discriminator of a rendered head: image, raw image and mask together, conditioned on the camera [eg3d §3] [pano §3.2].
+"""The discriminator of a rendered head: image, raw image and mask together, conditioned on a label [eg3d §3] [pano §3.2].
 
 With 7 input channels it is PanoHead's tri-discriminator, with 6 EG3D's dual-discriminator, with 27 (20 parsing classes more)
 SphereHead's.
@@ -30,6 +30,7 @@ class DiscriminatorConfig:
     channel_max: int = 512
     clamp: float | None = 256.0  # of every layer's output
     group: int = 4  # images whose spread is judged together
+    label: int = 25  # numbers in a label: the camera's 25, then what else is known of an image
 
 
 class Block(nn.Module):
@@ -61,18 +62,18 @@ class Pyramid(ConfiguredModule):
         for i, size in enumerate(self.sizes):
             setattr(self, f"b{size}", Block(0 if i else image_channels, widths[i], widths[i + 1], clamp))
 
-    def levels(self, x: Tensor) -> list[Tensor]:
-        """What each block makes of an image [B, C, H, H]: [B, C', r, r] at r = H / 2, H / 4, ..., 4."""
-        found = [x.to(self.precision, memory_format=torch.channels_last)]
+    def levels(self, x: Tensor, precision: torch.dtype = torch.float32) -> list[Tensor]:
+        """What each block makes of an image [B, C, H, H]: [B, C', r, r] at r = H / 2, H / 4, ..., 4, in `precision`."""
+        found = [x.to(precision, memory_format=torch.channels_last)]
         for size in self.sizes:
             found.append(getattr(self, f"b{size}")(found[-1]))
         return found[1:]
 
 
-def batch_deviation(x: Tensor, group: int) -> Tensor:
-    """x [B, C, H, W] with one more channel: how much the images of a group differ [progressive-gan §3].
+def minibatch_stddev(x: Tensor, group: int) -> Tensor:
+    """x [B, C, H, W] with one more channel: the standard deviation among the images of a group [progressive-gan §3].
 
-    Image i stands with those at i + B / group, i + 2 B / group and so on.
+    Image i is in a group with those at i + B / group, i + 2 B / group and so on.
     """
     B, C, H, W = x.shape
     group = min(group, B)
@@ -92,7 +93,7 @@ class Epilogue(nn.Module):
         self.out = FullyConnected(channels, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.fc(self.conv(batch_deviation(x, self.group)).flatten(1)))
+        return self.out(self.fc(self.conv(minibatch_stddev(x, self.group)).flatten(1)))
 
 
 class Discriminator(Pyramid):
@@ -104,30 +105,41 @@ class Discriminator(Pyramid):
         image_channels = 6 + int(config.mask) + config.parsing_classes
         super().__init__(config, image_channels, config.image_size, config.clamp)
         self.b4 = Epilogue(self.width, self.width, config.group, config.clamp)
-        self.mapping = Mapping(0, 25, self.width, layers=8)
+        self.mapping = Mapping(0, config.label, self.width, layers=8)
         del self.mapping.w_avg  # a discriminator does not truncate
 
     def forward(
-        self, image: Tensor, image_raw: Tensor, label: Tensor, mask: Tensor | None = None, parsing: Tensor | None = None
+        self,
+        image: Tensor,
+        image_raw: Tensor,
+        label: Tensor,
+        mask: Tensor | None = None,
+        parsing: Tensor | None = None,
+        precision: torch.dtype = torch.float32,
     ) -> Tensor:
         """Logits [B, 1]; positive is real.
 
-        image [B, 3, H, H] and image_raw [B, 3, R, R] about [-1, 1], label [B, 25], mask [B, 1, R, R] and parsing
-        [B, classes, R, R] in [0, 1].
+        image [B, 3, H, H] and image_raw [B, 3, R, R] about [-1, 1], label [B, label], mask [B, 1, R, R] and parsing
+        [B, classes, R, R] in [0, 1]; the blocks run in `precision`.
         """
-        return self.verdict(self.features(image, image_raw, mask, parsing)[-1], label)
+        return self.logits(self.features(image, image_raw, mask, parsing, precision)[-1], label)
 
     def features(
-        self, image: Tensor, image_raw: Tensor, mask: Tensor | None = None, parsing: Tensor | None = None
+        self,
+        image: Tensor,
+        image_raw: Tensor,
+        mask: Tensor | None = None,
+        parsing: Tensor | None = None,
+        precision: torch.dtype = torch.float32,
     ) -> list[Tensor]:
-        """What each block makes of these."""
+        """What each block makes of these, [B, C, r, r] from the first block's r = H / 2 to 4."""
         size = self.config.image_size
         parts = [image, resized(image_raw, size)]
         parts += [2 * resized(x, size) - 1 for x in (mask, parsing) if x is not None]
-        return self.levels(torch.cat(parts, dim=1))
+        return self.levels(torch.cat(parts, dim=1), precision)
 
-    def verdict(self, last: Tensor, label: Tensor) -> Tensor:
-        """Logits [B, 1] of the last features."""
+    def logits(self, last: Tensor, label: Tensor) -> Tensor:
+        """Logits [B, 1] of the last of the features, given label [B, label]."""
         x = self.b4(last.float())
         condition = self.mapping(None, label)
         return (x * condition).sum(dim=1, keepdim=True) / math.sqrt(condition.shape[1])

@@ -33,17 +33,24 @@ class Encoder(Pyramid):
         self.fc = FullyConnected(self.width * 16, self.width, leaky=True)
         self.out = FullyConnected(self.width, 2 * config.z_dim)
 
-    def forward(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """image [B, 3, H, H] in [-1, 1], mask [B, 1, H, H] in [0, 1] -> mean and log variance of z, [B, z_dim] each."""
-        x = self.levels(torch.cat([image, 2 * mask - 1], dim=1))[-1]
+    def forward(self, image: Tensor, mask: Tensor, precision: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+        """image [B, 3, H, H] in [-1, 1], mask [B, 1, H, H] in [0, 1] -> mean and log variance of z, [B, z_dim] each.
+        The blocks run in `precision`."""
+        x = self.levels(torch.cat([image, 2 * mask - 1], dim=1), precision)[-1]
         mean, log_variance = self.out(self.fc(self.conv(x.float()).flatten(1))).chunk(2, dim=1)
         return mean, log_variance
 
-    def sample(self, image: Tensor, mask: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """z [B, z_dim] that photos may show, the likeliest without a generator; and how far it is, on the batch's mean, from
-        the z of random heads: the Kullback-Leibler divergence [vae Eq.10]."""
-        mean, log_variance = self(image, mask)
-        apart = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
+    def sample(
+        self,
+        image: Tensor,
+        mask: Tensor,
+        generator: torch.Generator | None = None,
+        precision: torch.dtype = torch.float32,
+    ) -> tuple[Tensor, Tensor]:
+        """z [B, z_dim] of photos, drawn from their Gaussians or, without a generator, the means; and the Kullback-Leibler
+        divergence of the Gaussians from N(0, 1), the z of random heads, mean over the batch [vae Eq.10]."""
+        mean, log_variance = self(image, mask, precision)
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
         if generator is None:
-            return mean, apart
-        return mean + (log_variance / 2).exp() * normal(tuple(mean.shape), mean, generator), apart
+            return mean, kl
+        return mean + (log_variance / 2).exp() * normal(tuple(mean.shape), mean, generator), kl

@@ -18,7 +18,7 @@ START = (2, 8, 8)  # depth, height, width of the constant
 VOLUME = (16, 64, 64)  # and of what is made of it
 
 
-def styled(h: Tensor, style: Tensor) -> Tensor:
+def adain(h: Tensor, style: Tensor) -> Tensor:
     """h [B, C, D, H, W] with the mean and the deviation that style [B, 2 C] asks for: first the shifts, then the scales."""
     shift, scale = style[..., None, None, None].chunk(2, dim=1)
     deviation = (h.var(dim=(2, 3, 4), keepdim=True, unbiased=True) + EPSILON).sqrt()
@@ -56,14 +56,14 @@ class FeatureGenerator(nn.Module):
     def all_but_last(self, code: Tensor) -> Tensor:
         """What the last convolution sees: [B, C, 16, 64, 64]."""
         h = self.start(code).contiguous(memory_format=torch.channels_last_3d)  # halves the time on CPUs
-        h = F.leaky_relu(styled(self.enc0(_doubled(h)), self.lin0(code)), LEAKY_SLOPE)
-        h = F.leaky_relu(styled(self.enc1(_doubled(h)), self.lin1(code)), LEAKY_SLOPE)
+        h = F.leaky_relu(adain(self.enc0(_doubled(h)), self.lin0(code)), LEAKY_SLOPE)
+        h = F.leaky_relu(adain(self.enc1(_doubled(h)), self.lin1(code)), LEAKY_SLOPE)
         return _doubled(h)
 
     def start(self, code: Tensor) -> Tensor:
         """The constant, styled: [B, width, 2, 8, 8]."""
         constant = self.shape_code.expand(len(code), -1, -1, -1, -1)
-        return F.leaky_relu(styled(constant, self.lin_code(code)), LEAKY_SLOPE)
+        return F.leaky_relu(adain(constant, self.lin_code(code)), LEAKY_SLOPE)
 
 
 def _doubled(h: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ LEAKY_GAIN = math.sqrt(2)  # keeps the variance of a leaky ReLU's output near th
 SQRT_HALF = math.sqrt(0.5)
 
 
-def normalised(x: Tensor) -> Tensor:
+def normalize_2nd_moment(x: Tensor) -> Tensor:
     """x [B, C] scaled to a mean square of one along C."""
     return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
 

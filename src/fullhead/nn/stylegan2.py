@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fullhead.core.devices import normal
-from fullhead.nn.layers import FullyConnected, SynthesisLayer, ToRGB, normalised, upsample
+from fullhead.nn.layers import FullyConnected, SynthesisLayer, ToRGB, normalize_2nd_moment, upsample
 
 
 class Mapping(nn.Module):
@@ -45,9 +45,9 @@ class Mapping(nn.Module):
 
     def forward(self, z: Tensor | None, label: Tensor) -> Tensor:
         """z [B, z_dim] (None where z_dim is 0), label [B, label_dim] -> w [B, w_dim]."""
-        x = normalised(self.embed(label))
+        x = normalize_2nd_moment(self.embed(label))
         if z is not None:
-            x = torch.cat([normalised(z), x], dim=1)
+            x = torch.cat([normalize_2nd_moment(z), x], dim=1)
         for i in range(self.layers):
             x = getattr(self, f"fc{i}")(x)
         return x
@@ -57,7 +57,7 @@ class Mapping(nn.Module):
         return self.w_avg + truncation * (w - self.w_avg)
 
     @torch.no_grad()
-    def track_average(self, mean: Tensor, beta: float = 0.998) -> None:
+    def update_w_avg(self, mean: Tensor, beta: float = 0.998) -> None:
         """Move the running mean towards a batch's mean [w_dim]."""
         self.w_avg.copy_(mean.lerp(self.w_avg, beta))
 

@@ -34,13 +34,17 @@ from fullhead.representations.correspondence import find_correspondences, select
 from fullhead.representations.deformer import Deformer, Motion, Warp
 from fullhead.rig.neutral import NeutralRig
 from fullhead.rig.rig import Rig
-from fullhead.training.loop import Clock, Phase, Terms
+from fullhead.training.loop import Clock, Phase, StepState, Terms
+from fullhead.training.schedules import cosine_decay
 
 BONE_POINTS = 5  # on every bone [ganhead supp. 1.3]
 BONE_SPREAD = 0.1  # of a bone's length: how far they are shifted along it [ganhead]
 RIG_POINTS = 20_000  # kept of the rig's own inside and outside
 KEPT_BYTES = 2 << 30  # of coarse surfaces kept in memory
 PREVIEW_SCANS, PREVIEW_SIZE, PREVIEW_RESOLUTION = 4, 160, 64
+
+ScanStep = StepState[Tensor, None]
+"""A step on scans by their numbers [B]; its phases leave each other nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,8 @@ class GANHeadTaskConfig:
     first_epoch: int = 10  # showings of each scan that bones and joints are held for
     coarse_lr: float = 1e-3
     fine_lr: float = 2e-3
-    settle: float = 0.0  # the last part of a stage, in which the rates fall to nothing along a cosine
-    code_pace: float = 1.0  # steps of the codes beside those of the networks: a scan is seldom shown
+    cosine_fraction: float = 0.0  # the last part of a stage, in which learning rates fall to 0 along a cosine
+    code_lr_scale: float = 1.0  # learning rate of the codes, in those of the networks: a scan is seldom shown
     clip: float = 0.1  # norm of the gradients
     near: int = 2000  # points about the surface of each scan
     uniform: int = 250  # points anywhere
@@ -79,7 +83,7 @@ class GANHeadTaskConfig:
     coarse_steps: int = 50  # of Broyden's method, stage one
     fine_steps: int = 10  # stage two
     view_resolution: int = 128  # cells of the surface that tells which point a pixel sees
-    view_stride: int = 1  # every so manyth pixel of a view, from a random first one
+    view_stride: int = 1  # pixels of a view are taken this far apart, from a random first one
 
 
 # -- terms of the losses
@@ -130,11 +134,11 @@ def shading_losses(normals: Tensor, colours: Tensor, true_normals: Tensor, true_
 # -- the task
 
 
-def adam(modules: nn.ModuleList) -> torch.optim.Adam:
-    """Networks and codes in groups of their own; `GANHeadTask.set_rates` says their rates."""
+def adam(modules: nn.ModuleList, lr: float, code_lr_scale: float) -> torch.optim.Adam:
+    """Networks and codes in groups of their own, the codes' learning rate being so many times the networks'."""
     codes = [m.weight for m in modules if isinstance(m, nn.Embedding)]
     others = [p for m in modules if not isinstance(m, nn.Embedding) for p in m.parameters()]
-    return torch.optim.Adam([{"params": others}, {"params": codes}])
+    return torch.optim.Adam([{"params": others, "lr": lr}, {"params": codes, "lr": code_lr_scale * lr}])
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,8 @@ class GANHeadTask:
         head = model.canonical
         self.coarse = nn.ModuleList([head.generator, head.geometry, model.deformer, model.shape_codes])
         self.fine = nn.ModuleList([head.normal, head.texture, model.detail_codes, model.colour_codes])
-        self.adam_coarse, self.adam_fine = adam(self.coarse), adam(self.fine)
+        self.adam_coarse = adam(self.coarse, config.coarse_lr, config.code_lr_scale)
+        self.adam_fine = adam(self.fine, config.fine_lr, config.code_lr_scale)
         self.neutral = NeutralRig(model.rig, model.canonical_pose())
         self.rig_known = self.neutral.labelled(RIG_POINTS) if config.rig_points else None
         self.eye = load_features().to(device) if config.perceptual else None
@@ -177,9 +182,16 @@ class GANHeadTask:
     def phases(self) -> list[Phase]:
         c, end = self.config, self.config.coarse_images
         return [
-            Phase("coarse", self.coarse, self.adam_coarse, 1, self.coarse_loss, end=end, clip=c.clip),
-            Phase("fine", self.fine, self.adam_fine, 1, self.fine_loss, begin=end, clip=c.clip),
+            Phase("coarse", self.coarse, self.adam_coarse, 1, self.coarse_loss, 0, end, c.clip, self.coarse_lr_scale),
+            Phase("fine", self.fine, self.adam_fine, 1, self.fine_loss, end, clip=c.clip, lr_scale=self.fine_lr_scale),
         ]
+
+    def coarse_lr_scale(self, clock: Clock) -> float:
+        return cosine_decay(clock.images_seen / self.config.coarse_images, self.config.cosine_fraction)
+
+    def fine_lr_scale(self, clock: Clock) -> float:
+        c = self.config
+        return cosine_decay((clock.images_seen - c.coarse_images) / c.fine_images, c.cosine_fraction)
 
     def __len__(self) -> int:
         return len(self.scans)
@@ -188,25 +200,17 @@ class GANHeadTask:
         """The scans themselves; what is drawn of each depends on the stage."""
         return positions.sort().values
 
-    def average(self, clock: Clock) -> None:
-        """No average is kept."""
-
-    def set_rates(self, optimiser: torch.optim.Adam, rate: float, done: float) -> None:
-        """Of the networks and the codes when a stage is `done` by so much, 0 to 1."""
-        left = min(1.0, max(0.0, 1 - done) / self.config.settle) if self.config.settle else 1.0
-        rate *= 0.5 - 0.5 * math.cos(math.pi * left)
-        for group, pace in zip(optimiser.param_groups, (1.0, self.config.code_pace), strict=True):
-            group["lr"] = pace * rate
+    def after_step(self, clock: Clock) -> None:
+        """No average is kept, and codes are not bounded."""
 
     # -- stage one [ganhead supp. Eq.1]
 
-    def coarse_loss(self, batch: Tensor, clock: Clock) -> Terms:
-        c, model = self.config, self.model
-        self.set_rates(self.adam_coarse, c.coarse_lr, clock.images_seen / c.coarse_images)
-        terms = {"rig": c.skinning * self.rig_term(clock)} if c.rig_vertices else {}
-        if terms and clock.images_seen < c.rig_images:
+    def coarse_loss(self, step: ScanStep) -> Terms:
+        c, model, batch, rng = self.config, self.model, step.batch, step.random.common
+        terms = {"rig": c.skinning * self.rig_term(rng)} if c.rig_vertices else {}
+        if terms and step.clock.images_seen < c.rig_images:
             return terms
-        drawn = self.scans.occupancy(batch, c.near, c.uniform, clock.generator)
+        drawn = self.scans.occupancy(batch, c.near, c.uniform, rng)
         who = self.on_device(drawn.shape, drawn.expression, drawn.joint_pose)
         codes = model.codes(batch.to(self.device), who[0])
         volume, warp = model.canonical.volume_where_asked(codes.shape), model.deformer.warp(model.motion(*who))
@@ -217,13 +221,13 @@ class GANHeadTask:
         terms |= {
             "occupancy": occupancy_loss(at, drawn.inside.flatten().to(self.device)),
             "skinning": c.skinning * self.skinning_term(at.x[at.found]),
-            "deshape": c.deshape * self.deshape_term(codes, warp, clock),
+            "deshape": c.deshape * self.deshape_term(codes, warp, rng),
             "regular": c.regular * regularity(codes.shape),
         }
         if self.rig_known is not None:
-            terms["rig occupancy"] = c.rig_occupancy * self.rig_occupancy_term(volume, *self.rig_known, clock)
-        if clock.images_seen < c.rig_images + c.first_epoch * len(self):
-            terms["bone"] = c.bone * self.bone_term(codes, volume, clock)
+            terms["rig occupancy"] = c.rig_occupancy * self.rig_occupancy_term(volume, *self.rig_known, rng)
+        if step.clock.images_seen < c.rig_images + c.first_epoch * len(self):
+            terms["bone"] = c.bone * self.bone_term(codes, volume, rng)
             terms["weight"] = c.weight * self.weight_term()
         return terms
 
@@ -235,15 +239,15 @@ class GANHeadTask:
         vertex, near = self.neutral.nearest(x)
         return self.as_vertices(x[near], vertex[near]) if near.any() else x.sum() * 0
 
-    def rig_term(self, clock: Clock) -> Tensor:
+    def rig_term(self, rng: torch.Generator) -> Tensor:
         """C at vertices of the neutral rig."""
-        vertex = self.neutral.drawn(self.config.rig_vertices, clock.generator)
+        vertex = self.neutral.drawn(self.config.rig_vertices, rng)
         return self.as_vertices(self.neutral.vertices[vertex], vertex)
 
-    def rig_occupancy_term(self, volume: Volume, points: Tensor, inside: Tensor, clock: Clock) -> Tensor:
+    def rig_occupancy_term(self, volume: Volume, points: Tensor, inside: Tensor, rng: torch.Generator) -> Tensor:
         """G of every scan at such points, against the rig."""
         B, n = len(volume), self.config.rig_points
-        rows = torch.randint(len(points), (B * n,), generator=clock.generator).to(self.device)
+        rows = torch.randint(len(points), (B * n,), generator=rng).to(self.device)
         scan = torch.arange(B, device=self.device).repeat_interleave(n)
         logit = self.model.canonical.occupancy(volume, points[rows], scan)
         return F.binary_cross_entropy_with_logits(logit, inside[rows])
@@ -252,19 +256,19 @@ class GANHeadTask:
         """C at neutral points [N, 3] against the rig at its vertices [N]."""
         return skinning_loss(self.model.deformer, x, *self.neutral.motion(vertex), self.config)
 
-    def deshape_term(self, codes: Codes, warp: Warp, clock: Clock) -> Tensor:
+    def deshape_term(self, codes: Codes, warp: Warp, rng: torch.Generator) -> Tensor:
         """D takes every vertex of the canonical rig to that of the mean head: L_deshape."""
         vertices, neutral = self.model.rig(codes.rig_shape, None, self.model.canonical_pose()).vertices, self.neutral.vertices
         if self.config.vertices:
-            some = torch.randint(len(neutral), (self.config.vertices,), generator=clock.generator).to(self.device)
+            some = torch.randint(len(neutral), (self.config.vertices,), generator=rng).to(self.device)
             vertices, neutral = vertices[:, some], neutral[some]
         x, scan = flat(vertices)
         return (warp.neutral(x, scan).view_as(vertices) - neutral).square().mean()
 
-    def bone_term(self, codes: Codes, volume: Volume, clock: Clock) -> Tensor:
+    def bone_term(self, codes: Codes, volume: Volume, rng: torch.Generator) -> Tensor:
         """Points on the bones, as far as they lie in the cube, are inside [ganhead supp. Eq.2]."""
         parents = self.model.rig.parents
-        noise = torch.randn(len(codes), len(parents) - 1, BONE_POINTS, generator=clock.generator).to(self.device)
+        noise = torch.randn(len(codes), len(parents) - 1, BONE_POINTS, generator=rng).to(self.device)
         x, scan = flat(bone_points(self.neutral.joints, parents, noise))
         within = (x.abs() <= 1).all(dim=1)
         at = self.model.at_canonical(volume, codes.rig_shape, x[within], scan[within])
@@ -278,21 +282,20 @@ class GANHeadTask:
 
     # -- stage two
 
-    def fine_loss(self, batch: Tensor, clock: Clock) -> Terms:
-        c = self.config
-        self.set_rates(self.adam_fine, c.fine_lr, (clock.images_seen - c.coarse_images) / c.fine_images)
+    def fine_loss(self, step: ScanStep) -> Terms:
+        c, batch, rng = self.config, step.batch, step.random.common
         codes = self.model.codes(batch.to(self.device), self.scans.shape[batch].to(self.device))
         with torch.no_grad():
             volume = self.model.canonical.volume_where_asked(codes.shape)
-        of_normals, of_colours = self.surface_terms(batch, codes, volume, clock)
+        of_normals, of_colours = self.surface_terms(batch, codes, volume, rng)
         terms = {"normal": c.normal * of_normals, "colour": c.colour * of_colours}
-        terms |= self.view_terms(batch, codes, volume, clock)
+        terms |= self.view_terms(batch, codes, volume, rng)
         terms["regular"] = c.regular * (regularity(codes.detail) + regularity(codes.colour))
         return terms
 
-    def surface_terms(self, batch: Tensor, codes: Codes, volume: Volume, clock: Clock) -> tuple[Tensor, Tensor]:
+    def surface_terms(self, batch: Tensor, codes: Codes, volume: Volume, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Normals and colours at points of the scans' surfaces."""
-        drawn = self.scans.surface(batch, self.config.surface, clock.generator)
+        drawn = self.scans.surface(batch, self.config.surface, rng)
         drawn = replace(drawn, normals=drawn.normals.to(self.device), colours=drawn.colours.to(self.device))
         who = self.on_device(drawn.shape, drawn.expression, drawn.joint_pose)
         motion = self.model.motion(*who)
@@ -304,10 +307,10 @@ class GANHeadTask:
         true = (value.flatten(0, 1)[found] for value in (drawn.normals, drawn.colours))
         return shading_losses(*self.shaded(codes, motion, at, colour_pose(*who[1:])), *true)
 
-    def view_terms(self, batch: Tensor, codes: Codes, volume: Volume, clock: Clock) -> Terms:
+    def view_terms(self, batch: Tensor, codes: Codes, volume: Volume, rng: torch.Generator) -> Terms:
         """One view of each scan: squared errors of the pixels that both the scan and the coarse surface fill."""
-        views = torch.randint(self.scans.views, (len(batch),), generator=clock.generator)
-        first = torch.randint(self.config.view_stride, (2,), generator=clock.generator).tolist()
+        views = torch.randint(self.scans.views, (len(batch),), generator=rng)
+        first = torch.randint(self.config.view_stride, (2,), generator=rng).tolist()
         seen = self.thinned(self.scans.view(batch, views), first)
         neutral, known = zip(*(self.seen_points(i, view, first) for i, view in zip(batch, views, strict=True)), strict=True)
         both = torch.stack(known) & (seen.mask[:, 0] > 0)  # [B, H, W]

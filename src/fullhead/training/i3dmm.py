@@ -17,10 +17,13 @@ from fullhead.data.scan_set import ScanSet
 from fullhead.models.head import RenderOptions
 from fullhead.models.i3dmm import I3DMM, Codes, I3DMMConfig
 from fullhead.nn.module import ConfiguredModule
-from fullhead.training.loop import Clock, Phase, Terms
+from fullhead.training.loop import Clock, Phase, StepState, Terms
 
 FACE = (36, 39, 42, 45, 30, 48, 54, 8)  # landmarks that are held together: corners of the eyes, tip of the nose, mouth, chin
 PREVIEW_HEADS, PREVIEW_CELLS, PREVIEW_SIZE = 4, 64, 128
+
+ScanStep = StepState[Tensor, None]
+"""A step on scans by their numbers [B]; its phases leave each other nothing."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +124,11 @@ class I3DMMTask:
             {"params": networks, "lr": config.networks_lr},
             {"params": self.model.tables.parameters(), "lr": config.codes_lr},
         ]
-        self.optimiser = torch.optim.Adam(groups)
+        together = torch.optim.Adam(groups)
         alone = torch.optim.Adam(self.model.reference.parameters(), config.networks_lr)
         self._phases = [
             Phase("reference", self.model.reference, alone, 1, self.reference_loss, end=config.reference_images),
-            Phase("joint", self.model, self.optimiser, 1, self.joint_loss, begin=config.reference_images),
+            Phase("joint", self.model, together, 1, self.joint_loss, config.reference_images, lr_scale=self.lr_scale),
         ]
 
     @property
@@ -147,38 +150,42 @@ class I3DMMTask:
         """The scans themselves: each phase draws the points that it needs."""
         return positions
 
-    def average(self, clock: Clock) -> None:
-        """After each step codes are brought back to length 1; there is no averaged copy."""
+    def after_step(self, clock: Clock) -> None:
+        """Codes longer than 1 are brought back to length 1."""
         self.model.bound_codes()
+
+    def epoch(self, clock: Clock) -> float:
+        return (clock.images_seen - self.config.reference_images) / len(self)
+
+    def lr_scale(self, clock: Clock) -> float:
+        return 0.5 ** (self.epoch(clock) // self.config.halving_epochs)
 
     def codes(self, scans: Tensor) -> Codes:
         """Those of training scans [B]."""
         return self.model.codes(*(rows[scans].to(self.device) for rows in vars(self.rows).values()))
 
-    def drawn(self, scans: Tensor, count: int, clock: Clock) -> DistanceBatch:
+    def points(self, scans: Tensor, count: int, rng: torch.Generator) -> DistanceBatch:
+        """So many points of each scan [B], some of them near its surface."""
         near = round(self.config.loss.near * count)
-        return self.distances.batch(scans, near, count - near, clock.generator).to(self.device)
+        return self.distances.batch(scans, near, count - near, rng).to(self.device)
 
     # -- losses: named terms, summed by the loop
 
-    def reference_loss(self, batch: Tensor, clock: Clock) -> Terms:
+    def reference_loss(self, step: ScanStep) -> Terms:
         """The reference head is one scan's."""
         c = self.config.loss
-        drawn = self.drawn(torch.tensor([self.reference_scan]), len(batch) * c.points, clock)
+        drawn = self.points(torch.tensor([self.reference_scan]), len(step.batch) * c.points, step.random.common)
         found, truth = (d.clamp(-c.reach, c.reach) for d in (self.model.reference_distance(drawn.points), drawn.distance))
         return {"reference": (found - truth).abs().mean()}
 
-    def joint_loss(self, batch: Tensor, clock: Clock) -> Terms:
-        """All networks and codes together."""
+    def joint_loss(self, step: ScanStep) -> Terms:
+        """All networks and codes together; the weight of the codes grows."""
         c = self.config
-        epoch = (clock.images_seen - c.reference_images) / len(self)
-        for group, rate in zip(self.optimiser.param_groups, (c.networks_lr, c.codes_lr), strict=True):
-            group["lr"] = rate * 0.5 ** (epoch // c.halving_epochs)
-        drawn, codes = self.drawn(batch, c.loss.points, clock), self.codes(batch)
+        drawn, codes = self.points(step.batch, c.loss.points, step.random.common), self.codes(step.batch)
         lengths = codes.geometry.norm(dim=1).mean() + codes.colour.norm(dim=1).mean()
         return {
             **point_terms(self.model, codes, drawn, c.loss),
-            "code": c.loss.code * min(1.0, epoch / c.code_epochs) * lengths,
+            "code": c.loss.code * min(1.0, self.epoch(step.clock) / c.code_epochs) * lengths,
             "landmarks": c.landmark_weight * landmark_spread(self.model, codes, drawn.landmarks[:, FACE]),
         }
 

@@ -1,6 +1,6 @@
 """The one training loop. A task says which modules learn, by which phases; the loop does the rest.
 
-    batch -> for each phase that is due: loss, gradients averaged over processes, step -> averaged weights -> log, save
+    batch -> for each phase that is due: loss, gradients averaged over processes, step -> after the step -> log, save
 
 A run is a folder: config.json, log.jsonl, previews/, and state.safetensors, which holds all that resuming needs (weights,
 averages, optimisers, counters, random states): a resumed run continues the same curve.
@@ -15,20 +15,20 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from fullhead.core.devices import device_of
+from fullhead.core.devices import CPU, device_of
 from fullhead.core.errors import FullheadError
 from fullhead.io.files import written_whole
 from fullhead.nn.module import ConfiguredModule
+from fullhead.training.distributed import CallLoss, call_loss, data_parallel, local_shard, rank, world_size
 
 Terms = dict[str, Tensor]
 
@@ -47,34 +47,64 @@ class LoopConfig:
     save_minutes: float = 5.0
 
 
-@dataclass
+@dataclass(frozen=True)
 class Clock:
-    """What time it is in a run, and its randomness: `generator`, on the CPU, is common to all processes; `rank_generator` is
-    each one's own, on the device that it computes on."""
+    """What time it is in a run: training examples shown so far, and those of a step, over all processes."""
 
     images_seen: int
     batch: int
-    generator: torch.Generator
-    rank_generator: torch.Generator
 
-    def mine(self, x: Tensor) -> Tensor:
-        """This process's part of a value drawn for the whole batch: every world-size-th, so that the groups in which a
-        discriminator compares images are those of a single process."""
-        return x[rank() :: world()]
+    def advanced(self) -> Clock:
+        """A step later."""
+        return Clock(self.images_seen + self.batch, self.batch)
+
+
+@dataclass(frozen=True)
+class RandomStreams:
+    """Where a run's random numbers come from: `common`, on the CPU, gives all processes the same, `own` each its own, on the
+    device that it computes on."""
+
+    common: torch.Generator
+    own: torch.Generator
+
+    @classmethod
+    def seeded(cls, seed: int, device: torch.device = CPU) -> RandomStreams:
+        own = torch.Generator(device).manual_seed(seed * 1_000_003 + rank() + 1)
+        return cls(torch.Generator().manual_seed(seed), own)
+
+
+B = TypeVar("B")
+C = TypeVar("C")
+
+
+@dataclass
+class StepState(Generic[B, C]):
+    """What the losses of one step share: this process's examples, the time, chance, and what one phase leaves for a later one.
+    It lives for one batch."""
+
+    batch: B
+    clock: Clock
+    random: RandomStreams
+    carry: C | None = None
+
+
+def constant(clock: Clock) -> float:
+    return 1.0
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One loss with its own step: `loss(batch, clock)` gives named terms whose sum is minimised every `every` steps."""
+    """One loss with its own optimiser step: `loss(state)` gives named terms whose sum is minimised every `every` steps."""
 
     name: str
     module: nn.Module
     optimiser: torch.optim.Optimizer
     every: int
-    loss: Callable[[Any, Clock], Terms]
+    loss: Callable[[StepState[Any, Any]], Terms]
     begin: int = 0  # images seen from which on it is due
     end: float = math.inf  # and before which
     clip: float = math.inf  # the norm that gradients are cut down to
+    lr_scale: Callable[[Clock], float] = constant  # schedule: factor of the learning rates that the optimiser was made with
 
     def due(self, clock: Clock) -> bool:
         return self.begin <= clock.images_seen < self.end and clock.images_seen // clock.batch % self.every == 0
@@ -98,41 +128,17 @@ class Task(Protocol):
         """Number of training examples."""
         ...
 
-    def batch(self, positions: Tensor) -> Any: ...
+    def batch(self, positions: Tensor) -> Any:
+        """The training examples at `positions` [B]."""
+        ...
 
-    def average(self, clock: Clock) -> None: ...
+    def after_step(self, clock: Clock) -> None:
+        """Done once all phases of a batch have stepped: averaging weights, holding codes in bounds."""
+        ...
 
     def preview(self) -> np.ndarray:
         """A picture uint8 [H, W, 3] of the present state, always of the same things."""
         ...
-
-
-def rank() -> int:
-    return dist.get_rank() if dist.is_initialized() else 0
-
-
-def world() -> int:
-    return dist.get_world_size() if dist.is_initialized() else 1
-
-
-def mean_over_processes(x: Tensor) -> Tensor:
-    """Mean of a value [...] over the processes, no gradient."""
-    x = x.detach().clone()
-    if world() > 1:
-        dist.all_reduce(x)
-    return x / world()
-
-
-def average_gradients(module: nn.Module) -> None:
-    """Mean of each gradient over the processes."""
-    if world() == 1:
-        return
-    grads = [p.grad for p in module.parameters() if p.grad is not None]
-    flat = torch.cat([g.flatten() for g in grads])
-    dist.all_reduce(flat)
-    flat /= world()
-    for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
-        grad.copy_(part.view_as(grad))
 
 
 class Log:
@@ -163,14 +169,17 @@ class Log:
         return line
 
 
-def step(phase: Phase, batch: Any, clock: Clock) -> tuple[Terms, bool]:
-    """One optimiser step of a phase. Returns its terms, and whether the gradients were finite (if not, no step is made)."""
+def step(phase: Phase, state: StepState[Any, Any], call: CallLoss = call_loss) -> tuple[Terms, bool]:
+    """One optimiser step of a phase, whose loss is called by `call`. Returns its terms, and whether the gradients were finite
+    (if not, no step is made)."""
+    scale = phase.lr_scale(state.clock)
+    for group in phase.optimiser.param_groups:
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * scale
     phase.module.requires_grad_(True)
     phase.optimiser.zero_grad(set_to_none=True)
-    terms = phase.loss(batch, clock)
+    terms = call(phase.loss, state)
     torch.stack(list(terms.values())).sum().backward()
     phase.module.requires_grad_(False)
-    average_gradients(phase.module)
     grads = [p.grad for p in phase.module.parameters() if p.grad is not None]
     finite = bool(torch.isfinite(torch.stack([g.sum() for g in grads]).sum()))
     if finite:
@@ -191,25 +200,25 @@ def train(
     """Train until `config.images`, from the state in `run` if there is one, else from the task as it is, whose modules have
     seen `begin` examples. Ctrl-C saves and returns by KeyboardInterrupt."""
     device = device_of(next(iter(task.modules.values())))
-    clock = Clock(begin, config.batch, torch.Generator().manual_seed(config.seed), torch.Generator(device))
-    clock.rank_generator.manual_seed(config.seed * 1_000_003 + rank() + 1)
+    clock, random = Clock(begin, config.batch), RandomStreams.seeded(config.seed, device)
+    calls = {phase.module: data_parallel(phase.module) for phase in task.phases}
     for module in task.modules.values():
         module.requires_grad_(False)
     if (run / "state.safetensors").is_file():
-        load_state(task, clock, run / "state.safetensors")
-    if config.batch % world():
-        raise FullheadError(f"a batch of {config.batch} cannot be shared by {world()} processes")
+        clock = Clock(load_state(task, random, run / "state.safetensors"), config.batch)
+    if config.batch % world_size():
+        raise FullheadError(f"a batch of {config.batch} cannot be shared by {world_size()} processes")
     log = Log(run) if rank() == 0 else None
     saved_at = logged_at = time.monotonic()
     logged_images, bad_in_a_row, bad = clock.images_seen, 0, 0
     try:
         while clock.images_seen < config.images:
-            positions = torch.randint(len(task), (config.batch,), generator=clock.generator)
-            batch = task.batch(clock.mine(positions))
+            positions = torch.randint(len(task), (config.batch,), generator=random.common)
+            state = StepState(task.batch(local_shard(positions)), clock, random)
             for phase in task.phases:
                 if not phase.due(clock):
                     continue
-                terms, finite = step(phase, batch, clock)
+                terms, finite = step(phase, state, calls[phase.module])
                 bad_in_a_row, bad = (0, bad) if finite else (bad_in_a_row + 1, bad + 1)
                 if bad_in_a_row >= NON_FINITE_IN_A_ROW:
                     raise FullheadError(
@@ -218,8 +227,8 @@ def train(
                     )
                 if log:
                     log.add(terms)
-            clock.images_seen += config.batch
-            task.average(clock)
+            clock = clock.advanced()
+            task.after_step(clock)
             if log and crossed(clock, config.log_every):
                 now = time.monotonic()
                 rate = (clock.images_seen - logged_images) / (now - logged_at)
@@ -228,15 +237,15 @@ def train(
             if log and crossed(clock, config.preview_every):
                 save_preview(task, run, clock.images_seen)
             if log and time.monotonic() - saved_at > 60 * config.save_minutes:
-                save_state(task, clock, run / "state.safetensors")
+                save_state(task, clock, random, run / "state.safetensors")
                 saved_at = time.monotonic()
     except KeyboardInterrupt:
         if log:
-            save_state(task, clock, run / "state.safetensors")
+            save_state(task, clock, random, run / "state.safetensors")
         raise
     if log:
         save_preview(task, run, clock.images_seen)
-        save_state(task, clock, run / "state.safetensors")
+        save_state(task, clock, random, run / "state.safetensors")
 
 
 def crossed(clock: Clock, every: int) -> bool:
@@ -257,9 +266,9 @@ def optimisers(task: Task) -> dict[str, torch.optim.Optimizer]:
     return dict(found.values())
 
 
-def save_state(task: Task, clock: Clock, path: Path) -> None:
+def save_state(task: Task, clock: Clock, random: RandomStreams, path: Path) -> None:
     """Everything resuming needs, in one file."""
-    tensors: dict[str, Tensor] = {"random": clock.generator.get_state(), "random_rank": clock.rank_generator.get_state()}
+    tensors: dict[str, Tensor] = {"random": random.common.get_state(), "random_rank": random.own.get_state()}
     for name, module in task.modules.items():
         tensors |= {f"{name}/{key}": value.cpu().contiguous() for key, value in module.state_dict().items()}
     for name, optimiser in optimisers(task).items():
@@ -269,16 +278,16 @@ def save_state(task: Task, clock: Clock, path: Path) -> None:
         save_file(tensors, temporary, metadata={"images_seen": str(clock.images_seen)})
 
 
-def load_state(task: Task, clock: Clock, path: Path) -> None:
-    """Put a saved state back, strictly."""
+def load_state(task: Task, random: RandomStreams, path: Path) -> int:
+    """Put a saved state back, strictly. Returns the images that it has seen."""
     with safe_open(path, framework="pt") as handle:
         tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
-        clock.images_seen = int(handle.metadata()["images_seen"])
-    clock.generator.set_state(tensors["random"])
-    if rank() == 0 and tensors["random_rank"].numel() == clock.rank_generator.get_state().numel():
-        clock.rank_generator.set_state(tensors["random_rank"])
-    else:  # the file is the first process's, perhaps of another kind of device: go on with a stream of one's own
-        clock.rank_generator.manual_seed(clock.images_seen * 1_000_003 + rank())
+        images_seen = int(handle.metadata()["images_seen"])
+    random.common.set_state(tensors["random"])
+    if rank() == 0 and tensors["random_rank"].numel() == random.own.get_state().numel():
+        random.own.set_state(tensors["random_rank"])
+    else:  # the file is the first process's, perhaps of another kind of device: this process starts a stream of its own
+        random.own.manual_seed(images_seen * 1_000_003 + rank())
     for name, module in task.modules.items():
         module.load_state_dict({k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
     for name, optimiser in optimisers(task).items():
@@ -288,3 +297,4 @@ def load_state(task: Task, clock: Clock, path: Path) -> None:
                 index, entry = key.removeprefix(f"optimiser/{name}/").split("/")
                 state[int(index)][entry] = value
         optimiser.load_state_dict({**optimiser.state_dict(), "state": dict(state)})
+    return images_seen

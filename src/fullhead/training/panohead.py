@@ -1,32 +1,42 @@
-"""How PanoHead learns: the losses of its two players and what fades in and out [pano §3] [pano supp. A.3]."""
+"""How PanoHead learns [pano §3]:
+
+    L = L_EG3D + lambda_R1mask L_R1mask + lambda_cam L_cam                                        [pano supp. A.3]
+
+L_EG3D: the non-saturating losses of generator G and discriminator D, R1 on image and raw image, and EG3D's smoothness of
+density, which PanoHead leaves out. Beside the paper, an encoder E may find the heads of photos: training/encoder.py.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fullhead.core.cameras import Cameras, cameras_from_labels, orbit
-from fullhead.core.devices import CPU, normal, uniform
-from fullhead.data.photos import Batch, PhotoSet
-from fullhead.models.head import Latents, Render, RenderOptions
+from fullhead.core.cameras import cameras_from_labels, orbit
+from fullhead.core.devices import CPU
+from fullhead.data.photos import Batch as Photos
+from fullhead.data.photos import PhotoSet
+from fullhead.models.head import Batch, Latents, RenderOptions
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
 from fullhead.nn.encoder import Encoder, EncoderConfig
 from fullhead.nn.module import ConfiguredModule
 from fullhead.nn.superres import resized
-from fullhead.training.loop import Clock, Phase, Terms, mean_over_processes
+from fullhead.training import gan
+from fullhead.training.distributed import local_shard, mean_over_processes
+from fullhead.training.encoder import EncoderTaskConfig, feature_loss, reconstruction_loss
+from fullhead.training.gan import AdversarialConfig
+from fullhead.training.loop import Clock, Phase, StepState, Terms
+from fullhead.training.schedules import linear
 
+PANOHEAD_GAN = AdversarialConfig(swap_end=0.7, density_weight=0.0)  # where it differs from EG3D [pano supp. A.3]
 PREVIEW_HEADS, PREVIEW_VIEWS = 8, 8
-
-Fakes = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Images, raw images, masks and labels of rendered heads."""
 
 
 @dataclass(frozen=True)
@@ -35,294 +45,260 @@ class PanoHeadTaskConfig:
 
     generator: PanoHeadConfig = field(default_factory=PanoHeadConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
-    generator_lr: float = 0.0025
-    discriminator_lr: float = 0.002
-    r1_gamma: float = 1.0  # weight of R1 on the image and the raw image [stylegan2]
-    r1_gamma_mask: float = 1.0  # and on the mask [pano supp. A.3]
-    r1_every: int = 16  # steps
-    camera_weight: float = 10.0  # of the camera self-adaptation [pano supp. A.3]
+    gan: AdversarialConfig = field(default_factory=lambda: PANOHEAD_GAN)  # L_EG3D
+    r1_gamma_mask: float = 1.0  # lambda_R1mask [pano supp. A.3]
+    camera_weight: float = 10.0  # lambda_cam [pano supp. A.3]
     camera_mean_first: bool = False  # penalise the batch's mean correction, as the published weights were trained
-    density_weight: float = 0.0  # of the smoothness of density at random points (EG3D: 0.25, PanoHead: none)
-    density_every: int = 4  # steps
-    density_distance: float = 0.004  # deviation between the two points compared, in box sides
-    swap_end: float = 0.7  # chance that the mapping sees another image's camera, after the fade [pano supp. A.3]
-    swap_fade_images: int = 1_000_000  # it starts at 1
     background_swap: float = 0.2  # chance that the background takes another image's style
-    blur_start: float = 10.0  # deviation of the blur on both players' images at first, in pixels of the final image
-    blur_fade_images: int = 200_000
     density_noise_fade_images: int = 200_000  # noise of deviation 1 on densities fades to 0; 0: never any
     neural_size_start: int = 64  # pixels of the raw image at first; it grows to the model's own
     neural_size_fade_images: int = 1_000_000
-    ema_images: int = 10_000  # half-life of the averaged weights
-    ema_rampup: float = 0.05  # but at most this part of the images seen
     noise: bool = True  # random noise and ray jitter; off to compare runs
     bf16: bool = False  # convolutions in bfloat16
-    encoder: bool = False  # an encoder finds the z of photos, and the generator learns from drawing them too [vae-gan]
-    photo_images: int = 0  # until then it is all that the generator learns from, and the discriminator waits
-    photo_lr: float = 0.003  # until then
-    photo_share: float = 0.5  # afterwards, the part of the heads that are drawn after photos
-    photo_weight: float = 10.0  # of the difference between photos and drawings
-    photo_features: float = 0.0  # of the difference between what the discriminator sees in them
-    divergence: float = 2e-4  # of the encoder's z from random ones, beside that difference
     reuse_fakes: bool = False  # the discriminator learns from the heads that the generator just learnt from: one render less
+    encoder: EncoderTaskConfig | None = None  # with one, the generator also learns from drawing photos; null: none
 
 
-def blurred(image: Tensor, sigma: float) -> Tensor:
-    """image [B, C, H, W] under a Gaussian of deviation `sigma` whose taps are 2^-(x / sigma)^2; zeros outside."""
-    half = int(3 * sigma)
-    if half < 1:
-        return image
-    x = torch.arange(-half, half + 1, device=image.device)
-    taps = torch.exp2(-((x / sigma) ** 2))
-    taps = (taps / taps.sum()).to(image.dtype)
-    C = image.shape[1]
-    image = F.conv2d(image, taps[None, None, None].expand(C, 1, 1, -1), padding=(0, half), groups=C)
-    return F.conv2d(image, taps[None, None, :, None].expand(C, 1, -1, 1), padding=(half, 0), groups=C)
+class Draw(NamedTuple):
+    """Which heads to render, by which cameras. The mapping may see another camera, the background another head's style."""
+
+    z: Tensor  # [B, z_dim]
+    label: Tensor  # [B, 25]
+    mapping_label: Tensor  # [B, 25]
+    z_bcg: Tensor  # [B, z_dim]
+    mapping_label_bcg: Tensor  # [B, 25]
+
+
+@dataclass(frozen=True)
+class Views(Batch):
+    """What the discriminator judges, real or fake: `image` [B, 3, H, H] and `image_raw` [B, 3, R, R] about [-1, 1], `mask`
+    [B, 1, R, R] in [0, 1], and `label` [B, 25], the camera that was asked for, not the corrected one."""
+
+    image: Tensor
+    image_raw: Tensor
+    mask: Tensor
+    label: Tensor
+
+
+PhotoStep = StepState[Photos, Views]
+"""A step on photos. The generator's phase may leave its fakes to the discriminator's."""
 
 
 def camera_penalty(shift: Tensor, mean_first: bool = False) -> Tensor:
-    """Squared camera correction [pano supp. A.3]: shift [B, 3] -> scalar. The published code squares the batch's mean."""
+    """L_cam, the squared correction of cameras [pano supp. A.3]: shift [B, 3] -> scalar. The published code squares the
+    batch's mean."""
     return (shift.mean(dim=0) if mean_first else shift).square().sum(dim=-1).mean()
 
 
-def unlike(drawn: list[Tensor], true: list[Tensor]) -> Tensor:
-    """How far features of images lie apart, relative to each image's true ones, mean over images and blocks [vae-gan §3]."""
-    off = [
-        (a - b).abs().flatten(1).mean(1) / b.abs().flatten(1).mean(1).clamp(min=1e-8) for a, b in zip(drawn, true, strict=True)
-    ]
-    return torch.stack(off).mean()
-
-
-def faded(images_seen: int, over: int) -> float:
-    """1 at the start, 0 after `over` images (and always when `over` is 0)."""
-    return max(1 - images_seen / over, 0.0) if over else 0.0
-
-
 class PanoHeadTask:
-    """Two players, their phases and their averaged copy."""
+    """Generator and discriminator, their phases, and the averaged generator."""
 
     def __init__(self, config: PanoHeadTaskConfig, photos: PhotoSet, device: torch.device = CPU) -> None:
         self.config, self.photos, self.device = config, photos, device
-        self.G = PanoHead(config.generator).to(device)
-        self.D = Discriminator(config.discriminator).to(device)
-        self.G_ema = deepcopy(self.G).eval().requires_grad_(False)
         c = config
-        self.E: Encoder | None = None
-        self.options = RenderOptions(precision="bf16" if config.bf16 else "fp32")
+        self.G = PanoHead(c.generator).to(device)
+        self.D = Discriminator(c.discriminator).to(device)
+        self.G_ema = deepcopy(self.G).eval().requires_grad_(False)
+        self.options = RenderOptions(precision="bf16" if c.bf16 else "fp32")
+        self.precision = self.options.dtype
         self.learner: nn.Module = self.G  # what the generator's phase moves
         if c.encoder:
             sizes = c.discriminator.channel_base, c.discriminator.channel_max
             self.E = Encoder(EncoderConfig(c.generator.z_dim, c.generator.image_size, *sizes)).to(device)
             self.learner = nn.ModuleList([self.G, self.E])
-        if config.bf16:
-            for network in (self.D, self.E):
-                if network:
-                    network.precision = torch.bfloat16
-        # A rare phase is one step more: shorter steps and memory keep the pace as if it came every time [stylegan2 §B].
-        lazy = c.density_every / (c.density_every + 1) if c.density_weight else 1.0
-        self.adam_G = torch.optim.Adam(self.learner.parameters(), lr=c.generator_lr * lazy, betas=(0.0, 0.99**lazy))
-        self.adam_photo = torch.optim.Adam(self.learner.parameters(), lr=c.photo_lr, betas=(0.9, 0.99))
-        lazy = c.r1_every / (c.r1_every + 1)
-        self.adam_D = torch.optim.Adam(self.D.parameters(), lr=c.discriminator_lr * lazy, betas=(0.0, 0.99**lazy))
-        self._last: Fakes | None = None  # of the generator's phase, to be reused
+            self.adam_photo = torch.optim.Adam(self.learner.parameters(), lr=c.encoder.alone_lr, betas=(0.9, 0.99))
+        density_every = c.gan.density_every if c.gan.density_weight else 0
+        self.adam_G = gan.lazy_adam(self.learner.parameters(), c.gan.generator_lr, density_every)
+        self.adam_D = gan.lazy_adam(self.D.parameters(), c.gan.discriminator_lr, c.gan.r1_every)
 
     # -- what the loop asks for
 
     @property
     def modules(self) -> Mapping[str, ConfiguredModule]:
-        encoder = {"E": self.E} if self.E else {}
+        encoder = {"E": self.E} if self.config.encoder else {}
         return {"G": self.G, "D": self.D, "G_ema": self.G_ema, **encoder}
 
     @property
     def phases(self) -> list[Phase]:
-        c, alone = self.config, self.config.photo_images if self.E else 0
+        c, e = self.config.gan, self.config.encoder
+        begin = e.alone_images if e else 0
+        loss = self.generator_loss_with_photos if e else self.generator_loss
         phases = [
-            Phase("photo", self.learner, self.adam_photo, 1, self.photo_loss, end=alone),
-            Phase("G", self.learner, self.adam_G, 1, self.generator_loss, begin=alone),
-            Phase("G_density", self.G, self.adam_G, c.density_every, self.density_loss, begin=alone),
-            Phase("D", self.D, self.adam_D, 1, self.discriminator_loss, begin=alone),
-            Phase("D_r1", self.D, self.adam_D, c.r1_every, self.r1_loss, begin=alone),
+            Phase("G", self.learner, self.adam_G, 1, loss, begin),
+            Phase("G_density", self.learner, self.adam_G, c.density_every, self.density_loss, begin),
+            Phase("D", self.D, self.adam_D, 1, self.discriminator_loss, begin),
+            Phase("D_r1", self.D, self.adam_D, c.r1_every, self.r1_loss, begin),
         ]
-        unused = {"photo": not alone, "G_density": not c.density_weight}
-        return [phase for phase in phases if not unused.get(phase.name)]
+        if not c.density_weight:
+            del phases[1]
+        return [Phase("photo", self.learner, self.adam_photo, 1, self.photo_loss, end=begin), *phases] if begin else phases
 
     @property
     def results(self) -> Mapping[str, ConfiguredModule]:
-        encoder = {"encoder": self.E} if self.E else {}
+        encoder = {"encoder": self.E} if self.config.encoder else {}
         return {"model": self.G_ema, "discriminator": self.D, **encoder}
 
     def __len__(self) -> int:
         return len(self.photos)
 
-    def batch(self, positions: Tensor) -> Batch:
-        return Batch(**{name: value.to(self.device) for name, value in vars(self.photos.batch(positions)).items()})
+    def batch(self, positions: Tensor) -> Photos:
+        return Photos(**{name: value.to(self.device) for name, value in vars(self.photos.batch(positions)).items()})
 
-    @torch.no_grad()
-    def average(self, clock: Clock) -> None:
-        """Move the averaged generator towards the generator; buffers are copied."""
-        half_life = max(min(self.config.ema_images, self.config.ema_rampup * clock.images_seen), 1e-8)
-        beta = 0.5 ** (clock.batch / half_life)
-        for mean, now in zip(self.G_ema.parameters(), self.G.parameters(), strict=True):
-            mean.lerp_(now, 1 - beta)
-        for mean, now in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
-            mean.copy_(now)
+    def after_step(self, clock: Clock) -> None:
+        gan.update_ema(self.G_ema, self.G, self.config.gan.ema_beta(clock.images_seen, clock.batch))
 
-    # -- schedules
+    # -- fakes
 
-    def neural_size(self, clock: Clock) -> int:
-        start, end = self.config.neural_size_start, self.config.generator.neural_size
-        left = faded(clock.images_seen, self.config.neural_size_fade_images)
-        return round(start * left + end * (1 - left))
-
-    def blur_sigma(self, clock: Clock) -> float:
-        return self.config.blur_start * faded(clock.images_seen, self.config.blur_fade_images)
-
-    def swap_chance(self, clock: Clock) -> float:
-        left = faded(clock.images_seen, self.config.swap_fade_images)
-        return left + (1 - left) * self.config.swap_end
-
-    # -- the players
-
-    def draw(self, clock: Clock) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """z [B, z_dim], labels [B, 25] to render, labels for the mapping; z and mapping labels of what stands behind the heads,
-        now and then that of another head.
+    def draw(self, step: PhotoStep, first: tuple[Tensor, Tensor] | None = None) -> Draw:
+        """Random heads and cameras; the `first` of them are z [n, z_dim] by cameras label [n, 25], before their own background.
 
         Drawn for the whole batch of all processes, of which each takes its part: so the number of processes does not matter.
         """
-        n, rng = clock.batch, clock.generator
-        z = torch.randn(n, self.config.generator.z_dim, generator=rng)
+        c, n, rng = self.config, step.clock.batch, step.random.common
+        z = torch.randn(n, c.generator.z_dim, generator=rng)
         label = self.photos.random_labels(n, rng)
-        swap = torch.rand(n, 1, generator=rng) < self.swap_chance(clock)
-        seen = torch.where(swap, label.roll(1, dims=0), label)
-        other = torch.rand(n, 1, generator=rng) < self.config.background_swap
-        z_behind, seen_behind = (torch.where(other, x.roll(1, dims=0), x) for x in (z, seen))
-        z, label, seen, z_behind, seen_behind = (clock.mine(x).to(self.device) for x in (z, label, seen, z_behind, seen_behind))
-        return z, label, seen, z_behind, seen_behind
+        (mapping_label,) = gan.swapped(c.gan.swap_chance(step.clock.images_seen), rng, label)
+        of_background = gan.swapped(c.background_swap, rng, z, mapping_label)
+        draw = Draw(*(local_shard(x).to(self.device) for x in (z, label, mapping_label, *of_background)))
+        if first is not None:
+            n = len(first[0])
+            draw.z[:n], draw.label[:n] = first
+            draw.z_bcg[:n], draw.mapping_label_bcg[:n] = draw.z[:n], draw.mapping_label[:n]
+        return draw
 
-    def fake(
-        self, clock: Clock, track: bool = False, photos: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Render, Tensor, Tensor]:
-        """Rendered heads, the labels that they were asked for, and their camera corrections [B, 3]. `photos`: z and labels of
-        photos that the first heads are drawn after; the mapping sees another camera than theirs."""
-        z, label, seen, z_behind, seen_behind = self.draw(clock)
-        if photos is not None:
-            n = len(photos[0])
-            z[:n], label[:n] = photos
-            z_behind[:n], seen_behind[:n] = z[:n], seen[:n]
-        noise = clock.rank_generator if self.config.noise else None
-        w = self.G.style(z, cameras_from_labels(seen))
-        if track:
-            self.G.backbone.mapping.track_average(mean_over_processes(w.mean(dim=0)))
-        behind = self.G.style(z_behind, cameras_from_labels(seen_behind))
-        ws, ws_behind = (x[:, None].expand(-1, self.G.num_ws, -1) for x in (w, behind))
-        cameras: Cameras = cameras_from_labels(label)
-        shift = z.new_zeros(len(z), 3)
+    def fakes(self, step: PhotoStep, draw: Draw, *, update_w_avg: bool = False) -> tuple[Views, Tensor]:
+        """Rendered heads, and the corrections [B, 3] of their cameras [pano §3.4]."""
+        noise = step.random.own if self.config.noise else None
+        w = self.G.style(draw.z, cameras_from_labels(draw.mapping_label))
+        if update_w_avg:
+            self.G.backbone.mapping.update_w_avg(mean_over_processes(w.mean(dim=0)))
+        w_bcg = self.G.style(draw.z_bcg, cameras_from_labels(draw.mapping_label_bcg))
+        cameras, shift = cameras_from_labels(draw.label), draw.z.new_zeros(len(draw.z), 3)
         if self.config.generator.camera_adaptation:
-            cameras, shift = self.G.adapted(z, cameras)
-            if track:
-                self.G.t_mapping.track_average(mean_over_processes(shift.mean(dim=0)))
+            cameras, shift = self.G.adapted(draw.z, cameras)
+            if update_w_avg:
+                self.G.t_mapping.update_w_avg(mean_over_processes(shift.mean(dim=0)))
         render = self.G.render(
-            self.G.decode(Latents(ws, ws_behind), None, self.options, generator=noise),
+            self.G.decode(Latents(self.each_layer(w), self.each_layer(w_bcg)), None, self.options, generator=noise),
             cameras,
             self.options,
-            neural_size=self.neural_size(clock),
+            neural_size=self.neural_size(step.clock),
             generator=noise,
-            density_noise=faded(clock.images_seen, self.config.density_noise_fade_images),
+            density_noise=linear(1.0, 0.0, step.clock.images_seen, self.config.density_noise_fade_images),
         )
-        return render, label, shift
+        return Views(render.image, render.image_raw, render.mask, draw.label), shift
 
-    def seen(self, clock: Clock, image: Tensor, raw: Tensor, mask: Tensor) -> list[Tensor]:
-        """What each block of the discriminator sees."""
-        mask_or_none = mask if self.config.discriminator.mask else None
-        return self.D.features(blurred(image, self.blur_sigma(clock)), raw, mask_or_none)
+    def each_layer(self, w: Tensor) -> Tensor:
+        """One style [B, w_dim] for all layers [B, L, w_dim]."""
+        return w[:, None].expand(-1, self.G.num_ws, -1)
 
-    def judge(self, clock: Clock, image: Tensor, raw: Tensor, mask: Tensor, label: Tensor) -> Tensor:
-        return self.D.verdict(self.seen(clock, image, raw, mask)[-1], label)
+    # -- what the discriminator sees [pano §3.2]
 
-    def real(self, clock: Clock, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """The real image, its raw version (blurred like the image) and its mask at the neural size."""
-        size = self.neural_size(clock)
-        return batch.image, blurred(resized(batch.image, size), self.blur_sigma(clock)), resized(batch.mask, size)
+    def neural_size(self, clock: Clock) -> int:
+        c = self.config
+        return round(linear(c.neural_size_start, c.generator.neural_size, clock.images_seen, c.neural_size_fade_images))
+
+    def real(self, step: PhotoStep) -> Views:
+        """Photos; their raw images are blurred at first."""
+        photos, size = step.batch, self.neural_size(step.clock)
+        raw = self.blurred(resized(photos.image, size), step.clock)
+        return Views(photos.image, raw, resized(photos.mask, size), photos.label)
+
+    def blurred(self, image: Tensor, clock: Clock) -> Tensor:
+        return gan.blurred(image, self.config.gan.blur_sigma(clock.images_seen))
+
+    def features(self, step: PhotoStep, views: Views) -> list[Tensor]:
+        """What each block of the discriminator makes of views, whose final images are blurred at first."""
+        image, mask = self.blurred(views.image, step.clock), views.mask if self.config.discriminator.mask else None
+        return self.D.features(image, views.image_raw, mask, precision=self.precision)
+
+    def logits(self, step: PhotoStep, views: Views) -> Tensor:
+        return self.D.logits(self.features(step, views)[-1], views.label)
 
     # -- losses: named terms, summed by the loop
 
-    def like_photos(self, batch: Batch, n: int, clock: Clock, track: bool) -> tuple[Render, Tensor, Terms]:
-        """Rendered heads, the first n of them drawn after photos of the batch; the labels that they were asked for; and the
-        terms for which no discriminator is needed: drawings should be like their photos, the z of photos like those of random
-        heads, and cameras should not wander."""
-        c, photos, terms = self.config, None, {}
-        if self.E and n:
-            z, apart = self.E.sample(batch.image[:n], batch.mask[:n], clock.rank_generator if c.noise else None)
-            photos = z, batch.label[:n]
-            terms["G/divergence"] = c.photo_weight * c.divergence * apart
-        render, label, shift = self.fake(clock, track, photos)
-        if photos is not None:
-            size = self.neural_size(clock)
-            pairs = [
-                (render.image, batch.image),
-                (render.image_raw, resized(batch.image, size)),
-                (render.mask, resized(batch.mask, size)),
-            ]
-            off = [(drawn[:n] - photo[:n]).abs().mean() for drawn, photo in pairs]
-            terms["G/photo"] = c.photo_weight * torch.stack(off).sum()
-        if c.generator.camera_adaptation and c.camera_weight:
-            terms["G/camera"] = c.camera_weight * camera_penalty(shift, c.camera_mean_first)
-        return render, label, terms
+    def generator_loss(self, step: PhotoStep) -> Terms:
+        """G: the discriminator should take fakes for real, and cameras should not wander."""
+        fake, shift = self.fakes(step, self.draw(step), update_w_avg=self.config.reuse_fakes)
+        return self.camera_term(shift) | self.adversarial_term(step, fake, self.features(step, fake))
 
-    def photo_loss(self, batch: Batch, clock: Clock) -> Terms:
-        """All heads drawn after photos."""
-        return self.like_photos(batch, len(batch.image), clock, track=True)[2]
-
-    def generator_loss(self, batch: Batch, clock: Clock) -> Terms:
-        """Non-saturating: the discriminator should call fakes real. Some may be drawn after photos [vae-gan §3]."""
-        n = round(len(batch.image) * self.config.photo_share)
-        render, label, terms = self.like_photos(batch, n, clock, track=self.config.reuse_fakes)
-        if self.config.reuse_fakes:
-            self._last = (render.image.detach(), render.image_raw.detach(), render.mask.detach(), label)
-        seen = self.seen(clock, render.image, render.image_raw, render.mask)
-        if self.E and n and self.config.photo_features:
-            with torch.no_grad():
-                true = self.seen(clock, *(x[:n] for x in self.real(clock, batch)))
-            terms["G/features"] = self.config.photo_features * unlike([x[:n] for x in seen], true)
-        return {"G/adversarial": F.softplus(-self.D.verdict(seen[-1], label)).mean(), **terms}
-
-    def discriminator_loss(self, batch: Batch, clock: Clock) -> Terms:
-        fakes, self._last = self._last, None
-        if fakes is None:
-            with torch.no_grad():
-                render, label, _ = self.fake(clock, track=True)
-            fakes = (render.image, render.image_raw, render.mask, label)
-        fake = self.judge(clock, *fakes)
-        real = self.judge(clock, *self.real(clock, batch), batch.label)
-        return {"D/fake": F.softplus(fake).mean(), "D/real": F.softplus(-real).mean()}
-
-    def r1_loss(self, batch: Batch, clock: Clock) -> Terms:
-        """Squared gradient of the discriminator at real images and masks [pano supp. A.3], weighted for its rarity."""
+    def camera_term(self, shift: Tensor) -> Terms:
+        """lambda_cam L_cam [pano supp. A.3]."""
         c = self.config
-        image, raw, mask = self.real(clock, batch)
-        image = blurred(image, self.blur_sigma(clock))  # the gradient is taken at what the discriminator sees
-        image, raw, mask = (x.detach().requires_grad_() for x in (image, raw, mask))
-        logits = self.D(image, raw, batch.label, mask if c.discriminator.mask else None)
-        inputs = [image, raw, mask] if c.discriminator.mask else [image, raw]
-        grads = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
-        squared = [g.square().sum(dim=(1, 2, 3)).mean() for g in grads]
-        terms = {"D/r1_image": c.r1_gamma / 2 * c.r1_every * (squared[0] + squared[1])}
+        if not (c.generator.camera_adaptation and c.camera_weight):
+            return {}
+        return {"G/camera": c.camera_weight * camera_penalty(shift, c.camera_mean_first)}
+
+    def adversarial_term(self, step: PhotoStep, fake: Views, features: list[Tensor]) -> Terms:
+        if self.config.reuse_fakes:
+            step.carry = fake.each(Tensor.detach)
+        return {"G/adversarial": gan.generator_loss(self.D.logits(features[-1], fake.label))}
+
+    def density_loss(self, step: PhotoStep) -> Terms:
+        """G: nearby points should have near densities [eg3d supp.], weighted for its rarity."""
+        c, draw = self.config.gan, self.draw(step)
+        w = self.G.style(draw.z, cameras_from_labels(draw.mapping_label))
+        head = self.G.decode(Latents(self.each_layer(w)), None, replace(self.options, background=False))
+        pairs = gan.point_pairs(step.clock.batch, self.G.box_size, c.density_distance, draw.z, step.random.common)
+        raw, _ = self.G.point_values(head, pairs)
+        return {"G/density": c.density_weight * c.density_every * gan.pair_difference(raw)}
+
+    def discriminator_loss(self, step: PhotoStep) -> Terms:
+        """D: fakes apart from photos; the generator's own fakes if its phase left them, else new ones."""
+        fake = step.carry
+        if fake is None:
+            with torch.no_grad():
+                fake, _ = self.fakes(step, self.draw(step), update_w_avg=True)
+        return gan.discriminator_losses(self.logits(step, fake), self.logits(step, self.real(step)))
+
+    def r1_loss(self, step: PhotoStep) -> Terms:
+        """D: R1 at what it sees of photos, on the mask with lambda_R1mask [pano supp. A.3], weighted for its rarity."""
+        c, real = self.config, self.real(step)
+        inputs = {"image": self.blurred(real.image, step.clock), "image_raw": real.image_raw}
         if c.discriminator.mask:
-            terms["D/r1_mask"] = c.r1_gamma_mask / 2 * c.r1_every * squared[2]
+            inputs["mask"] = real.mask
+        inputs = {name: x.detach().requires_grad_() for name, x in inputs.items()}
+        logits = self.D(**inputs, label=real.label, precision=self.precision)
+        image, raw, *mask = gan.r1_penalties(logits, list(inputs.values()))
+        terms = {"D/r1_image": c.gan.r1_gamma / 2 * c.gan.r1_every * (image + raw)}
+        if mask:
+            terms["D/r1_mask"] = c.r1_gamma_mask / 2 * c.gan.r1_every * mask[0]
         return terms
 
-    def density_loss(self, batch: Batch, clock: Clock) -> Terms:
-        """Nearby points should have near densities [eg3d supp.]."""
-        c = self.config
-        z, _, seen, _, _ = self.draw(clock)
-        w = self.G.style(z, cameras_from_labels(seen))
-        head = self.G.decode(Latents(w[:, None].expand(-1, self.G.num_ws, -1)), None, self.options)
-        shape = (clock.batch, 1000, 3)
-        xyz = (clock.mine(uniform(shape, z, clock.generator)) - 0.5) * self.G.box_size
-        near = xyz + clock.mine(normal(shape, z, clock.generator)) * c.density_distance
-        raw, _ = self.G.point_values(head, torch.cat([xyz, near], dim=1))
-        a, b = raw.chunk(2, dim=1)
-        return {"G/density": c.density_weight * c.density_every * (a - b).abs().mean()}
+    # -- beside the paper: drawing photos [vae-gan]
+
+    def drawn_photos(self, step: PhotoStep, n: int, *, update_w_avg: bool) -> tuple[Views, Tensor, Terms]:
+        """Fakes, the first n of them drawn after photos of the batch; the corrections of their cameras; and how far drawings
+        are from their photos, and the z of photos from those of random heads."""
+        c, photos, size = self.config.encoder, step.batch, self.neural_size(step.clock)
+        assert c is not None
+        noise = step.random.own if self.config.noise else None
+        z, kl = self.E.sample(photos.image[:n], photos.mask[:n], noise, self.precision)
+        fake, shift = self.fakes(step, self.draw(step, (z, photos.label[:n])), update_w_avg=update_w_avg)
+        true = photos.image, resized(photos.image, size), resized(photos.mask, size)
+        off = reconstruction_loss([x[:n] for x in (fake.image, fake.image_raw, fake.mask)], [x[:n] for x in true])
+        return fake, shift, {"G/kl": c.weight * c.kl * kl, "G/photo": c.weight * off}
+
+    def photo_loss(self, step: PhotoStep) -> Terms:
+        """G and E, before there is a discriminator: all heads are drawn after photos."""
+        _, shift, terms = self.drawn_photos(step, len(step.batch.image), update_w_avg=True)
+        return terms | self.camera_term(shift)
+
+    def generator_loss_with_photos(self, step: PhotoStep) -> Terms:
+        """G and E: `generator_loss`, but a part of the heads is drawn after photos [vae-gan §3]."""
+        c = self.config.encoder
+        assert c is not None
+        n = round(len(step.batch.image) * c.share)
+        if not n:
+            return self.generator_loss(step)
+        fake, shift, terms = self.drawn_photos(step, n, update_w_avg=self.config.reuse_fakes)
+        terms |= self.camera_term(shift)
+        features = self.features(step, fake)
+        if c.features:
+            with torch.no_grad():
+                true = self.features(step, self.real(step)[:n])
+            terms["G/features"] = c.features * feature_loss([x[:n] for x in features], true)
+        return terms | self.adversarial_term(step, fake, features)
 
     @torch.no_grad()
     def preview(self) -> np.ndarray:

@@ -21,6 +21,8 @@ from fullhead.rig.cube import flame_cube, template_in_cube
 from fullhead.rig.flame import load_flame
 from fullhead.rig.landmarks import EYES_AND_MOUTH
 from fullhead.rig.template import load_template
+from fullhead.training.encoder import EncoderTaskConfig
+from fullhead.training.gan import AdversarialConfig
 from fullhead.training.ganhead import GANHeadTask, GANHeadTaskConfig
 from fullhead.training.i3dmm import I3DMMTask, I3DMMTaskConfig, LossConfig
 from fullhead.training.loop import LoopConfig
@@ -70,8 +72,8 @@ class GANHeadRun:
 
     def build(self, data: Path, device: torch.device) -> GANHeadTask:
         stages = self.task.coarse_images + self.task.fine_images
-        if self.task.settle and self.loop.images > stages:
-            hint = "raise task.fine_images with it, or --set task.settle=0"
+        if self.task.cosine_fraction and self.loop.images > stages:
+            hint = "raise task.fine_images with it, or --set task.cosine_fraction=0"
             raise FullheadError(f"loop.images is {self.loop.images}, but rates have fallen to nothing after {stages}: {hint}")
         scans = ScanSet(data)
         shapes, name = scans.shape.shape[1], scans.about["rig"]
@@ -107,9 +109,8 @@ _EG3D512 = PanoHeadRun(
     task=PanoHeadTaskConfig(
         generator=EG3D_FFHQ512,
         discriminator=DiscriminatorConfig(mask=False),
+        gan=AdversarialConfig(),
         camera_weight=0.0,
-        density_weight=0.25,
-        swap_end=0.5,
         background_swap=0.0,
         density_noise_fade_images=0,
     ),
@@ -120,25 +121,23 @@ _SYNTH64 = PanoHeadRun(
     task=PanoHeadTaskConfig(
         generator=PANOHEAD_SYNTH64,
         discriminator=DiscriminatorConfig(image_size=64, channel_base=2048, channel_max=128, clamp=None),
-        generator_lr=0.0006,
-        discriminator_lr=0.0008,
-        r1_gamma=0.02,
+        gan=AdversarialConfig(
+            generator_lr=0.0006,
+            discriminator_lr=0.0008,
+            r1_gamma=0.02,
+            density_weight=0.1,
+            density_every=8,
+            swap_end=0.7,
+            swap_fade_images=20_000,
+            blur_start=1.25,
+            blur_fade_images=10_000,
+        ),
         r1_gamma_mask=0.02,
-        density_weight=0.1,
-        density_every=8,
-        swap_fade_images=20_000,
-        blur_start=1.25,
-        blur_fade_images=10_000,
         density_noise_fade_images=5_000,
         neural_size_start=32,
         neural_size_fade_images=0,
-        encoder=True,
-        photo_images=40_000,
-        photo_share=0.125,
-        photo_weight=4.0,
-        photo_features=2.0,
-        divergence=1e-3,
         reuse_fakes=True,
+        encoder=EncoderTaskConfig(alone_images=40_000, share=0.125, weight=4.0, kl=1e-3, features=2.0),
     ),
     photos=PhotoSetConfig(front_repeat=3),
     loop=LoopConfig(batch=16, images=2_000_000, preview_every=4_000),
@@ -164,8 +163,8 @@ _GANHEAD_DEMO = GANHeadRun(
         first_epoch=3,
         coarse_lr=2e-3,
         fine_lr=3e-3,
-        settle=0.6,
-        code_pace=5.0,
+        cosine_fraction=0.6,
+        code_lr_scale=5.0,
         near=400,
         uniform=100,
         surface=300,
@@ -254,8 +253,7 @@ PANOHEAD_RUNS: dict[str, RunConfig] = {
             ),
             discriminator=DiscriminatorConfig(image_size=64, channel_max=16, clamp=None),
             neural_size_start=16,
-            encoder=False,
-            photo_share=0.5,
+            encoder=None,
         ),
         loop=LoopConfig(batch=4, images=100, log_every=8, preview_every=50),
     ),

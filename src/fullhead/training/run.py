@@ -20,7 +20,8 @@ from fullhead.io.config import from_dict, overridden, to_dict
 from fullhead.io.files import written_whole
 from fullhead.models.checkpoint import read_header, read_module, save
 from fullhead.models.hub import model_file
-from fullhead.training.loop import Clock, LoopConfig, Task, load_state, train
+from fullhead.training.distributed import join_processes, rank
+from fullhead.training.loop import LoopConfig, RandomStreams, Task, load_state, train
 
 HIDDEN = ("images_seen", "non_finite")  # of the log, in the line that shows how the run goes
 
@@ -67,7 +68,7 @@ def train_run(
         where = join_processes(where)
     torch.manual_seed(config.loop.seed)
     task = config.build(data, where)
-    first = not dist.is_initialized() or dist.get_rank() == 0
+    first = rank() == 0
     going_on = export_only or (run / "state.safetensors").is_file()
     begin = 0 if going_on else max(map(partial(begin_with, task), warm_start), default=0)
     try:
@@ -101,17 +102,6 @@ def begin_with(task: Task, model: str) -> int:
     return read_header(path)["about"].get("images_seen", 0)
 
 
-def join_processes(device: torch.device) -> torch.device:
-    """Join the processes that torchrun started; each gets a GPU of its own if GPUs are what they compute on."""
-    if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        if device.index >= torch.cuda.device_count():
-            raise FullheadError(f"no GPU for process {device.index}: start as many processes as there are, or say --device cpu")
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return device
-
-
 def _train(task: Task, run: Path, config: RunConfig, begin: int, *, quiet: bool) -> None:
     columns = [TextColumn("{task.completed:.0f} images"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}")]
     console = Console()
@@ -129,8 +119,7 @@ def _train(task: Task, run: Path, config: RunConfig, begin: int, *, quiet: bool)
 
 def export(task: Task, run: Path, data: Path, preset: str, config: RunConfig) -> None:
     """Write what a run's saved state is for, in half precision."""
-    clock = Clock(0, config.loop.batch, torch.Generator(), torch.Generator())
-    load_state(task, clock, run / "state.safetensors")
-    about = {"preset": preset, "images_seen": clock.images_seen, "data": data.name}
+    images_seen = load_state(task, RandomStreams.seeded(0), run / "state.safetensors")
+    about = {"preset": preset, "images_seen": images_seen, "data": data.name}
     for name, module in task.results.items():
         save(module, run / f"{name}.safetensors", dtype=torch.float16, about=about)
