@@ -1,6 +1,7 @@
 """Small folders of scans in the layouts that are read, made from the template's rig: bare heads without hair."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,3 +74,35 @@ def write_obj(path: Path, vertices: np.ndarray, triangles: np.ndarray, texture: 
 def write_texture(path: Path, colour: tuple[int, int, int]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (8, 8), colour).save(path, quality=100)
+
+
+def write_balls(root: Path, radii: Sequence[float] = (0.4, 0.5, 0.6, 0.45), count: int = 3000) -> Path:
+    """A prepared set of balls about the origin, a pair of a neutral and another scan per identity, the last pair held out.
+
+    Their points are as `fullhead prepare` leaves them. A ball is red to the right, green above, blue in front.
+    """
+    rng = np.random.RandomState(0)
+    rows = []
+    (root / "scans").mkdir(parents=True)
+    for i, radius in enumerate(radii):
+        on = rng.normal(size=(count, 3))
+        on /= np.linalg.norm(on, axis=1, keepdims=True)
+        near, uniform = radius * on + 0.02 * rng.normal(size=(count, 3)), rng.uniform(-1, 1, (count, 3))
+        inside = [(np.linalg.norm(x, axis=1) < radius).astype(np.uint8) for x in (near, uniform)]
+        white = np.full((9, 16, 16, 3), 255, np.uint8)
+        tensors = {
+            "shape": np.zeros(2), "expression": np.full(3, float(i % 2)), "joint_pose": np.zeros((5, 3)),
+            "landmarks": radius * on[:68], "cube_from_scan": np.eye(4),
+            "near_points": near, "uniform_points": uniform, "surface_points": radius * on,
+        }  # fmt: skip
+        tensors = {name: value.astype(np.float32) for name, value in tensors.items()}
+        tensors |= {"near_inside": inside[0], "uniform_inside": inside[1], "surface_normals": on.astype(np.float16)}
+        tensors |= {"surface_colours": ((0.5 + 0.5 * on) * 255 + 0.5).astype(np.uint8), "view_normals": white}
+        tensors |= {"view_colours": white, "view_z": np.full((9, 16, 16), -2, np.float16)}
+        name, held_out = f"s{i // 2}_{i % 2:02d}", i >= len(radii) - 2
+        save_file({key: np.ascontiguousarray(value) for key, value in tensors.items()}, root / f"scans/{name}.safetensors")
+        split = "held_out" if held_out else "train"
+        rows.append({"row": i, "name": name, "identity": name[:2], "expression": name[3:], "split": split, "fit_mm": {}})
+    (root / "scans.json").write_text(json.dumps(rows))
+    (root / "set.json").write_text(json.dumps({"kind": "prepared", "form": "folder", "settings": {}}))
+    return root

@@ -22,13 +22,13 @@ from PIL import Image
 from skimage.data import astronaut
 
 import fullhead
-from conftest import write_balls
 from fullhead import cli
 from fullhead.cli import COMMANDS
 from fullhead.commands.synth.export import export as synth_export
 from fullhead.commands.synth.photos import photos
 from fullhead.models.checkpoint import save
 from fullhead.models.i3dmm import I3DMM, I3DMMConfig
+from small_scans import write_balls
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
