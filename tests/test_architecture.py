@@ -28,7 +28,8 @@ FLOORS = {
     "cli": 10,
     "viewer": 10,
 }
-NOT_FAMILIES = {"__init__", "checkpoint", "head", "hub", "presets", "loop", "run"}  # the other files in models/ and training/
+NOT_FAMILIES = {"__init__", "checkpoint", "head", "hub", "presets"}  # the other files in models/ and training/
+NOT_FAMILIES |= {"distributed", "encoder", "gan", "loop", "run", "schedules"}
 
 FILES = sorted(SOURCE.rglob("*.py"))
 names = [path.relative_to(SOURCE).as_posix() for path in FILES]

@@ -14,7 +14,7 @@ def presets(name: Annotated[str | None, tyro.conf.Positional] = None, set: tuple
 
     Args:
         name: A preset; without it, all names.
-        set: Changes to try, as in task.r1_gamma=2.
+        set: Changes to try, as in task.gan.r1_gamma=2.
     """
     from fullhead.core.config import describe, overridden
     from fullhead.models.checkpoint import shipped_names
