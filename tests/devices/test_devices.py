@@ -23,7 +23,7 @@ from fullhead.fitting.invert import fit
 from fullhead.fitting.options import InvertConfig
 from fullhead.models.head import Latents, RenderOptions
 from fullhead.models.panohead import PanoHead
-from fullhead.training.loop import Clock, LoopConfig, Phase, step, train
+from fullhead.training.loop import Clock, LoopConfig, Phase, RandomStreams, StepState, step, train
 from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig
 from fullhead.viewing.sheet import sheet
 from fullhead.viewing.turntable import interpolate, swing_cameras
@@ -117,16 +117,16 @@ def test_a_training_step_has_the_same_losses_and_gradients(
     found: list[dict[str, Tensor]] = []
     for place in (CPU, device):
         torch.manual_seed(0)
-        task = PanoHeadTask(replace(tiny, density_weight=0.1), PhotoSet(photos), place)
-        clock = Clock(0, 4, torch.Generator().manual_seed(5), torch.Generator().manual_seed(6))
+        task = PanoHeadTask(replace(tiny, gan=replace(tiny.gan, density_weight=0.1)), PhotoSet(photos), place)
+        state = StepState(task.batch(torch.tensor([0, 3, 1, 5])), Clock(0, 4), RandomStreams.seeded(5))
         values = {}
         for phase in task.phases:
             still = Phase(phase.name, phase.module, torch.optim.SGD(phase.module.parameters(), lr=0.0), 1, phase.loss)
-            terms, finite = step(still, task.batch(torch.tensor([0, 3, 1, 5])), clock)
+            terms, finite = step(still, state)
             assert finite
             gradients = {f"{phase.name} {k}": p.grad.cpu() for k, p in phase.module.named_parameters() if p.grad is not None}
             values |= {k: v.detach().cpu() for k, v in terms.items()} | gradients
-        task.average(clock)
+        task.after_step(state.clock)
         task.preview()
         found.append(values)
     assert found[0].keys() == found[1].keys()

@@ -268,7 +268,7 @@ def test_synth_sheet_draws_the_truth(tmp_path: Path) -> None:
 
 
 def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
-    run("presets", "panohead-synth64", "--set", "task.r1_gamma=7")
+    run("presets", "panohead-synth64", "--set", "task.gan.r1_gamma=7")
     assert "r1_gamma = 7.0" in capsys.readouterr().out
 
 

@@ -13,7 +13,8 @@ from fullhead.nn.discriminator import minibatch_stddev
 from fullhead.nn.layers import Conv, demodulation, downsample, modulated_conv, normalize_2nd_moment, upsample
 from fullhead.nn.stylegan2 import Mapping
 from fullhead.representations.planes import Decoder, DecoderConfig
-from fullhead.training.panohead import blurred, camera_penalty
+from fullhead.training.gan import blurred
+from fullhead.training.panohead import camera_penalty
 
 
 @pytest.fixture(scope="module")

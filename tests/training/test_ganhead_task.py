@@ -19,8 +19,8 @@ from fullhead.models.checkpoint import read_module
 from fullhead.models.ganhead import GANHead
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.template import load_template
-from fullhead.training.ganhead import CoarseSurface, GANHeadTask, bone_points, occupancy_loss
-from fullhead.training.loop import Clock, step
+from fullhead.training.ganhead import CoarseSurface, GANHeadTask, ScanStep, bone_points, occupancy_loss
+from fullhead.training.loop import Clock, RandomStreams, StepState, step
 from fullhead.training.presets import RUNS
 from small_scans import write_synth
 
@@ -48,22 +48,22 @@ def tiny_task(prepared: Path) -> GANHeadTask:
     return task
 
 
-def clock(images_seen: int = 0) -> Clock:
-    return Clock(images_seen, 2, torch.Generator().manual_seed(1), torch.Generator().manual_seed(2))
+def at(batch: list[int], images_seen: int = 0) -> ScanStep:
+    return StepState(torch.tensor(batch), Clock(images_seen, 2), RandomStreams.seeded(1))
 
 
 def learnt(task: GANHeadTask, images_seen: int, steps: int) -> tuple[list[dict[str, float]], set[str]]:
     """Terms of some steps from a time on, and the parameters that they changed."""
     before = {name: p.clone() for name, p in task.model.named_parameters()}
-    now, lines = clock(images_seen), []
+    clock, random, lines = Clock(images_seen, 2), RandomStreams.seeded(1), []
     for _ in range(steps):
-        batch = task.batch(torch.randint(len(task), (2,), generator=now.generator))
+        batch = task.batch(torch.randint(len(task), (2,), generator=random.common))
         for phase in task.phases:
-            if phase.due(now):
-                terms, finite = step(phase, batch, now)
+            if phase.due(clock):
+                terms, finite = step(phase, StepState(batch, clock, random))
                 assert finite
                 lines.append({name: float(value.detach()) for name, value in terms.items()})
-        now.images_seen += now.batch
+        clock = clock.advanced()
     return lines, {name for name, p in task.model.named_parameters() if not torch.equal(p, before[name])}
 
 
@@ -88,19 +88,20 @@ def test_before_stage_one_the_bases_alone_learn_the_rig(prepared: Path):
     assert all(line.keys() == {"rig"} for line in lines)
     assert changed and all(name.startswith(("deformer.skinning", "deformer.blendshapes")) for name in changed)
     assert np.mean([line["rig"] for line in lines[-4:]]) < 0.5 * lines[0]["rig"]
-    assert "rig" in task.coarse_loss(torch.tensor([0, 3]), clock(80))  # and on in stage one
+    assert "rig" in task.coarse_loss(at([0, 3], 80))  # and on in stage one
 
 
 def test_rates_fall_at_the_end_of_each_stage(prepared: Path):
-    task = tiny_task(prepared)
-    c = task.config = replace(task.config, settle=0.5, code_pace=3.0)
+    tiny = tiny_task(prepared)
+    c = replace(tiny.config, cosine_fraction=0.5, code_lr_scale=3.0)
+    task = GANHeadTask(c, tiny.scans, tiny.model.rig)
+    coarse, fine = task.phases
+    for share, scale in ((0.0, 1.0), (0.5, 1.0), (0.75, 0.5), (1.0, 0.0)):
+        assert coarse.lr_scale(Clock(round(share * c.coarse_images), 2)) == pytest.approx(scale)
+    assert fine.lr_scale(Clock(c.coarse_images + 3 * c.fine_images // 4, 2)) == pytest.approx(0.5)
+    step(coarse, at([0, 1], 3 * c.coarse_images // 4))
     half = c.coarse_lr / 2
-    for share, rate in ((0.0, 2 * half), (0.5, 2 * half), (0.75, half), (1.0, 0.0)):
-        now = clock(round(share * c.coarse_images))
-        task.coarse_loss(task.batch(torch.tensor([0, 1])), now)
-        assert [group["lr"] for group in task.adam_coarse.param_groups] == pytest.approx([rate, 3 * rate], abs=1e-9)
-    task.fine_loss(task.batch(torch.tensor([0, 1])), clock(c.coarse_images + 3 * c.fine_images // 4))
-    assert task.adam_fine.param_groups[0]["lr"] == pytest.approx(c.fine_lr / 2)
+    assert [group["lr"] for group in task.adam_coarse.param_groups] == pytest.approx([half, 3 * half])
 
 
 def test_the_rig_tells_of_the_gap_between_the_lips(prepared: Path):
@@ -117,22 +118,21 @@ def test_the_rig_tells_of_the_gap_between_the_lips(prepared: Path):
 def test_bones_and_joints_are_held_in_the_first_epoch_alone(prepared: Path):
     task = tiny_task(prepared)
     first = task.config.rig_images + task.config.first_epoch * len(task)
-    batch = torch.tensor([0, 3])
     task.model.requires_grad_(True)
-    assert {"bone", "weight"} <= task.coarse_loss(batch, clock(first - 1)).keys()
-    assert not {"bone", "weight"} & task.coarse_loss(batch, clock(first)).keys()
+    assert {"bone", "weight"} <= task.coarse_loss(at([0, 3], first - 1)).keys()
+    assert not {"bone", "weight"} & task.coarse_loss(at([0, 3], first)).keys()
 
 
 def test_points_that_are_not_found_have_no_gradient_and_no_say(prepared: Path):
     task = tiny_task(prepared)
     codes = task.model.codes(torch.tensor([0]), task.scans.shape[:1])
     x = torch.rand(6, 3) - 0.5
-    at = task.model.at_canonical(task.model.volume(codes), codes.rig_shape, x, torch.zeros(6, dtype=torch.long))
-    lost = replace(at, found=torch.tensor([True, True, False, True, True, True]))
+    found = task.model.at_canonical(task.model.volume(codes), codes.rig_shape, x, torch.zeros(6, dtype=torch.long))
+    lost = replace(found, found=torch.tensor([True, True, False, True, True, True]))
     inside = torch.tensor([1.0, 0, 1, 0, 1, 0])
     expected = 0.0
     for i in (0, 1, 3, 4, 5):
-        p = 1 / (1 + np.exp(-float(at.logit[i])))
+        p = 1 / (1 + np.exp(-float(found.logit[i])))
         expected -= np.log(p if inside[i] else 1 - p) / 6
     assert float(occupancy_loss(lost, inside)) == pytest.approx(expected, rel=1e-4)
 
@@ -178,7 +178,7 @@ def test_the_perceptual_term_is_there_when_it_is_asked_for(prepared: Path):
     run = replace(TINY, task=replace(TINY.task, perceptual=0.1))
     task = run.build(prepared, torch.device("cpu"))
     task.model.requires_grad_(True)
-    terms = task.fine_loss(torch.tensor([1]), clock())
+    terms = task.fine_loss(at([1]))
     terms["view perceptual"].backward()
     assert float(task.model.canonical.texture.lin0.weight_v.grad.abs().max()) > 0
 

@@ -16,12 +16,13 @@ from fullhead.training.i3dmm import (
     I3DMMTask,
     I3DMMTaskConfig,
     LossConfig,
+    ScanStep,
     fit_codes,
     landmark_spread,
     point_terms,
     rows_of,
 )
-from fullhead.training.loop import Clock, LoopConfig, train
+from fullhead.training.loop import Clock, LoopConfig, RandomStreams, StepState, train
 from fullhead.training.presets import RUNS
 from fullhead.training.run import train_run
 
@@ -45,13 +46,13 @@ def task(balls: Path) -> I3DMMTask:
     return I3DMMTask(CONFIG, ScanSet(balls))
 
 
-def at(images: int) -> Clock:
-    return Clock(images, 2, torch.Generator().manual_seed(0), torch.Generator())
+def at(images: int) -> ScanStep:
+    return StepState(torch.tensor([0, 1]), Clock(images, 2), RandomStreams.seeded(0))
 
 
 def test_each_term_is_the_loop_of_the_paper(task: I3DMMTask):
     model, codes = task.model, task.codes(torch.tensor([0, 1]))
-    batch = task.drawn(torch.tensor([0, 1]), 20, at(0))
+    batch = task.points(torch.tensor([0, 1]), 20, torch.Generator().manual_seed(0))
     sums = {"distance": 0.0, "colour": 0.0, "delta": 0.0}
     for b in range(2):
         for n in range(20):
@@ -79,15 +80,14 @@ def test_landmarks_are_held_together_over_all_pairs(task: I3DMMTask):
 
 def test_codes_weigh_in_over_time_and_rates_are_halved(task: I3DMMTask):
     batch = torch.tensor([0, 1])
-    weights = [task.joint_loss(batch, at(160 + 2 * epoch))["code"].item() for epoch in (0, 5, 10, 40)]
+    weights = [task.joint_loss(at(160 + 2 * epoch))["code"].item() for epoch in (0, 5, 10, 40)]
     assert weights[0] == 0 and weights[1] == pytest.approx(weights[2] / 2) and weights[2] == weights[3]
     codes = task.codes(batch)
     lengths = codes.geometry.norm(dim=1).mean() + codes.colour.norm(dim=1).mean()
     assert weights[2] == pytest.approx(1e-4 * float(lengths))
     for epoch, share in ((0, 1), (199, 1), (200, 0.5), (401, 0.25)):
-        task.joint_loss(batch, at(160 + 2 * epoch))
-        rates = [group["lr"] for group in task.optimiser.param_groups]
-        assert rates == pytest.approx([5e-3 * share, 1e-2 * share])
+        assert task.phases[1].lr_scale(Clock(160 + 2 * epoch, 2)) == share
+    assert [group["lr"] for group in task.phases[1].optimiser.param_groups] == [5e-3, 1e-2]
 
 
 def test_scans_of_one_person_share_rows_and_expressions_may(balls: Path):

@@ -21,7 +21,19 @@ from fullhead.commands.train import train as train_command
 from fullhead.core.errors import FullheadError
 from fullhead.data.photos import PhotoSet
 from fullhead.models.checkpoint import read_header
-from fullhead.training.loop import NON_FINITE_IN_A_ROW, Clock, LoopConfig, Phase, crossed, step, train
+from fullhead.training.distributed import data_parallel, local_shard
+from fullhead.training.encoder import EncoderTaskConfig
+from fullhead.training.loop import (
+    NON_FINITE_IN_A_ROW,
+    Clock,
+    LoopConfig,
+    Phase,
+    RandomStreams,
+    StepState,
+    crossed,
+    step,
+    train,
+)
 from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig
 from fullhead.training.presets import RUNS
 from fullhead.training.run import train_run
@@ -52,7 +64,8 @@ def one_thread():
 
 @pytest.mark.usefixtures("one_thread")
 def test_a_resumed_run_continues_the_same_curve(photos: Path, tmp_path: Path):
-    config = replace(TINY, r1_every=1, density_weight=0.1, density_every=1, encoder=True, photo_images=2)
+    often = replace(TINY.gan, r1_every=1, density_weight=0.1, density_every=1)
+    config = replace(TINY, gan=often, encoder=EncoderTaskConfig(alone_images=2))
     whole = LoopConfig(batch=2, images=4, log_every=2)
     train(task(photos, 0, config), tmp_path / "whole", whole)
     train(task(photos, 0, config), tmp_path / "halves", replace(whole, images=2))
@@ -68,7 +81,7 @@ def test_a_resumed_run_continues_the_same_curve(photos: Path, tmp_path: Path):
 
 
 def test_the_discriminator_waits_while_the_generator_learns_from_photos_alone(photos: Path, tmp_path: Path):
-    one = task(photos, 0, replace(TINY, encoder=True, photo_images=8))
+    one = task(photos, 0, replace(TINY, encoder=EncoderTaskConfig(alone_images=8)))
     first = {name: [p.clone() for p in module.parameters()] for name, module in one.modules.items()}
 
     def moved(name: str) -> bool:
@@ -83,7 +96,7 @@ def test_the_discriminator_waits_while_the_generator_learns_from_photos_alone(ph
 
 
 def test_without_an_encoder_no_image_is_spent_on_photos_alone(photos: Path):
-    one = task(photos, 0, replace(TINY, encoder=False, photo_images=8))
+    one = task(photos, 0, replace(TINY, encoder=None))
     assert all(phase.begin == 0 for phase in one.phases) and "photo" not in [phase.name for phase in one.phases]
 
 
@@ -101,10 +114,10 @@ def test_the_averaged_generator_follows_the_generator(photos: Path, tmp_path: Pa
 
 def test_a_new_run_begins_with_the_weights_and_the_count_of_models(photos: Path, tmp_path: Path):
     finished = tmp_path / "finished"
-    train_run("panohead-tiny", RUNS["panohead-tiny"], photos, finished, ["loop.images=8", "task.encoder=true"], device="cpu")
+    train_run("panohead-tiny", photos, finished, ["loop.images=8", "task.encoder={}"], device="cpu")
     models = [str(finished / f"{name}.safetensors") for name in ("model", "discriminator", "encoder")]
-    begin = partial(train_run, "panohead-tiny", RUNS["panohead-tiny"], photos, warm_start=models, device="cpu")
-    begin(tmp_path / "same", ["loop.images=8", "task.encoder=true"])  # nothing left to do
+    begin = partial(train_run, "panohead-tiny", photos, warm_start=models, device="cpu")
+    begin(tmp_path / "same", ["loop.images=8", "task.encoder={}"])  # nothing left to do
     for model in models:
         old, new = load_file(model), load_file(tmp_path / "same" / Path(model).name)
         assert all(torch.equal(old[key], new[key]) for key in old)
@@ -141,7 +154,7 @@ def test_no_option_is_taken_for_one_of_torchrun_s():
 SHARED = replace(
     TINY,
     noise=False,
-    encoder=True,
+    encoder=EncoderTaskConfig(alone_images=100),
     background_swap=0.5,
     discriminator=replace(TINY.discriminator, group=2),
     density_noise_fade_images=0,
@@ -151,14 +164,14 @@ SHARED = replace(
 def losses_and_gradients(photos: Path) -> dict[str, Tensor]:
     """Mean losses over processes and averaged gradients of each phase on one batch of four, without a step."""
     one = task(photos, 0, SHARED)
+    calls = {phase.module: data_parallel(phase.module) for phase in one.phases}
     for module in one.modules.values():
         module.requires_grad_(False)
-    clock = Clock(0, 4, torch.Generator().manual_seed(5), torch.Generator().manual_seed(6))
-    batch = one.batch(clock.mine(torch.tensor([0, 4, 9, 2])))
+    state = StepState(one.batch(local_shard(torch.tensor([0, 4, 9, 2]))), Clock(0, 4), RandomStreams.seeded(5))
     out = {}
     for phase in one.phases:
         still = Phase(phase.name, phase.module, torch.optim.SGD(phase.module.parameters(), lr=0.0), 1, phase.loss)
-        terms, finite = step(still, batch, clock)
+        terms, finite = step(still, state, calls[phase.module])
         assert finite
         for name, value in terms.items():
             value = value.detach().clone()
@@ -199,15 +212,19 @@ class Line:
     def __init__(self, fails: Callable[[int], bool] = lambda step: False) -> None:
         self.module = nn.Linear(1, 1)
         self.optimiser = torch.optim.Adam(self.module.parameters(), lr=0.1)
-        self.fails, self.averaged = fails, 0
+        self.fails, self.steps = fails, 0
 
     modules = property(lambda self: {"line": self.module})
-    phases = property(lambda self: [Phase("fit", self.module, self.optimiser, 1, self.loss)])
+    phases = property(lambda self: [Phase("fit", self.module, self.optimiser, 1, self.loss, lr_scale=self.lr_scale)])
     results = property(lambda self: self.modules)
 
-    def loss(self, batch: Tensor, clock: Clock) -> dict[str, Tensor]:
-        error = (self.module(batch[:, None]) - 3 * batch[:, None]).square().mean()
-        return {"error": error * (torch.nan if self.fails(clock.images_seen // clock.batch) else 1)}
+    def loss(self, state: StepState[Tensor, None]) -> dict[str, Tensor]:
+        x = state.batch[:, None]
+        error = (self.module(x) - 3 * x).square().mean()
+        return {"error": error * (torch.nan if self.fails(state.clock.images_seen // state.clock.batch) else 1)}
+
+    def lr_scale(self, clock: Clock) -> float:
+        return 0.5 if clock.images_seen >= 1000 else 1.0
 
     def __len__(self) -> int:
         return 50
@@ -215,8 +232,8 @@ class Line:
     def batch(self, positions: Tensor) -> Tensor:
         return positions / 25 - 1
 
-    def average(self, clock: Clock) -> None:
-        self.averaged += 1
+    def after_step(self, clock: Clock) -> None:
+        self.steps += 1
 
     def preview(self) -> np.ndarray:
         return np.zeros((2, 2, 3), dtype=np.uint8)
@@ -227,18 +244,40 @@ def test_the_loop_learns_logs_and_saves(tmp_path: Path):
     seen = []
     train(line, tmp_path / "run", LoopConfig(batch=10, images=2000, log_every=100, preview_every=1000), seen.append)
     assert float(line.module.weight) == pytest.approx(3, abs=0.05)
-    assert line.averaged == 200 and len(seen) == 20
+    assert line.steps == 200 and len(seen) == 20
     logged = [json.loads(text) for text in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert logged == seen and logged[-1]["images_seen"] == 2000 and logged[-1]["error"] < logged[0]["error"]
     assert len(list((tmp_path / "run" / "previews").iterdir())) == 2
     assert (tmp_path / "run" / "state.safetensors").is_file()
+    assert line.optimiser.param_groups[0]["lr"] == pytest.approx(0.05)  # the loop sets what the phase's schedule says
+
+
+class Relay(Line):
+    """A phase that finds and leaves something in each step, and one that finds what the first has left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[int | None] = []
+
+    phases = property(lambda self: [Phase(str(i), self.module, self.optimiser, 1, self.pass_on) for i in range(2)])
+
+    def pass_on(self, state: StepState[Tensor, int]) -> dict[str, Tensor]:
+        self.found.append(state.carry)
+        state.carry = state.clock.images_seen
+        return {"error": self.module(state.batch[:, None]).square().mean()}
+
+
+def test_what_a_phase_leaves_reaches_the_later_phases_of_its_batch_alone(tmp_path: Path):
+    relay = Relay()
+    train(relay, tmp_path / "run", LoopConfig(batch=10, images=20))
+    assert relay.found == [None, 0, None, 10]
 
 
 def test_steps_with_non_finite_gradients_in_a_row_stop_the_run(tmp_path: Path):
     line = Line(fails=lambda step: step >= 5)
     with pytest.raises(FullheadError, match=f"{NON_FINITE_IN_A_ROW} steps in a row"):
         train(line, tmp_path / "run", LoopConfig(batch=10, images=10_000))
-    assert line.averaged == 5 + NON_FINITE_IN_A_ROW - 1
+    assert line.steps == 5 + NON_FINITE_IN_A_ROW - 1
     assert all(torch.isfinite(p).all() for p in line.module.parameters())
 
 
@@ -252,12 +291,12 @@ def test_single_bad_steps_are_left_out_and_counted(tmp_path: Path):
 
 def test_ctrl_c_saves_and_the_run_goes_on_from_there(tmp_path: Path):
     line = Line()
-    line.average = lambda clock: (_ for _ in ()).throw(KeyboardInterrupt) if clock.images_seen == 50 else None  # type: ignore[assignment]
+    line.after_step = lambda clock: (_ for _ in ()).throw(KeyboardInterrupt) if clock.images_seen == 50 else None  # type: ignore[assignment]
     with pytest.raises(KeyboardInterrupt):
         train(line, tmp_path / "run", LoopConfig(batch=10, images=100))
     other = Line()
     train(other, tmp_path / "run", LoopConfig(batch=10, images=100))
-    assert other.averaged == 5
+    assert other.steps == 5
 
 
 def test_a_run_that_is_over_stays_as_it_is(tmp_path: Path):
@@ -270,9 +309,4 @@ def test_a_run_that_is_over_stays_as_it_is(tmp_path: Path):
 
 
 def test_a_count_is_crossed_once():
-    clock = Clock(0, 4, torch.Generator(), torch.Generator())
-    crossings = []
-    for seen in range(4, 44, 4):
-        clock.images_seen = seen
-        crossings.append(crossed(clock, 10))
-    assert sum(crossings) == 4  # 10, 20, 30 and 40
+    assert sum(crossed(Clock(seen, 4), 10) for seen in range(4, 44, 4)) == 4  # 10, 20, 30 and 40

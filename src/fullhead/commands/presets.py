@@ -16,7 +16,7 @@ def presets(
 
     Args:
         name: A preset; without it, all names.
-        set: Changes to try, as in task.r1_gamma=2.
+        set: Changes to try, as in task.gan.r1_gamma=2.
     """
     from fullhead.families.opening import shipped_names
     from fullhead.families.table import all_configs, all_runs

@@ -31,7 +31,7 @@ def train(
         preset: A run by name; `fullhead presets` lists them.
         data: Folder of the set.
         run: Folder of the run. One that exists goes on where it stopped, with its own config.
-        set: Changes to the preset, as in task.r1_gamma=2 loop.batch=16.
+        set: Changes to the preset, as in task.gan.r1_gamma=2 loop.batch=16.
         warm_start: Models that a new run begins with, by name, file, folder or hub id: of a GAN the generator, the
             discriminator and the encoder, as in panohead-demo panohead-demo-d panohead-demo-e. Schedules go on from where
             those were. A run that exists has its own state.
