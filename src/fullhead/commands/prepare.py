@@ -60,7 +60,7 @@ def prepare(
     from fullhead.data.prepare import Prepared
     from fullhead.data.scan_landmarks import load_detector
     from fullhead.data.scan_samples import SampleConfig
-    from fullhead.data.scans import find_scans, in_order, read_order, turned
+    from fullhead.data.scans import find_scans, ordered_by_names, read_order, with_axes
     from fullhead.io.files import existing_file
     from fullhead.rig.fitting import FitConfig
 
@@ -76,8 +76,8 @@ def prepare(
     if detector is not None:
         load_detector(detector)
     found = find_scans(scans, layout, raw=raw, landmarks=landmarks)
-    found = found if axes is None else turned(found, axes)
-    found = found if order is None else in_order(found, read_order(order))
+    found = found if axes is None else with_axes(found, axes)
+    found = found if order is None else ordered_by_names(found, read_order(order))
     recipe = Prepared(
         tuple(found),
         SampleConfig(near, uniform, surface, view_size=view_size),

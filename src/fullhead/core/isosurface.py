@@ -199,13 +199,13 @@ def face_components(faces: NDArray[np.int32], n_vertices: int) -> Ints:
     return connected_components(graph, directed=False)[1][faces[:, 0]]
 
 
-def largest_piece(surface: TriMesh[NDArray]) -> TriMesh[NDArray]:
+def largest_component(surface: TriMesh[NDArray]) -> TriMesh[NDArray]:
     """Only the connected piece with the most faces: floaters and the walls of hollows inside are left out."""
     pieces = face_components(surface.faces, len(surface.vertices))
     return _part(surface, pieces == np.bincount(pieces).argmax())
 
 
-def central_piece(surface: TriMesh[NDArray]) -> TriMesh[NDArray]:
+def central_component(surface: TriMesh[NDArray]) -> TriMesh[NDArray]:
     """Only the connected piece whose vertices lie around the origin most closely in the mean, unless its area is less than half
     of the largest piece's: then that one."""
     pieces = np.unique(face_components(surface.faces, len(surface.vertices)), return_inverse=True)[1]

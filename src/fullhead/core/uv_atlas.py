@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.meshes import unit_normals
+from fullhead.core.meshes import face_normals
 
 AXES = np.concatenate([np.eye(3), -np.eye(3)])
 ACROSS = np.array([[0, 0, -1], [1, 0, 0], [1, 0, 0], [0, 0, 1], [1, 0, 0], [-1, 0, 0]], float)  # u of a chart along each
@@ -41,7 +41,7 @@ def unwrapped(vertices: NDArray, faces: NDArray, size: int) -> Atlas:
     Raises FullheadError if the picture has no room for all charts.
     """
     pairs = _neighbours(faces)
-    axis = _axes(unit_normals(vertices, faces), pairs)
+    axis = _axes(face_normals(vertices, faces), pairs)
     chart = _pieces(axis, pairs)
     corner_chart = np.repeat(chart, 3)
     keys, copies = np.unique(np.stack([corner_chart, faces.ravel()]), axis=1, return_inverse=True)

@@ -20,7 +20,14 @@ from safetensors.numpy import save
 from fullhead.core.random import stream
 from fullhead.data.registration import register_scan
 from fullhead.data.scan_landmarks import Detector, load_detector
-from fullhead.data.scan_samples import NOTHING, SampleConfig, ScanSamples, occupancy, surface, views
+from fullhead.data.scan_samples import (
+    NO_SURFACE,
+    SampleConfig,
+    ScanSamples,
+    render_views,
+    sample_occupancy,
+    sample_scan_surface,
+)
 from fullhead.data.scans import ScanFile
 from fullhead.io.files import sha256
 from fullhead.io.sets import Part, Sample
@@ -77,7 +84,7 @@ class Prepared:
         return {
             "rig": "flame" if self.flame else "template",
             "frame": "rig.cube",
-            "view_z_nothing": NOTHING,
+            "view_z_nothing": NO_SURFACE,
             "colours": "sRGB, 8 bits",
         }
 
@@ -99,7 +106,7 @@ class Prepared:
 
     def make(self, shared: Shared, part: int) -> Part:
         scan, random = self.scans[part], stream(self.seed, "scan", part)
-        placed = register_scan(
+        registered = register_scan(
             scan,
             shared.cube,
             shared.template,
@@ -108,16 +115,16 @@ class Prepared:
             detect=shared.detect,
             rng=random,
         )
-        pivot = shared.cube.rig(torch.from_numpy(placed.shape)[None]).joints[0, 0].numpy()  # the root, about which heads turn
+        pivot = shared.cube.rig(torch.from_numpy(registered.shape)[None]).joints[0, 0].numpy()  # the root: heads turn about it
         samples = ScanSamples(
-            placed.shape,
-            placed.expression,
-            placed.joint_pose,
-            placed.landmarks.astype(np.float32),
-            placed.cube_from_scan,
-            *occupancy(placed.mesh, self.samples, random),
-            surface(placed.mesh, self.samples, random),
-            views(placed.mesh, pivot, self.samples),
+            registered.shape,
+            registered.expression,
+            registered.joint_pose,
+            registered.landmarks.astype(np.float32),
+            registered.cube_from_scan,
+            *sample_occupancy(registered.mesh, self.samples, random),
+            sample_scan_surface(registered.mesh, self.samples, random),
+            render_views(registered.mesh, pivot, self.samples),
         )
         record = {
             "row": part,
@@ -125,7 +132,7 @@ class Prepared:
             "identity": scan.identity,
             "expression": scan.expression,
             "split": self.splits()[scan.identity],
-            "fit_mm": {name: round(value, 3) for name, value in placed.errors.items()},
+            "fit_mm": {name: round(value, 3) for name, value in registered.errors.items()},
         }
         tensors = {name: np.ascontiguousarray(value) for name, value in samples.tensors().items()}
         return Part(record, [Sample(scan.name, {"scan.safetensors": save(tensors)}, record)])
