@@ -61,9 +61,9 @@ def test_other_folders_tell_whose_a_scan_is(tmp_path: Path):
 def test_procedural_sets_have_their_truth(synth_scans: Path):
     scans = find_scans(synth_scans)
     assert [s.name for s in scans][:3] == ["s0000_00", "s0000_01", "s0001_00"]
-    assert all(s.truth and s.truth.is_file() and s.place is None for s in scans)
+    assert all(s.ground_truth and s.ground_truth.is_file() and s.scan_from_raw is None for s in scans)
     raw = find_scans(synth_scans, raw=True)
-    assert all("raw" in s.mesh.parts and s.place and s.place.is_file() for s in raw)
+    assert all("raw" in s.mesh.parts and s.scan_from_raw and s.scan_from_raw.is_file() for s in raw)
 
 
 def test_scans_can_be_put_into_a_given_order(tmp_path: Path):

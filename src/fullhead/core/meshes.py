@@ -112,9 +112,10 @@ def defects(vertices: NDArray, faces: NDArray) -> Defects:
     vertices, faces = merge_vertices(vertices, faces)
     edges, count = _edges(faces)
     rim = edges[count == 1]
+    pieces, holes = (len(np.unique(components(pairs, len(vertices))[pairs])) for pairs in (edges, rim))
     return Defects(
-        components=_pieces(edges, np.unique(edges)),
-        holes=_pieces(rim, np.unique(rim)),
+        components=pieces,
+        holes=holes,
         open_edges=len(rim),
         tangled_edges=int((count > 2).sum()),
     )
@@ -127,10 +128,7 @@ def _edges(faces: NDArray) -> tuple[NDArray, NDArray]:
     return np.stack([key >> 32, key & 0xFFFFFFFF], axis=1), count
 
 
-def _pieces(edges: NDArray, members: NDArray) -> int:
-    """Connected pieces of the graph of `edges` [E, 2] over the vertices `members`."""
-    if not len(edges):
-        return 0
-    start, end = np.searchsorted(members, edges).T
-    graph = coo_array((np.ones(len(edges), bool), (start, end)), shape=(len(members), len(members)))
-    return int(connected_components(graph, directed=False)[0])
+def components(pairs: NDArray, count: int) -> NDArray:
+    """Of `count` things that hang together by `pairs` [E, 2]: the number [count] of the connected piece that each is of."""
+    graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    return connected_components(graph, directed=False)[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from fullhead.kernels.tree import mesh_tree
 
 RIM = 1e-3  # what is nearer to the sides of the cube is where the scan was cut, not a surface of the head
 NO_SURFACE = -2.0  # z where a view shows nothing
-G = TypeVar("G", "LabelledPoints", "SurfacePoints", "OrthographicViews")
 
 
 @dataclass(frozen=True)
@@ -83,17 +82,10 @@ class ScanSamples:
     @staticmethod
     def of(tensors: dict[str, NDArray]) -> ScanSamples:
         """Raises KeyError where one is missing."""
-
-        def group(kind: type[G], name: str) -> G:
-            return kind(**{field.name: tensors[f"{name}_{field.name}"] for field in fields(kind)})
-
-        return ScanSamples(
-            **{name: tensors[name] for name in ("shape", "expression", "joint_pose", "landmarks", "cube_from_scan")},
-            near=group(LabelledPoints, "near"),
-            uniform=group(LabelledPoints, "uniform"),
-            surface=group(SurfacePoints, "surface"),
-            view=group(OrthographicViews, "view"),
-        )
+        kinds = {"near": LabelledPoints, "uniform": LabelledPoints, "surface": SurfacePoints, "view": OrthographicViews}
+        groups = {name: kind(*(tensors[f"{name}_{f.name}"] for f in fields(kind))) for name, kind in kinds.items()}
+        values: dict[str, Any] = tensors | groups
+        return ScanSamples(**{f.name: values[f.name] for f in fields(ScanSamples)})
 
 
 def head_surface(mesh: TriMesh[NDArray]) -> NDArray:
