@@ -38,14 +38,14 @@ from fullhead.data.scan_set import ScanSet
 from fullhead.families.opening import load
 from fullhead.io.files import written_whole
 from fullhead.metrics.features import load_features
-from fullhead.metrics.geometry import NEAR, Samples, likeness
+from fullhead.metrics.geometry import NEAR, Samples, surface_metrics
 from fullhead.metrics.samples import (
     NORMAL_SPACE,
-    looks_of_mesh,
-    looks_of_scan,
     sample_figures,
     samples_of_mesh,
     samples_of_scan,
+    views_of_mesh,
+    views_of_scan,
 )
 from fullhead.models.checkpoint import read_header
 from fullhead.models.ganhead import Codes, GANHead, colour_pose
@@ -64,7 +64,7 @@ Row = dict[str, float]
 
 
 def compared(found: Samples, truth: Samples, millimetres: float) -> Row:
-    alike = likeness(found, truth)
+    alike = surface_metrics(found, truth)
     row = {"chamfer": alike.chamfer, "chamfer_mm": alike.chamfer * millimetres, "f_score": alike.f_score}
     return row | {"normal_consistency": alike.normal_consistency, "colour_error": alike.colour_error or 0.0}
 
@@ -174,13 +174,13 @@ def main() -> None:
         moved = [against(surface(codes_of(still), scan), scan) for scan, still in track(pairs, "fits of neutral scans")]
         if moved:
             figures["animation"] = mean_of(moved)
-    scans = [looks_of_scan(held_out, scan, np.random.RandomState(scan)) for scan in range(len(held_out))]
+    scans = [views_of_scan(held_out, scan, np.random.RandomState(scan)) for scan in range(len(held_out))]
     found = [
-        looks_of_mesh(sampled(model, training, seed, arguments.resolution), pivot, np.random.RandomState(seed))
+        views_of_mesh(sampled(model, training, seed, arguments.resolution), pivot, np.random.RandomState(seed))
         for seed in track(range(arguments.samples), "samples")
     ]
     few = rng.permutation(len(training))[: arguments.samples]
-    seen = [looks_of_scan(training, int(scan), np.random.RandomState(int(scan))) for scan in few]
+    seen = [views_of_scan(training, int(scan), np.random.RandomState(int(scan))) for scan in few]
     network = load_features()
     figures["samples"] = {
         "drawn": sample_figures(found, scans, network),

@@ -20,7 +20,7 @@ from scipy import ndimage
 from common import write_result
 from fullhead.data.scan_set import ScanSet
 from fullhead.metrics.frechet import kernel_interval
-from fullhead.metrics.samples import NORMAL_SPACE, looks_of_scan, normal_cells
+from fullhead.metrics.samples import NORMAL_SPACE, normal_cells, views_of_scan
 
 
 def directions(change: Callable[[NDArray], NDArray]) -> Callable[[NDArray], NDArray]:
@@ -60,8 +60,8 @@ def main() -> None:
     order = np.random.RandomState(0).permutation(len(people))[: len(set(held_out.identities))]
     rows = [i for i, person in enumerate(training.identities) if person in {people[k] for k in order}]
     random = np.random.RandomState(0)
-    scans = [looks_of_scan(held_out, scan, random).normals for scan in range(len(held_out))]
-    others = [looks_of_scan(training, scan, random).normals for scan in rows]
+    scans = [views_of_scan(held_out, scan, random).normals for scan in range(len(held_out))]
+    others = [views_of_scan(training, scan, random).normals for scan in rows]
     truth, figures = torch.from_numpy(np.stack([normal_cells(n) for n in scans])), {}
     for name, change in CHANGES.items():
         cells = torch.from_numpy(np.stack([normal_cells(change(n)) for n in others]))

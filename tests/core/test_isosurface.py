@@ -10,7 +10,7 @@ from skimage.measure import marching_cubes
 from torch import Tensor
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.isosurface import central_piece, extract_surface, largest_piece, refined
+from fullhead.core.isosurface import central_component, extract_surface, largest_component, refined
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh
 
@@ -159,7 +159,7 @@ def test_edges_at_chosen_vertices_are_halved_and_the_surface_stays_closed_where_
 
 def test_largest_piece_drops_floaters():
     surface = extract_surface(two_blobs, 1.0, 0.5, 64, coarse=16)
-    head = largest_piece(surface)
+    head = largest_component(surface)
     assert as_trimesh(surface).body_count == 2
     assert as_trimesh(head).is_watertight
     assert head.vertices[:, 0].max() < 0.06
@@ -173,7 +173,7 @@ def test_the_central_piece_gives_way_to_one_of_more_than_twice_its_area(small: f
         return torch.maximum(small - xyz.norm(dim=-1), 0.2 - (xyz - torch.tensor([0.0, 0.4, 0.0])).norm(dim=-1))
 
     surface = extract_surface(two_balls, 1.3, 0.0, 64, coarse=16, outside=-1.0)
-    piece = central_piece(surface)
+    piece = central_component(surface)
     assert as_trimesh(surface).body_count == 2
     assert np.ptp(piece.vertices, axis=0) == pytest.approx(2 * kept, rel=0.01)
 

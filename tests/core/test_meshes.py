@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.meshes import area_vectors, at_points, defects, surface_points, welded, within_box
+from fullhead.core.meshes import area_vectors, defects, faces_in_box, interpolate_vertices, merge_vertices, sample_surface
 from fullhead.core.winding import solid_angles, winding_numbers
 
 
@@ -25,11 +25,11 @@ def test_area_vectors_point_outwards_and_add_up_to_nothing_on_a_closed_surface()
 def test_points_lie_on_their_triangles_as_often_as_these_are_large():
     vertices = np.array([[0, 0, 0], [3, 0, 0], [0, 1, 0], [0, 0, 5.0], [1, 0, 5], [0, 1, 5]])
     triangles = np.array([[0, 1, 2], [3, 4, 5]])  # of areas 3 to 1
-    triangle, weights = surface_points(vertices, triangles, 20000, np.random.RandomState(0))
+    triangle, weights = sample_surface(vertices, triangles, 20000, np.random.RandomState(0))
     assert (triangle == 0).mean() == pytest.approx(0.75, abs=0.01)
     assert weights.min() >= 0
     np.testing.assert_allclose(weights.sum(1), 1)
-    points = at_points(vertices, triangles, triangle, weights)
+    points = interpolate_vertices(vertices, triangles, triangle, weights)
     np.testing.assert_allclose(points[:, 2], np.where(triangle == 0, 0, 5), atol=1e-12)
     np.testing.assert_allclose(points[triangle == 0].mean(0), [1, 1 / 3, 0], atol=0.02)  # evenly spread: about the centroid
     below = points[triangle == 0]
@@ -39,16 +39,16 @@ def test_points_lie_on_their_triangles_as_often_as_these_are_large():
 def test_weights_make_some_triangles_denser():
     vertices, triangles = ball(1)
     chosen = np.arange(len(triangles)) < 10
-    triangle, _ = surface_points(vertices, triangles, 500, np.random.RandomState(0), weight=chosen)
+    triangle, _ = sample_surface(vertices, triangles, 500, np.random.RandomState(0), weight=chosen)
     assert triangle.max() < 10
     with pytest.raises(FullheadError, match="no surface"):
-        surface_points(vertices, triangles[:, [0, 0, 0]], 5, np.random.RandomState(0))
+        sample_surface(vertices, triangles[:, [0, 0, 0]], 5, np.random.RandomState(0))
 
 
 def test_a_soup_of_triangles_is_welded_to_the_mesh_it_came_from():
     vertices, triangles = ball()
     soup = vertices[triangles].reshape(-1, 3)
-    whole, corners = welded(soup, np.arange(len(soup)).reshape(-1, 3))
+    whole, corners = merge_vertices(soup, np.arange(len(soup)).reshape(-1, 3))
     assert len(whole) == len(vertices)
     np.testing.assert_array_equal(whole[corners], vertices[triangles])
 
@@ -65,7 +65,7 @@ def test_defects_count_pieces_holes_and_edges():
 
 def test_triangles_that_leave_the_box_are_told():
     vertices, triangles = ball()
-    kept = within_box(vertices * 1.01, triangles)
+    kept = faces_in_box(vertices * 1.01, triangles)
     for triangle, inside in zip(triangles, kept, strict=True):
         assert inside == bool((np.abs(vertices[triangle] * 1.01) <= 1).all())
     assert 0.5 < kept.mean() < 1

@@ -15,7 +15,7 @@ from fullhead.cli import main
 from fullhead.core.errors import FullheadError
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.prepare import Prepared
-from fullhead.data.scan_samples import SampleConfig, occupancy, surface, turn_about_y, views
+from fullhead.data.scan_samples import SampleConfig, render_views, rotation_about_y, sample_occupancy, sample_scan_surface
 from fullhead.data.scan_set import ScanSet
 from fullhead.data.scans import find_scans
 from fullhead.io.sets import write_set
@@ -34,7 +34,7 @@ def ball(radius: float = 0.5, centre: tuple[float, float, float] = (0.1, 0.0, -0
 
 def test_labels_are_those_of_a_sphere_and_points_lie_where_they_are_asked_for():
     centre = np.array([0.1, 0, -0.1])
-    found = occupancy(ball(), SampleConfig(near=4000, uniform=3000), np.random.RandomState(0))
+    found = sample_occupancy(ball(), SampleConfig(near=4000, uniform=3000), np.random.RandomState(0))
     near, uniform = found
     for labelled in found:
         radius = np.linalg.norm(labelled.points - centre, axis=1)
@@ -52,14 +52,14 @@ def test_a_hole_does_not_turn_the_inside_out():
     mesh = ball()
     open_mesh = mesh.select_faces(mesh.vertices[mesh.faces].mean(1)[:, 1] > -0.45)  # the bottom is missing
     assert len(open_mesh.faces) < len(mesh.faces)
-    _, found = occupancy(open_mesh, SampleConfig(near=10, uniform=4000), np.random.RandomState(0))
+    _, found = sample_occupancy(open_mesh, SampleConfig(near=10, uniform=4000), np.random.RandomState(0))
     radius = np.linalg.norm(found.points - [0.1, 0, -0.1], axis=1)
     wrong = (found.inside != (radius < 0.5)) & (np.abs(radius - 0.5) > 2e-3)  # of the sphere's facets
     assert wrong.mean() < 0.005 and (found.points[wrong, 1] < -0.3).all()
 
 
 def test_surface_points_have_the_scan_s_own_normals_and_colours():
-    found = surface(ball(), SampleConfig(surface=3000), np.random.RandomState(0))
+    found = sample_scan_surface(ball(), SampleConfig(surface=3000), np.random.RandomState(0))
     outwards = (found.points - [0.1, 0, -0.1]) / 0.5
     np.testing.assert_allclose(found.normals, outwards, atol=0.02)
     np.testing.assert_allclose(found.colours / 255, 0.5 + 0.5 * outwards, atol=0.02)
@@ -69,18 +69,18 @@ def test_surface_points_have_the_scan_s_own_normals_and_colours():
 def test_where_the_cube_cuts_a_scan_is_no_surface():
     mesh = ball(0.5, (0, -0.6, 0))
     cut = replace(mesh, vertices=mesh.vertices.clip(-1, 1))
-    found = surface(cut, SampleConfig(surface=2000), np.random.RandomState(0))
+    found = sample_scan_surface(cut, SampleConfig(surface=2000), np.random.RandomState(0))
     assert found.points[:, 1].min() > -1
-    _, inside = occupancy(cut, SampleConfig(near=10, uniform=5000), np.random.RandomState(0))
+    _, inside = sample_occupancy(cut, SampleConfig(near=10, uniform=5000), np.random.RandomState(0))
     expected = np.linalg.norm(inside.points - [0, -0.6, 0], axis=1) < 0.5
     assert (inside.inside != expected).mean() < 0.003
 
 
 def test_views_show_the_scan_turned_about_its_pivot():
     pivot, size = np.array([0.0, -1.0, -0.2]), 40
-    found = views(ball(), pivot, SampleConfig(views=9, view_size=size))
+    found = render_views(ball(), pivot, SampleConfig(views=9, view_size=size))
     for k in range(9):
-        turn = turn_about_y(2 * np.pi * k / 9)
+        turn = rotation_about_y(2 * np.pi * k / 9)
         centre = turn @ (np.array([0.1, 0, -0.1]) - pivot) + pivot
         for row, column in ((size // 2, size // 2), (12, 25), (26, 18), (2, 2)):
             pixel = np.array([(column + 0.5) / size * 2 - 1, 1 - (row + 0.5) / size * 2])
@@ -98,7 +98,7 @@ def test_views_show_the_scan_turned_about_its_pivot():
 
 def test_the_second_view_looks_at_the_subject_s_right_cheek():
     """Turned towards +x, which is to the right in the picture, a face shows its right side."""
-    np.testing.assert_allclose(turn_about_y(np.pi / 2) @ [0, 0, 1], [1, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(rotation_about_y(np.pi / 2) @ [0, 0, 1], [1, 0, 0], atol=1e-12)
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,9 @@ def test_a_raw_scan_is_fitted_and_comes_back_to_its_place(tmp_path: Path, synth_
     assert found.rows[0]["fit_mm"]["face"] < 1 and found.rows[0]["fit_mm"]["landmarks"] < 3
     truth = load_file(synth_scans / "rigs/s0000/01.safetensors")
     head = cube.rig(found.shape, found.expression, found.joint_pose).vertices[0].numpy()
-    cube_from_scan = found.samples(0).cube_from_scan @ np.linalg.inv(json.loads(scans[0].place.read_text())["scan_from_raw"])
+    cube_from_scan = found.samples(0).cube_from_scan @ np.linalg.inv(
+        json.loads(scans[0].scan_from_raw.read_text())["scan_from_raw"]
+    )
     marks = truth["landmarks"] @ cube_from_scan[:3, :3].T + cube_from_scan[:3, 3]
     miss = np.linalg.norm(cube.landmarks(torch.from_numpy(head)[None])[0].numpy() - marks, axis=1).mean() * cube.millimetres
     assert miss == pytest.approx(found.rows[0]["fit_mm"]["landmarks"], abs=0.05)

@@ -8,7 +8,7 @@ import pytest
 
 from fullhead.core.errors import FullheadError
 from fullhead.data.scan_landmarks import detected_landmarks, load_detector, read_landmarks
-from fullhead.data.scans import find_scans, in_order, layout_of, read_order, read_scan, turned
+from fullhead.data.scans import find_scans, layout_of, ordered_by_names, read_order, read_scan, with_axes
 from fullhead.io.mesh_files import read_mesh
 from small_scans import write_obj, write_texture
 
@@ -61,9 +61,9 @@ def test_other_folders_tell_whose_a_scan_is(tmp_path: Path):
 def test_procedural_sets_have_their_truth(synth_scans: Path):
     scans = find_scans(synth_scans)
     assert [s.name for s in scans][:3] == ["s0000_00", "s0000_01", "s0001_00"]
-    assert all(s.truth and s.truth.is_file() and s.place is None for s in scans)
+    assert all(s.ground_truth and s.ground_truth.is_file() and s.scan_from_raw is None for s in scans)
     raw = find_scans(synth_scans, raw=True)
-    assert all("raw" in s.mesh.parts and s.place and s.place.is_file() for s in raw)
+    assert all("raw" in s.mesh.parts and s.scan_from_raw and s.scan_from_raw.is_file() for s in raw)
 
 
 def test_scans_can_be_put_into_a_given_order(tmp_path: Path):
@@ -71,20 +71,20 @@ def test_scans_can_be_put_into_a_given_order(tmp_path: Path):
         write_obj(tmp_path / f"{name}.obj", POINTS, TRIANGLES)
     (tmp_path / "order.csv").write_text("c,7\na,8\n\n")
     scans = find_scans(tmp_path)
-    assert [s.name for s in in_order(scans, read_order(tmp_path / "order.csv"))] == ["c", "a"]
+    assert [s.name for s in ordered_by_names(scans, read_order(tmp_path / "order.csv"))] == ["c", "a"]
     with pytest.raises(FullheadError, match="first is z"):
-        in_order(scans, ["a", "z"])
+        ordered_by_names(scans, ["a", "z"])
 
 
 @pytest.mark.parametrize(("axes", "expected"), [("x,-y,-z", (1, -2, -3)), ("x, z, -y", (1, 3, -2)), ("-z,y,x", (-3, 2, 1))])
 def test_axes_turn_scans_and_never_mirror_them(tmp_path: Path, axes: str, expected: tuple[int, int, int]):
     write_obj(tmp_path / "a.obj", POINTS, TRIANGLES)
-    (scan,) = turned(find_scans(tmp_path), axes)
+    (scan,) = with_axes(find_scans(tmp_path), axes)
     loop = [[np.sign(n) * p[abs(n) - 1] for n in expected] for p in POINTS]
     np.testing.assert_allclose(read_scan(scan).vertices, loop)
     for wrong, why in (("-x,y,z", "mirrors"), ("x,y", "write which"), ("x,x,z", "write which"), ("x,y,w", "write which")):
         with pytest.raises(FullheadError, match=why):
-            turned([scan], wrong)
+            with_axes([scan], wrong)
 
 
 def test_landmarks_are_read_as_lines_or_json_with_gaps(tmp_path: Path):

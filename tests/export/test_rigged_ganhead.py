@@ -10,7 +10,7 @@ from test_gltf_writer import array_of, parts
 
 from fullhead.core.colour import linear_from_srgb
 from fullhead.core.errors import FullheadError
-from fullhead.core.meshes import defects, surface_points
+from fullhead.core.meshes import defects, sample_surface
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.export.posable import RiggedHead
 from fullhead.export.rigged_files import save_rigged
@@ -144,7 +144,7 @@ def test_every_point_of_the_surface_finds_its_colour_and_normal_in_the_pictures(
     waved_ganhead: GANHead, codes: Codes, decoded: DecodedGANHead, painted: RiggedHead
 ) -> None:
     layer, mesh = painted.layers[0], decoded.canonical[0]
-    triangle, weights = surface_points(mesh.vertices.numpy(), mesh.faces.numpy(), 2000, np.random.RandomState(0))
+    triangle, weights = sample_surface(mesh.vertices.numpy(), mesh.faces.numpy(), 2000, np.random.RandomState(0))
 
     def between(values: np.ndarray, faces: np.ndarray) -> np.ndarray:
         return (values[faces[triangle]] * weights[..., None]).sum(1)

@@ -10,17 +10,17 @@ import trimesh
 
 from fullhead.core.errors import FullheadError
 from fullhead.core.tri_mesh import TriMesh
-from fullhead.data.scan_samples import SampleConfig, views
+from fullhead.data.scan_samples import SampleConfig, render_views
 from fullhead.data.scan_set import ScanSet
 from fullhead.metrics.features import HeadFeatures, load_features
 from fullhead.metrics.samples import (
-    Looks,
-    looks_of_mesh,
-    looks_of_scan,
+    HeadViews,
     normal_cells,
     sample_figures,
     samples_of_mesh,
     samples_of_scan,
+    views_of_mesh,
+    views_of_scan,
 )
 
 PIVOT = np.array([0.0, -0.8, -0.2])
@@ -35,8 +35,8 @@ def ball(radius: float = 0.5, centre: tuple[float, float, float] = (0, 0, 0), bu
     return TriMesh(radius * out + torch.tensor(centre), torch.tensor(np.asarray(mesh.faces)), normals, out)
 
 
-def looks(mesh: TriMesh[torch.Tensor], seed: int = 0) -> Looks:
-    return looks_of_mesh(mesh, PIVOT, np.random.RandomState(seed))
+def looks(mesh: TriMesh[torch.Tensor], seed: int = 0) -> HeadViews:
+    return views_of_mesh(mesh, PIVOT, np.random.RandomState(seed))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def network() -> HeadFeatures:
 def test_a_model_is_seen_as_a_scan_is():
     mesh = ball(0.4, (0.1, 0.05, 0.2))
     scan = TriMesh(mesh.vertices.double().numpy(), mesh.faces.numpy(), colours=mesh.colours.numpy())
-    due = views(scan, PIVOT, SampleConfig(views=9, view_size=256))
+    due = render_views(scan, PIVOT, SampleConfig(views=9, view_size=256))
     found = looks(mesh)
     for row, view in enumerate((8, 0, 1)):
         np.testing.assert_array_equal(found.colours[row], due.colours[view])
@@ -79,7 +79,7 @@ def test_samples_of_scans_are_what_the_set_holds(balls: Path):
     assert found.colours is not None
     np.testing.assert_allclose(found.colours, 0.5 + 0.5 * found.normals, atol=3e-3)
     with pytest.raises(FullheadError, match="9 views of 16 pixels"):
-        looks_of_scan(scans, 0, np.random.RandomState(0))
+        views_of_scan(scans, 0, np.random.RandomState(0))
 
 
 def picture(directions: np.ndarray) -> np.ndarray:
@@ -101,7 +101,7 @@ def test_cells_hold_the_mean_normal_and_how_much_normals_spread():
     assert not cells[1:].any()
 
 
-def population(count: int, seed: int, spread: float = 0.05, bumps: float = 0.0) -> list[Looks]:
+def population(count: int, seed: int, spread: float = 0.05, bumps: float = 0.0) -> list[HeadViews]:
     rng = np.random.RandomState(seed)
     return [looks(ball(0.5 + spread * rng.uniform(-1, 1), tuple(0.02 * rng.normal(size=3)), bumps), i) for i in range(count)]
 

@@ -8,7 +8,7 @@ from ganhead_model import close, golden_motion, golden_rig, numbers, small_model
 from torch import Tensor
 
 from fullhead.core.tri_mesh import texture_colours
-from fullhead.data.scan_samples import turned_root
+from fullhead.data.scan_samples import rotated_root_pose
 from fullhead.models.ganhead import GANHead, flat
 from fullhead.representations.correspondence import find_correspondences, select_correspondences
 from fullhead.rig.neutral import NEAR
@@ -90,7 +90,7 @@ def test_every_term_and_the_gradients_of_their_sum_agree():
 def test_the_root_turns_with_its_scan():
     n = numbers("scans")
     for pose, turn, theirs in zip(n["in.pose6"], n["in.rot_vec"], n["out.rectified"], strict=True):
-        ours = turned_root(pose[:3].double().numpy(), float(turn[1]))
+        ours = rotated_root_pose(pose[:3].double().numpy(), float(turn[1]))
         np.testing.assert_allclose(ours, theirs[:3], atol=1e-6)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from fullhead.cli import main
 from fullhead.core.errors import FullheadError
-from fullhead.metrics.samples import Looks
+from fullhead.metrics.samples import HeadViews
 from fullhead.viewing.study import ASPECTS, Study, open_page, save_study_pictures, tally
 
 
@@ -169,7 +169,7 @@ def test_heads_are_written_as_a_method(tmp_path: Path):
     normals[:, :, :128] = [128, 128, 254]  # towards the camera
     colours = np.full((3, 256, 256, 3), 255, np.uint8)
     colours[:, :, :128] = [200, 10, 10]
-    head = Looks(normals, colours, np.zeros((4, 3)))
+    head = HeadViews(normals, colours, np.zeros((4, 3)))
     for name in ("a", "b"):
         assert save_study_pictures([head] * 3, tmp_path / name) == 3
     assert len(Study(tmp_path / "study", [tmp_path / "a", tmp_path / "b"], samples=3).items(1)) == 5 + 12

@@ -18,13 +18,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from fullhead.core.errors import FullheadError
 from fullhead.core.marching_cubes import CORNERS, EDGES, triangle_table
-from fullhead.core.meshes import area_vectors
+from fullhead.core.meshes import area_vectors, components
 from fullhead.core.tri_mesh import TriMesh
 
 Field = Callable[[Tensor], Tensor]
@@ -192,23 +190,22 @@ def _marching_cubes(grid: _Samples, cells: Ints) -> TriMesh[NDArray]:
     return TriMesh(grid.places(vertices), faces.reshape(-1, 3).astype(np.int32))
 
 
-def face_components(faces: NDArray[np.int32], n_vertices: int) -> Ints:
+def face_components(surface: TriMesh[NDArray]) -> Ints:
     """For every face [F] the number of the connected piece that it belongs to."""
-    edges = np.concatenate([faces[:, :2], faces[:, 1:]])
-    graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(n_vertices, n_vertices))
-    return connected_components(graph, directed=False)[1][faces[:, 0]]
+    edges = np.concatenate([surface.faces[:, :2], surface.faces[:, 1:]])
+    return components(edges, len(surface.vertices))[surface.faces[:, 0]]
 
 
-def largest_piece(surface: TriMesh[NDArray]) -> TriMesh[NDArray]:
+def largest_component(surface: TriMesh[NDArray]) -> TriMesh[NDArray]:
     """Only the connected piece with the most faces: floaters and the walls of hollows inside are left out."""
-    pieces = face_components(surface.faces, len(surface.vertices))
+    pieces = face_components(surface)
     return _part(surface, pieces == np.bincount(pieces).argmax())
 
 
-def central_piece(surface: TriMesh[NDArray]) -> TriMesh[NDArray]:
+def central_component(surface: TriMesh[NDArray]) -> TriMesh[NDArray]:
     """Only the connected piece whose vertices lie around the origin most closely in the mean, unless its area is less than half
     of the largest piece's: then that one."""
-    pieces = np.unique(face_components(surface.faces, len(surface.vertices)), return_inverse=True)[1]
+    pieces = np.unique(face_components(surface), return_inverse=True)[1]
     of_vertex = np.empty(len(surface.vertices), np.int64)
     of_vertex[surface.faces] = pieces[:, None]
     counts = np.bincount(of_vertex)

@@ -23,7 +23,7 @@ def area_vectors(vertices: NDArray, faces: NDArray) -> NDArray:
     return 0.5 * np.cross(b - a, c - a)
 
 
-def unit_normals(vertices: NDArray, faces: NDArray) -> NDArray:
+def face_normals(vertices: NDArray, faces: NDArray) -> NDArray:
     """Of each face [F, 3]; 0 where it has no area."""
     vectors = area_vectors(vertices, faces)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-300)
@@ -50,7 +50,7 @@ def _add_area_vectors(vertices, faces, sums):
             sums[i, 2] += z
 
 
-def open_rim(faces: NDArray, count: int) -> NDArray:
+def boundary_vertices(faces: NDArray, count: int) -> NDArray:
     """Which of `count` vertices [V] lie on an edge that has one face."""
     edges, times = _edges(faces)
     rim = np.zeros(count, bool)
@@ -58,7 +58,7 @@ def open_rim(faces: NDArray, count: int) -> NDArray:
     return rim
 
 
-def surface_points(
+def sample_surface(
     vertices: NDArray, faces: NDArray, count: int, rng: np.random.RandomState, weight: NDArray | None = None
 ) -> tuple[NDArray, NDArray]:
     """Random points, evenly over the surface: faces [count] and weights [count, 3] of their corners.
@@ -74,17 +74,17 @@ def surface_points(
     return face, np.stack([1 - root, root * (1 - share), root * share], axis=1)
 
 
-def at_points(values: NDArray, faces: NDArray, face: NDArray, weights: NDArray) -> NDArray:
+def interpolate_vertices(values: NDArray, faces: NDArray, face: NDArray, weights: NDArray) -> NDArray:
     """Values [V, C] of vertices, interpolated at points of the surface: [P, C]."""
     return (values[faces[face]] * weights[..., None]).sum(axis=-2)
 
 
-def within_box(vertices: NDArray, faces: NDArray, half: float = 1.0) -> NDArray:
+def faces_in_box(vertices: NDArray, faces: NDArray, half: float = 1.0) -> NDArray:
     """Which faces [F] have all corners in the cube from -half to half."""
     return np.abs(vertices).max(axis=1)[faces].max(axis=1) <= half
 
 
-def welded(vertices: NDArray, faces: NDArray) -> tuple[NDArray, NDArray]:
+def merge_vertices(vertices: NDArray, faces: NDArray) -> tuple[NDArray, NDArray]:
     """The mesh with vertices at the same place made one (files double them along the seams of their texture).
 
     Faces that lose their area by it are left out; vertices that no face has, too.
@@ -109,12 +109,13 @@ class Defects:
 
 def defects(vertices: NDArray, faces: NDArray) -> Defects:
     """Count what is wrong with a mesh, once it is welded."""
-    vertices, faces = welded(vertices, faces)
+    vertices, faces = merge_vertices(vertices, faces)
     edges, count = _edges(faces)
     rim = edges[count == 1]
+    pieces, holes = (len(np.unique(components(pairs, len(vertices))[pairs])) for pairs in (edges, rim))
     return Defects(
-        components=_pieces(edges, np.unique(edges)),
-        holes=_pieces(rim, np.unique(rim)),
+        components=pieces,
+        holes=holes,
         open_edges=len(rim),
         tangled_edges=int((count > 2).sum()),
     )
@@ -127,10 +128,7 @@ def _edges(faces: NDArray) -> tuple[NDArray, NDArray]:
     return np.stack([key >> 32, key & 0xFFFFFFFF], axis=1), count
 
 
-def _pieces(edges: NDArray, members: NDArray) -> int:
-    """Connected pieces of the graph of `edges` [E, 2] over the vertices `members`."""
-    if not len(edges):
-        return 0
-    start, end = np.searchsorted(members, edges).T
-    graph = coo_array((np.ones(len(edges), bool), (start, end)), shape=(len(members), len(members)))
-    return int(connected_components(graph, directed=False)[0])
+def components(pairs: NDArray, count: int) -> NDArray:
+    """Of `count` things that hang together by `pairs` [E, 2]: the number [count] of the connected piece that each is of."""
+    graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    return connected_components(graph, directed=False)[1]

@@ -48,7 +48,3 @@ class Noise:
         cells, values = points.reshape(-1, 3) * frequency + self.offsets[channel % 16], np.empty(points.shape[:-1], np.float32)
         _interpolate(self.lattices[channel % 3], cells, values.ravel())
         return values
-
-    def fractal(self, points: NDArray, frequency: float, octaves: int = 3, channel: int = 0) -> NDArray:
-        """Octaves of halving strength, summed."""
-        return np.sum([self(points, frequency * 2.03**i, channel + i) * 0.5**i for i in range(octaves)], axis=0)

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.meshes import unit_normals
+from fullhead.core.meshes import components, face_normals
 
 AXES = np.concatenate([np.eye(3), -np.eye(3)])
 ACROSS = np.array([[0, 0, -1], [1, 0, 0], [1, 0, 0], [0, 0, 1], [1, 0, 0], [-1, 0, 0]], float)  # u of a chart along each
@@ -41,8 +39,8 @@ def unwrapped(vertices: NDArray, faces: NDArray, size: int) -> Atlas:
     Raises FullheadError if the picture has no room for all charts.
     """
     pairs = _neighbours(faces)
-    axis = _axes(unit_normals(vertices, faces), pairs)
-    chart = _pieces(axis, pairs)
+    axis = _axes(face_normals(vertices, faces), pairs)
+    chart = components(pairs[axis[pairs[:, 0]] == axis[pairs[:, 1]]], len(faces))  # connected faces of one axis
     corner_chart = np.repeat(chart, 3)
     keys, copies = np.unique(np.stack([corner_chart, faces.ravel()]), axis=1, return_inverse=True)
     of_copy, carrier = keys
@@ -75,13 +73,6 @@ def _axes(normals: NDArray, pairs: NDArray) -> NDArray:
         np.add.at(votes, (a, axis[b]), NEIGHBOURS)
         axis = np.where(cosine >= STEEPEST, cosine + votes, -np.inf).argmax(1)
     return axis
-
-
-def _pieces(axis: NDArray, pairs: NDArray) -> NDArray:
-    """The connected piece [F] of faces of one axis that each belongs to."""
-    a, b = pairs[axis[pairs[:, 0]] == axis[pairs[:, 1]]].T
-    graph = coo_array((np.ones(len(a), bool), (a, b)), shape=(len(axis), len(axis)))
-    return connected_components(graph, directed=False)[1]
 
 
 def _by_chart(chart: NDArray, values: NDArray, reduce: np.ufunc) -> NDArray:

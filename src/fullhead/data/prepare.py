@@ -22,8 +22,15 @@ from fullhead.core.random import stream
 from fullhead.data.options import PrepareOptions, check_metres
 from fullhead.data.registration import register_scan
 from fullhead.data.scan_landmarks import Detector, load_detector
-from fullhead.data.scan_samples import NOTHING, SampleConfig, ScanSamples, occupancy, surface, views
-from fullhead.data.scans import ScanFile, find_scans, in_order, read_order, turned
+from fullhead.data.scan_samples import (
+    NO_SURFACE,
+    SampleConfig,
+    ScanSamples,
+    render_views,
+    sample_occupancy,
+    sample_scan_surface,
+)
+from fullhead.data.scans import ScanFile, find_scans, ordered_by_names, read_order, with_axes
 from fullhead.io.files import existing_file, sha256
 from fullhead.io.sets import Part, Sample
 from fullhead.rig.cube import CubeRig, flame_cube, template_in_cube
@@ -79,7 +86,7 @@ class Prepared:
         return {
             "rig": "flame" if self.flame else "template",
             "frame": "rig.cube",
-            "view_z_nothing": NOTHING,
+            "view_z_nothing": NO_SURFACE,
             "colours": "sRGB, 8 bits",
         }
 
@@ -101,7 +108,7 @@ class Prepared:
 
     def make(self, shared: Shared, part: int) -> Part:
         scan, random = self.scans[part], stream(self.seed, "scan", part)
-        placed = register_scan(
+        registered = register_scan(
             scan,
             shared.cube,
             shared.template,
@@ -110,16 +117,16 @@ class Prepared:
             detect=shared.detect,
             rng=random,
         )
-        pivot = shared.cube.rig(torch.from_numpy(placed.shape)[None]).joints[0, 0].numpy()  # the root, about which heads turn
+        pivot = shared.cube.rig(torch.from_numpy(registered.shape)[None]).joints[0, 0].numpy()  # the root: heads turn about it
         samples = ScanSamples(
-            placed.shape,
-            placed.expression,
-            placed.joint_pose,
-            placed.landmarks.astype(np.float32),
-            placed.cube_from_scan,
-            *occupancy(placed.mesh, self.samples, random),
-            surface(placed.mesh, self.samples, random),
-            views(placed.mesh, pivot, self.samples),
+            registered.shape,
+            registered.expression,
+            registered.joint_pose,
+            registered.landmarks.astype(np.float32),
+            registered.cube_from_scan,
+            *sample_occupancy(registered.mesh, self.samples, random),
+            sample_scan_surface(registered.mesh, self.samples, random),
+            render_views(registered.mesh, pivot, self.samples),
         )
         record = {
             "row": part,
@@ -127,7 +134,7 @@ class Prepared:
             "identity": scan.identity,
             "expression": scan.expression,
             "split": self.splits()[scan.identity],
-            "fit_mm": {name: round(value, 3) for name, value in placed.errors.items()},
+            "fit_mm": {name: round(value, 3) for name, value in registered.errors.items()},
         }
         tensors = {name: np.ascontiguousarray(value) for name, value in samples.tensors().items()}
         return Part(record, [Sample(scan.name, {"scan.safetensors": save(tensors)}, record)])
@@ -148,8 +155,8 @@ def recipe(folder: Path, options: PrepareOptions) -> Prepared:
     if o.detector is not None:
         load_detector(o.detector)
     found = find_scans(folder, o.layout, raw=o.raw, landmarks=o.landmarks)
-    found = found if o.axes is None else turned(found, o.axes)
-    found = found if o.order is None else in_order(found, read_order(o.order))
+    found = found if o.axes is None else with_axes(found, o.axes)
+    found = found if o.order is None else ordered_by_names(found, read_order(o.order))
     return Prepared(
         tuple(found),
         SampleConfig(o.near, o.uniform, o.surface, view_size=o.size),

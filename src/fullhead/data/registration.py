@@ -1,6 +1,6 @@
-"""A scan put where it belongs: into the cube of a rig, with the rig's parameters of the person, the face and the pose.
+"""Registration of scans: each is moved into the cube of a rig, with the rig's parameters of its shape, expression and pose.
 
-Procedural scans know their parameters; only their shape has to be told in the rig's components. Others are fitted.
+Of procedural scans these are known; only the shape is projected onto the rig's components. Other scans are fitted.
 """
 
 from __future__ import annotations
@@ -49,29 +49,29 @@ def register_scan(
     detect: Detector | None,
     rng: np.random.RandomState,
 ) -> RegisteredScan:
-    """Read a scan and place it. fit: also where the parameters are known. Raises FullheadError with the scan's name."""
+    """Read a scan and register it. fit: also where the parameters are known. Raises FullheadError with the scan's name."""
     try:
         mesh = read_scan(scan)
-        if scan.truth and not scan.place and not fit:
-            placed = _known(mesh, _truth(scan), cube, template)
+        if scan.ground_truth and not scan.scan_from_raw and not fit:
+            registered = _known(mesh, _ground_truth(scan), cube, template)
         else:
-            placed = _fitted(mesh, scan_landmarks(scan, mesh, detect), cube, config, rng)
-        if not head_surface(placed.mesh).any():
+            registered = _fitted(mesh, scan_landmarks(scan, mesh, detect), cube, config, rng)
+        if not head_surface(registered.mesh).any():
             raise FullheadError("nothing of it lies in the rig's cube: are its axes and its unit right, and the rig's file?")
-        return placed
+        return registered
     except FullheadError as error:
         raise FullheadError(f"scan {scan.name}: {error}") from error
 
 
 def scan_landmarks(scan: ScanFile, mesh: TriMesh[NDArray], detect: Detector | None) -> NDArray:
-    """Landmarks [68, 3] of an upright scan, by its file, its truth, or the detector; NaN where unknown."""
+    """Landmarks [68, 3] of an upright scan, by its file, its ground truth, or the detector; NaN where unknown."""
     if scan.landmarks is not None:
         return scan.upright(read_landmarks(scan.landmarks))
-    if scan.truth is not None:
-        points = _truth(scan)["landmarks"].astype(np.float64)
-        if scan.place is None:
+    if scan.ground_truth is not None:
+        points = _ground_truth(scan)["landmarks"].astype(np.float64)
+        if scan.scan_from_raw is None:
             return points
-        raw_from_scan = np.linalg.inv(json.loads(scan.place.read_text())["scan_from_raw"])
+        raw_from_scan = np.linalg.inv(json.loads(scan.scan_from_raw.read_text())["scan_from_raw"])
         return points @ raw_from_scan[:3, :3].T + raw_from_scan[:3, 3]
     if detect is not None:
         return detected_landmarks(mesh, detect)
@@ -80,14 +80,14 @@ def scan_landmarks(scan: ScanFile, mesh: TriMesh[NDArray], detect: Detector | No
     )
 
 
-def _truth(scan: ScanFile) -> dict[str, NDArray]:
-    assert scan.truth is not None
+def _ground_truth(scan: ScanFile) -> dict[str, NDArray]:
+    assert scan.ground_truth is not None
     try:
-        found = load_file(scan.truth)
+        found = load_file(scan.ground_truth)
     except (OSError, SafetensorError) as error:
-        raise FullheadError(f"cannot read {scan.truth}: {in_words(error)}") from None
+        raise FullheadError(f"cannot read {scan.ground_truth}: {in_words(error)}") from None
     if "landmarks" not in found:
-        raise FullheadError(f"{scan.truth} holds no landmarks: give a file below rigs/ of `fullhead synth scans`")
+        raise FullheadError(f"{scan.ground_truth} holds no landmarks: give a file below rigs/ of `fullhead synth scans`")
     return found
 
 
@@ -106,7 +106,7 @@ def _fitted(
 
 
 def _known(mesh: TriMesh[NDArray], truth: dict[str, NDArray], cube: CubeRig, template: Template) -> RegisteredScan:
-    """A procedural scan, which is in the cube: its shape told in the cube's rig."""
+    """A procedural scan, which is in the cube: its shape is projected onto the cube's rig."""
     names = ("shape", "expression", "joint_pose", "scale", "translation", "vertices")
     shape, expression, pose, scale, translation, vertices = (torch.from_numpy(truth[name])[None] for name in names)
 
@@ -118,10 +118,10 @@ def _known(mesh: TriMesh[NDArray], truth: dict[str, NDArray], cube: CubeRig, tem
         raise FullheadError(
             f"it is {off:.1f} mm off what our rig makes of its parameters: make the set again with this version"
         )
-    told = rig_shape(cube, placed(template.rig(shape))[0])
-    miss = (cube.rig(told[None], expression, pose).vertices - vertices)[0, cube.surface.unique()].norm(dim=-1)
+    projected = rig_shape(cube, placed(template.rig(shape))[0])
+    miss = (cube.rig(projected[None], expression, pose).vertices - vertices)[0, cube.surface.unique()].norm(dim=-1)
     return RegisteredScan(
-        mesh, told.numpy(), truth["expression"], truth["joint_pose"], np.eye(4), truth["landmarks"].astype(np.float64),
+        mesh, projected.numpy(), truth["expression"], truth["joint_pose"], np.eye(4), truth["landmarks"].astype(np.float64),
         {"shape": float(miss.mean()) * cube.millimetres},
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
-"""Signed distances and colours of a prepared set's labelled points, made from what the set holds of its scans' surfaces.
+"""Signed distances and colours of a prepared set's labelled points, made from its scans' surface points.
 
-The distance is that to the nearest of the points taken of the surface, negative where the set says that a point lies inside;
+The distance is that to the nearest of the scan's surface points, negative where the set says that a point lies inside;
 the colour is that point's [i3dmm]. On the surface it is thus off by about half the spacing of those points.
 """
 

@@ -1,28 +1,27 @@
-"""What training asks of a scan in the cube: labelled points, points of its surface, and views."""
+"""Samples of a scan in the cube: labelled points, points of its surface, and views."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from fullhead.core.colour import to_bytes
-from fullhead.core.meshes import area_vectors, at_points, surface_points, vertex_normals, within_box
+from fullhead.core.meshes import area_vectors, faces_in_box, interpolate_vertices, sample_surface, vertex_normals
 from fullhead.core.tri_mesh import TriMesh, present
 from fullhead.kernels.raster import orthographic
 from fullhead.kernels.tree import mesh_tree
 
 RIM = 1e-3  # what is nearer to the sides of the cube is where the scan was cut, not a surface of the head
-NOTHING = -2.0  # z where a view shows nothing
-G = TypeVar("G", "LabelledPoints", "SurfacePoints", "OrthographicViews")
+NO_SURFACE = -2.0  # z where a view shows nothing
 
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """How much is taken of each scan, and how. Lengths are in units of the cube."""
+    """How each scan is sampled. Lengths are in units of the cube."""
 
     near: int = 100_000  # points near the surface
     uniform: int = 100_000  # points anywhere in the cube
@@ -52,7 +51,7 @@ class SurfacePoints:
 
 @dataclass(frozen=True)
 class OrthographicViews:
-    """What `view` gives, of each view."""
+    """What `render_view` gives, of each view."""
 
     normals: NDArray  # [n, H, W, 3] uint8
     colours: NDArray  # [n, H, W, 3] uint8
@@ -83,25 +82,18 @@ class ScanSamples:
     @staticmethod
     def of(tensors: dict[str, NDArray]) -> ScanSamples:
         """Raises KeyError where one is missing."""
-
-        def group(kind: type[G], name: str) -> G:
-            return kind(**{field.name: tensors[f"{name}_{field.name}"] for field in fields(kind)})
-
-        return ScanSamples(
-            **{name: tensors[name] for name in ("shape", "expression", "joint_pose", "landmarks", "cube_from_scan")},
-            near=group(LabelledPoints, "near"),
-            uniform=group(LabelledPoints, "uniform"),
-            surface=group(SurfacePoints, "surface"),
-            view=group(OrthographicViews, "view"),
-        )
+        kinds = {"near": LabelledPoints, "uniform": LabelledPoints, "surface": SurfacePoints, "view": OrthographicViews}
+        groups = {name: kind(*(tensors[f"{name}_{f.name}"] for f in fields(kind))) for name, kind in kinds.items()}
+        values: dict[str, Any] = tensors | groups
+        return ScanSamples(**{f.name: values[f.name] for f in fields(ScanSamples)})
 
 
 def head_surface(mesh: TriMesh[NDArray]) -> NDArray:
     """Which faces [F] are of the head: inside the cube, and not where it is cut at the cube's sides."""
-    return within_box(mesh.vertices, mesh.faces, 1 - RIM)
+    return faces_in_box(mesh.vertices, mesh.faces, 1 - RIM)
 
 
-def occupancy(
+def sample_occupancy(
     mesh: TriMesh[NDArray], config: SampleConfig, rng: np.random.RandomState
 ) -> tuple[LabelledPoints, LabelledPoints]:
     """Points near the surface, and anywhere in the cube [ganhead].
@@ -115,8 +107,8 @@ def occupancy(
     near = []
     for count, chosen in ((in_front, front & of_head), (config.near - in_front, ~front & of_head)):
         if count:
-            face, weights = surface_points(mesh.vertices, mesh.faces, count, rng, weight=chosen)
-            near.append(at_points(mesh.vertices, mesh.faces, face, weights))
+            face, weights = sample_surface(mesh.vertices, mesh.faces, count, rng, weight=chosen)
+            near.append(interpolate_vertices(mesh.vertices, mesh.faces, face, weights))
     near = np.concatenate(near) + config.near_spread * rng.normal(size=(config.near, 3))
     uniform = rng.uniform(-1, 1, (config.uniform, 3))
     tree = mesh_tree(mesh.vertices, mesh.faces)
@@ -128,34 +120,34 @@ def occupancy(
     return labelled(near), labelled(uniform)
 
 
-def surface(mesh: TriMesh[NDArray], config: SampleConfig, rng: np.random.RandomState) -> SurfacePoints:
+def sample_scan_surface(mesh: TriMesh[NDArray], config: SampleConfig, rng: np.random.RandomState) -> SurfacePoints:
     """Points of the head's surface.
 
     Colours are those of the scan: they are not stretched to the full range scan by scan, as they once were [ganhead].
     """
-    face, weights = surface_points(mesh.vertices, mesh.faces, config.surface, rng, weight=head_surface(mesh))
+    face, weights = sample_surface(mesh.vertices, mesh.faces, config.surface, rng, weight=head_surface(mesh))
     return SurfacePoints(
-        at_points(mesh.vertices, mesh.faces, face, weights).astype(np.float32),
+        interpolate_vertices(mesh.vertices, mesh.faces, face, weights).astype(np.float32),
         _normals_at(_with_normals(mesh), face, weights).astype(np.float16),
         to_bytes(mesh.colours_at(face, weights)),
     )
 
 
-def views(mesh: TriMesh[NDArray], pivot: NDArray, config: SampleConfig) -> OrthographicViews:
-    """`view` from `views` sides evenly around. View k of n is turned by +360 k / n degrees (towards +x)."""
+def render_views(mesh: TriMesh[NDArray], pivot: NDArray, config: SampleConfig) -> OrthographicViews:
+    """`render_view` from `views` sides evenly around. View k of n is turned by +360 k / n degrees (towards +x)."""
     mesh, count = _with_normals(mesh), config.views
-    found = [view(mesh, pivot, 2 * np.pi * k / count, config.view_size) for k in range(count)]
+    found = [render_view(mesh, pivot, 2 * np.pi * k / count, config.view_size) for k in range(count)]
     return OrthographicViews(*(np.stack(column) for column in zip(*found, strict=True)))
 
 
-def view(mesh: TriMesh[NDArray], pivot: NDArray, angle: float, size: int) -> tuple[NDArray, NDArray, NDArray]:
+def render_view(mesh: TriMesh[NDArray], pivot: NDArray, angle: float, size: int) -> tuple[NDArray, NDArray, NDArray]:
     """An orthographic view of the square [-1, 1]^2 from +z, of a mesh with normals that is turned about the vertical axis
     through `pivot` [3] by an angle in radians.
 
     Normals and colours [H, W, 3] uint8 (0 to 255 for -1 to 1, and sRGB), white where nothing is; z [H, W] float16 of the turned
-    mesh, NOTHING there [ganhead §4.3].
+    mesh, NO_SURFACE there [ganhead §4.3].
     """
-    inside, turn = mesh.select_faces(within_box(mesh.vertices, mesh.faces, 1 + RIM)), turn_about_y(angle).T
+    inside, turn = mesh.select_faces(faces_in_box(mesh.vertices, mesh.faces, 1 + RIM)), rotation_about_y(angle).T
     face, weights, z = orthographic((inside.vertices - pivot) @ turn + pivot, inside.faces, size)
     seen = face >= 0
     outwards = area_vectors(inside.vertices, inside.faces[face[seen]]) @ turn
@@ -163,18 +155,18 @@ def view(mesh: TriMesh[NDArray], pivot: NDArray, angle: float, size: int) -> tup
     shown, colours = np.full((2, size, size, 3), 255, np.uint8)
     shown[seen] = to_bytes(_normals_at(inside, face[seen], weights[seen]) @ turn)
     colours[seen] = to_bytes(inside.colours_at(face[seen], weights[seen]))
-    return shown, colours, np.where(seen, z, NOTHING).astype(np.float16)
+    return shown, colours, np.where(seen, z, NO_SURFACE).astype(np.float16)
 
 
-def turn_about_y(angle: float) -> NDArray:
+def rotation_about_y(angle: float) -> NDArray:
     """The rotation [3, 3] that takes +z towards +x by an angle in radians."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
 
 
-def turned_root(pose: NDArray, angle: float) -> NDArray:
-    """The root's rotation vector [3] after its scan has been turned by `turn_about_y(angle)`."""
-    return (Rotation.from_matrix(turn_about_y(angle)) * Rotation.from_rotvec(pose)).as_rotvec()
+def rotated_root_pose(pose: NDArray, angle: float) -> NDArray:
+    """The root's rotation vector [3] after its scan has been turned by `rotation_about_y(angle)`."""
+    return (Rotation.from_matrix(rotation_about_y(angle)) * Rotation.from_rotvec(pose)).as_rotvec()
 
 
 def _with_normals(mesh: TriMesh[NDArray]) -> TriMesh[NDArray]:
@@ -183,5 +175,5 @@ def _with_normals(mesh: TriMesh[NDArray]) -> TriMesh[NDArray]:
 
 def _normals_at(mesh: TriMesh[NDArray], face: NDArray, weights: NDArray) -> NDArray:
     """Unit normals [P, 3] at points of the surface, smooth from those of its vertices."""
-    mixed = at_points(present(mesh.normals), mesh.faces, face, weights)
+    mixed = interpolate_vertices(present(mesh.normals), mesh.faces, face, weights)
     return mixed / np.linalg.norm(mixed, axis=1, keepdims=True).clip(1e-12)

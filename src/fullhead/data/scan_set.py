@@ -21,7 +21,7 @@ from torch import Tensor
 from fullhead.core.cache import ByteCache
 from fullhead.core.errors import FullheadError, in_words
 from fullhead.data.prepare import HELD_OUT, TRAIN
-from fullhead.data.scan_samples import NOTHING, ScanSamples, turned_root
+from fullhead.data.scan_samples import NO_SURFACE, ScanSamples, rotated_root_pose
 from fullhead.io.sets import read_set
 from fullhead.io.stores import open_store
 
@@ -161,11 +161,11 @@ class ScanSet:
             torch.from_numpy(np.stack([getattr(self.samples(scan).view, name)[view] for scan, view in pairs]))
             for name in ("normals", "colours", "z")
         )
-        mask = z != NOTHING
+        mask = z != NO_SURFACE
         who = self._who(scans)
         pose = who.joint_pose.clone()
         for row, (_, view) in enumerate(pairs):
-            pose[row, 0] = torch.from_numpy(turned_root(pose[row, 0].numpy(), 2 * np.pi * view / self.views))
+            pose[row, 0] = torch.from_numpy(rotated_root_pose(pose[row, 0].numpy(), 2 * np.pi * view / self.views))
         return ViewBatch(
             **vars(replace(who, joint_pose=pose)),
             normals=normals.permute(0, 3, 1, 2) / 127.5 - 1,

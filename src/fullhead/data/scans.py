@@ -41,8 +41,8 @@ class ScanFile:
     mesh: Path
     textures: tuple[Path, ...] = ()  # instead of those that the mesh names; of several the mean
     landmarks: Path | None = None
-    truth: Path | None = None  # the rig's parameters, of procedural scans
-    place: Path | None = None  # of raw procedural scans: how they come back to where their truth is
+    ground_truth: Path | None = None  # the rig's parameters, of procedural scans
+    scan_from_raw: Path | None = None  # of raw procedural scans: the matrix that brings them to where their parameters hold
     axes: tuple[int, int, int] = (1, 2, 3)  # which of the file's become x, y and z; negative ones are turned round
 
     def upright(self, points: NDArray) -> NDArray:
@@ -72,15 +72,15 @@ def find_scans(root: Path, layout: Layout | None = None, *, raw: bool = False, l
 
 def scan_file(mesh: Path, landmarks: Path | None = None, axes: str | None = None) -> ScanFile:
     """One scan alone. landmarks: .txt, .json, or the .safetensors of a procedural scan; None: <mesh>_landmarks.txt beside it.
-    axes: see `turned`."""
+    axes: see `with_axes`."""
     mesh = existing_file(mesh, f"a scan ({', '.join(SUFFIXES)})")
     scan = ScanFile(mesh.stem, mesh.stem, mesh.stem, mesh)
     if landmarks is None:
         scan = replace(scan, landmarks=_landmarks(scan, None))
     else:
-        kind = "truth" if landmarks.suffix == ".safetensors" else "landmarks"
+        kind = "ground_truth" if landmarks.suffix == ".safetensors" else "landmarks"
         scan = replace(scan, **{kind: existing_file(landmarks, "a file of landmarks")})
-    return scan if axes is None else turned([scan], axes)[0]
+    return scan if axes is None else with_axes([scan], axes)[0]
 
 
 def layout_of(root: Path) -> Layout:
@@ -93,7 +93,7 @@ def layout_of(root: Path) -> Layout:
     return "faceverse" if meshes and all(FACEVERSE_NAME.fullmatch(path.stem) for path in meshes) else "files"
 
 
-def turned(scans: Sequence[ScanFile], axes: str) -> list[ScanFile]:
+def with_axes(scans: Sequence[ScanFile], axes: str) -> list[ScanFile]:
     """The scans with other axes, such as x,-y,-z: what becomes x, y and z."""
     words = axes.replace(" ", "").split(",")
     numbers = [("xyz".find(word.lstrip("-")) + 1) * (-1 if word.startswith("-") else 1) for word in words]
@@ -111,8 +111,8 @@ def read_order(path: Path) -> list[str]:
     return [name for line in lines if (name := line.split(",")[0].strip())]
 
 
-def in_order(scans: Sequence[ScanFile], names: Sequence[str]) -> list[ScanFile]:
-    """The scans that `names` tells, in its order: rows of tables of codes are counted so."""
+def ordered_by_names(scans: Sequence[ScanFile], names: Sequence[str]) -> list[ScanFile]:
+    """The scans that have these names, in this order, which is that of their codes."""
     known = {scan.name: scan for scan in scans}
     missing = [name for name in names if name not in known]
     if missing:
@@ -121,7 +121,7 @@ def in_order(scans: Sequence[ScanFile], names: Sequence[str]) -> list[ScanFile]:
 
 
 def read_scan(scan: ScanFile) -> TriMesh[NDArray]:
-    """The scan's mesh with its paint, upright where its layout tells how; otherwise as the file has it."""
+    """The scan's mesh with its colours, upright where its layout says how; otherwise as the file has it."""
     mesh = read_mesh(scan.mesh, scan.textures[0] if scan.textures else None)
     if len(scan.textures) > 1:
         mesh = replace(mesh, textures=(_mean_texture(scan.textures),))
@@ -154,8 +154,9 @@ def _synth(root: Path, raw: bool) -> list[ScanFile]:
     for rig in rigs:
         key = rig.relative_to(root / "rigs").with_suffix("")
         mesh = (root / ("raw" if raw else "scans") / key).with_suffix(".ply")
-        place = mesh.with_suffix(".json") if raw else None
-        scans.append(ScanFile(key.as_posix().replace("/", "_"), key.parts[0], key.name, mesh, truth=rig, place=place))
+        matrix = mesh.with_suffix(".json") if raw else None
+        name = key.as_posix().replace("/", "_")
+        scans.append(ScanFile(name, key.parts[0], key.name, mesh, ground_truth=rig, scan_from_raw=matrix))
     return scans
 
 

@@ -15,7 +15,7 @@ from fullhead.core import cameras as cams
 from fullhead.core.cameras import Cameras
 from fullhead.core.colour import to_bytes
 from fullhead.core.errors import FullheadError
-from fullhead.core.isosurface import NoSurfaceError, extract_surface, largest_piece
+from fullhead.core.isosurface import NoSurfaceError, extract_surface, largest_component
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh, present
 from fullhead.io.files import check_suffix, written_whole
@@ -83,7 +83,7 @@ def extract_mesh(
         except NoSurfaceError as error:
             highest = -level * math.log2(max(1 - error.high, 1e-12))
             raise FullheadError(f"no surface at density {level:.3g}: the head reaches {highest:.3g}; lower --level") from error
-        surface = surface if keep_floaters else largest_piece(surface)
+        surface = surface if keep_floaters else largest_component(surface)
         surface = replace(surface, normals=vertex_normals(surface.vertices, surface.faces))
         mesh = surface.tensors(head.device)
         cameras = colouring_cameras() if views is None else views

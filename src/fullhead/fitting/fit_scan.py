@@ -25,10 +25,17 @@ from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.registration import RegisteredScan, register_scan
 from fullhead.data.scan_landmarks import Detector
-from fullhead.data.scan_samples import LabelledPoints, SampleConfig, SurfacePoints, head_surface, occupancy, surface
+from fullhead.data.scan_samples import (
+    LabelledPoints,
+    SampleConfig,
+    SurfacePoints,
+    head_surface,
+    sample_occupancy,
+    sample_scan_surface,
+)
 from fullhead.data.scans import ScanFile
 from fullhead.io.images import Bytes, contact_sheet, to_uint8
-from fullhead.metrics.geometry import Samples, SurfaceMetrics, likeness
+from fullhead.metrics.geometry import Samples, SurfaceMetrics, surface_metrics
 from fullhead.metrics.samples import samples_of_mesh
 from fullhead.models.ganhead import Codes, DecodedGANHead, GANHead, colour_pose
 from fullhead.models.head import HeadPose, RenderOptions
@@ -107,13 +114,13 @@ def fit_scan(
     )
     motion = model.motion(rig_shape, expression, joint_pose)
     generator = torch.Generator().manual_seed(seed)
-    shape = fitted_shape(model, motion, *occupancy(placed.mesh, config.samples, random), config, generator, on_step)
-    points = surface(placed.mesh, config.samples, random)
+    shape = fitted_shape(model, motion, *sample_occupancy(placed.mesh, config.samples, random), config, generator, on_step)
+    points = sample_scan_surface(placed.mesh, config.samples, random)
     detail, colour = fitted_looks(model, motion, colour_pose(expression, joint_pose), shape, points, config, generator, on_step)
     codes = Codes(shape, detail, colour, rig_shape)
     pose = HeadPose(expression, joint_pose)
     head = model.decode(codes, pose)
-    alike = likeness(samples_of_mesh(head.posed[0], config.samples.surface, random), samples(points))
+    alike = surface_metrics(samples_of_mesh(head.posed[0], config.samples.surface, random), samples(points))
     return ScanFit(codes, pose, placed, head, alike, time.perf_counter() - began)
 
 

@@ -130,22 +130,16 @@ def save_glb(
     faces: NDArray[np.int32],
     normals: NDArray[np.float32],
     colours: NDArray[np.uint8],
-    *,
-    unlit: bool = False,
 ) -> Path:
     """Write one coloured mesh: positions [V, 3] in metres, faces [F, 3], unit normals [V, 3], colours [V, 3] uint8 sRGB.
 
-    The material is white and dull, so that vertex colours show and lights still model the form; unlit: show the colours as
-    they are (KHR_materials_unlit), which carry the light of the photos already.
+    The material is white and dull, so that vertex colours show and lights still model the form.
     """
     gltf = Gltf()
-    material: dict[str, Any] = {
+    material = {
         "name": "head",
         "pbrMetallicRoughness": {"baseColorFactor": [1.0, 1.0, 1.0, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.9},
     }
-    if unlit:
-        material["extensions"] = {"KHR_materials_unlit": {}}
-        gltf.parts["extensionsUsed"] = ["KHR_materials_unlit"]
     primitive = {
         "attributes": {
             "POSITION": gltf.add(positions, VERTICES, bounds=True),

@@ -28,7 +28,7 @@ SUFFIXES = (".obj", ".ply", ".glb")
 def read_mesh(path: str | Path, texture: str | Path | None = None) -> TriMesh[NDArray]:
     """A mesh file; `texture` takes the place of the textures that it names. Raises FullheadError."""
     path = existing_file(path, "a mesh file")
-    readers = {".obj": _read_obj, ".ply": _read_ply, ".glb": _read_glb}
+    readers = {".obj": _read_obj, ".ply": _read_ply, ".glb": lambda path: joined(read_glb(path))}
     if path.suffix.lower() not in readers:
         raise FullheadError(f"{path.name} is no mesh that can be read: give one of {', '.join(SUFFIXES)}")
     try:
@@ -146,7 +146,3 @@ def _read_ply(path: Path) -> TriMesh[NDArray]:
     polygons = face.get("vertex_indices", face.get("vertex_index", []))
     faces = _fans(polygons)[0] if len(polygons) else np.empty((0, 3))
     return TriMesh(points, faces.astype(np.int64), colours=colours)
-
-
-def _read_glb(path: Path) -> TriMesh[NDArray]:
-    return joined(read_glb(path))

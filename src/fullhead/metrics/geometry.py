@@ -1,6 +1,6 @@
 """How near a surface comes to the truth, and a set of generated surfaces to a set of scans.
 
-Surfaces are compared by points that lie evenly on them (`core.meshes.surface_points`; 150,000 are usual [i3dmm]), sets of
+Surfaces are compared by points that lie evenly on them (`core.meshes.sample_surface`; 150,000 are usual [i3dmm]), sets of
 surfaces by clouds of 2048 points each. Distances are in the points' unit and not squared.
 """
 
@@ -36,7 +36,7 @@ class SurfaceMetrics:
     colour_error: float | None  # Euclidean distance of their colours; None where a surface has none
 
 
-def likeness(found: Samples, truth: Samples, near: float = NEAR) -> SurfaceMetrics:
+def surface_metrics(found: Samples, truth: Samples, near: float = NEAR) -> SurfaceMetrics:
     """Compare two surfaces by nearest neighbours, in both directions."""
     if not (len(found.points) and len(truth.points)):
         raise FullheadError("a surface without points cannot be compared")
@@ -69,7 +69,7 @@ def chamfer_distances(x: NDArray, y: NDArray) -> NDArray:
 
 
 @dataclass(frozen=True)
-class Variety:
+class GenerationMetrics:
     """How a set of generated clouds compares with clouds of scans [pointflow §4.1]."""
 
     coverage: float  # share of the scans that are the nearest scan of some generated cloud; higher is more varied
@@ -78,7 +78,7 @@ class Variety:
     diversity: float  # mean distance between two generated clouds; compare with that of scans
 
 
-def variety(generated: NDArray, scans: NDArray) -> Variety:
+def generation_metrics(generated: NDArray, scans: NDArray) -> GenerationMetrics:
     """Compare sets of clouds, generated [N, P, 3] and scans [M, P, 3]; equal N and M make figures comparable."""
     if min(len(generated), len(scans)) < 2:
         raise FullheadError(f"sets of clouds have at least 2 each, not {len(generated)} and {len(scans)}")
@@ -86,7 +86,7 @@ def variety(generated: NDArray, scans: NDArray) -> Variety:
     table = np.block([[among, across], [across.T, chamfer_distances(scans, scans)]])
     np.fill_diagonal(table, np.inf)
     is_scan = np.arange(len(table)) >= len(generated)
-    return Variety(
+    return GenerationMetrics(
         coverage=len(np.unique(across.argmin(1))) / len(scans),
         matching=float(across.min(0).mean()),
         neighbour_accuracy=float((is_scan[table.argmin(1)] == is_scan).mean()),

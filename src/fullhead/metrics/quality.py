@@ -52,8 +52,8 @@ def looks(network: HeadFeatures, batches: Iterable[tuple[Tensor, Cameras]]) -> L
 
 def photo_batches(photos: PhotoSet, positions: Tensor, batch: int = BATCH) -> Iterable[tuple[Tensor, Cameras]]:
     """The photos at `positions` of a set."""
-    for some in positions.split(batch):
-        found = photos.batch(some)
+    for chosen in positions.split(batch):
+        found = photos.batch(chosen)
         yield found.image, cameras_from_labels(found.label)
 
 
@@ -63,9 +63,9 @@ def generated_batches(
 ) -> Iterable[tuple[Tensor, Cameras]]:
     """One random head per camera, styled as at inference: conditioned on the frontal camera, seen from the given one."""
     device = model.backbone.mapping.w_avg.device
-    for some in torch.arange(len(cameras)).split(batch):
-        z = torch.randn(len(some), model.config.z_dim, generator=generator).to(device)
-        views = cameras[some].to(device)
+    for chosen in torch.arange(len(cameras)).split(batch):
+        z = torch.randn(len(chosen), model.config.z_dim, generator=generator).to(device)
+        views = cameras[chosen].to(device)
         yield model.render(model.decode(model.latents(z, truncation)), views).image, views
 
 

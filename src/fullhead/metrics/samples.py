@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.meshes import at_points, surface_points
+from fullhead.core.meshes import interpolate_vertices, sample_surface
 from fullhead.core.tri_mesh import TriMesh, present
-from fullhead.data.scan_samples import head_surface, view
+from fullhead.data.scan_samples import head_surface, render_view
 from fullhead.data.scan_set import ScanSet
 from fullhead.io.images import from_uint8
 from fullhead.metrics.features import HeadFeatures, feature_distance
 from fullhead.metrics.frechet import kernel_interval
-from fullhead.metrics.geometry import Samples, variety
+from fullhead.metrics.geometry import Samples, generation_metrics
 
 TURNS = (-40, 0, 40)  # degrees; positive turns the face towards +x
 SIZE = 256  # pixels
@@ -33,7 +33,7 @@ CELL, FINE = 16, 4  # pixels per side
 
 
 @dataclass(frozen=True)
-class Looks:
+class HeadViews:
     """What is seen of one head."""
 
     normals: NDArray  # [3, 256, 256, 3] uint8, 0 to 255 for -1 to 1, as the camera sees them; white around
@@ -47,14 +47,14 @@ def in_doubles(mesh: TriMesh[Tensor]) -> TriMesh[NDArray]:
     return replace(arrays, vertices=arrays.vertices.astype(np.float64))
 
 
-def looks_of_mesh(mesh: TriMesh[Tensor], pivot: NDArray, rng: np.random.RandomState) -> Looks:
+def views_of_mesh(mesh: TriMesh[Tensor], pivot: NDArray, rng: np.random.RandomState) -> HeadViews:
     """Of a model's surface, with the normals that it says it has, turned about the vertical axis through pivot [3]."""
     double = in_doubles(mesh)
-    seen = [view(double, pivot, math.radians(turn), SIZE) for turn in TURNS]
-    return Looks(np.stack([s[0] for s in seen]), np.stack([s[1] for s in seen]), samples_of_mesh(mesh, CLOUD, rng).points)
+    seen = [render_view(double, pivot, math.radians(turn), SIZE) for turn in TURNS]
+    return HeadViews(np.stack([s[0] for s in seen]), np.stack([s[1] for s in seen]), samples_of_mesh(mesh, CLOUD, rng).points)
 
 
-def looks_of_scan(scans: ScanSet, scan: int, rng: np.random.RandomState) -> Looks:
+def views_of_scan(scans: ScanSet, scan: int, rng: np.random.RandomState) -> HeadViews:
     """Of a scan of a prepared set, whose own views they are."""
     samples = scans.samples(scan)
     count, size = samples.view.z.shape[:2]
@@ -63,16 +63,16 @@ def looks_of_scan(scans: ScanSet, scan: int, rng: np.random.RandomState) -> Look
     rows = [turn * count // 360 % count for turn in TURNS]
     points = samples.surface.points
     cloud = points[rng.choice(len(points), CLOUD, replace=len(points) < CLOUD)]
-    return Looks(samples.view.normals[rows], samples.view.colours[rows], cloud)
+    return HeadViews(samples.view.normals[rows], samples.view.colours[rows], cloud)
 
 
 def samples_of_mesh(mesh: TriMesh[Tensor], count: int, rng: np.random.RandomState) -> Samples:
     """Points evenly over a model's surface, but for where the cube cuts it: as `fullhead prepare` takes them of scans."""
     solid = in_doubles(mesh)
-    face, weights = surface_points(solid.vertices, solid.faces, count, rng, weight=head_surface(solid))
-    normals = at_points(present(solid.normals), solid.faces, face, weights)
+    face, weights = sample_surface(solid.vertices, solid.faces, count, rng, weight=head_surface(solid))
+    normals = interpolate_vertices(present(solid.normals), solid.faces, face, weights)
     normals = normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12)
-    points, colours = at_points(solid.vertices, solid.faces, face, weights), solid.colours_at(face, weights)
+    points, colours = interpolate_vertices(solid.vertices, solid.faces, face, weights), solid.colours_at(face, weights)
     return Samples(points, normals, 0.5 + 0.5 * colours)
 
 
@@ -105,7 +105,7 @@ def normal_cells(normals: NDArray) -> NDArray:
 
 
 @torch.no_grad()
-def colour_features(network: HeadFeatures, heads: Sequence[Looks]) -> tuple[Tensor, list[list[Tensor]]]:
+def colour_features(network: HeadFeatures, heads: Sequence[HeadViews]) -> tuple[Tensor, list[list[Tensor]]]:
     """Embeddings [N, 3 x 128] of the heads' views side by side, and of each head the maps of its view from the front."""
     found = [network(from_uint8(head.colours)) for head in heads]
     front = TURNS.index(0)
@@ -114,7 +114,7 @@ def colour_features(network: HeadFeatures, heads: Sequence[Looks]) -> tuple[Tens
     ]
 
 
-def sample_figures(found: Sequence[Looks], scans: Sequence[Looks], network: HeadFeatures) -> dict[str, float]:
+def sample_figures(found: Sequence[HeadViews], scans: Sequence[HeadViews], network: HeadFeatures) -> dict[str, float]:
     """The numbers of docs/metrics.md that compare drawn heads with scans. A head, with its three views, is one item."""
     features, maps = colour_features(network, found)
     of_scans, _ = colour_features(network, scans)
@@ -123,6 +123,6 @@ def sample_figures(found: Sequence[Looks], scans: Sequence[Looks], network: Head
     for name, x, y in (("normals", cells_of_scans, cells), ("colours", of_scans, features)):
         kernel = kernel_interval(x, y, generator=torch.Generator().manual_seed(0))
         figures |= dict(zip((f"kid_{name}", f"kid_{name}_low", f"kid_{name}_high"), kernel, strict=True))
-    figures |= vars(variety(*(np.stack([head.cloud for head in heads]) for heads in (found, scans))))
+    figures |= vars(generation_metrics(*(np.stack([head.cloud for head in heads]) for heads in (found, scans))))
     pairs = [feature_distance(maps[i], maps[j]) for i in range(len(maps)) for j in range(i)]
     return figures | {"colour_diversity": float(torch.cat(pairs).mean())}

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from fullhead.core.cameras import Cameras
 from fullhead.core.devices import CPU, device_of, normal
 from fullhead.core.errors import FullheadError
-from fullhead.core.isosurface import central_piece, extract_surface
+from fullhead.core.isosurface import central_component, extract_surface
 from fullhead.core.random import seed_noise
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.models.head import Batch, HeadPose, Render, RenderOptions
@@ -265,7 +265,7 @@ class GANHead(HubModel):
             return self.canonical.occupancy(volume, self.deformer.neutral(x, scan, codes.rig_shape), scan)
 
         middle = centre.cpu().numpy()
-        return central_piece(extract_surface(occupancy, side, 0.0, resolution, centre=middle, coarse=COARSE, outside=-1.0))
+        return central_component(extract_surface(occupancy, side, 0.0, resolution, centre=middle, coarse=COARSE, outside=-1.0))
 
     @torch.no_grad()
     def canonical_mesh(self, codes: Codes, volume: Tensor, resolution: int) -> CanonicalMesh:

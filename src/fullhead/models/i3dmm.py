@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from fullhead.core.cameras import Cameras
 from fullhead.core.devices import normal
 from fullhead.core.errors import FullheadError
-from fullhead.core.isosurface import extract_surface, largest_piece
+from fullhead.core.isosurface import extract_surface, largest_component
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.random import seed_noise
 from fullhead.core.tri_mesh import TriMesh
@@ -215,7 +215,7 @@ class I3DMM(HubModel):
         def colour(x: Tensor) -> tuple[Tensor]:
             return (self.colours_at_reference(codes, x[None] + self.deformation(codes, x[None]))[0],)
 
-        surface = largest_piece(extract_surface(inside, 2.0, 0.0, resolution, coarse=COARSE, outside=-1.0))
+        surface = largest_component(extract_surface(inside, 2.0, 0.0, resolution, coarse=COARSE, outside=-1.0))
         mesh = replace(surface, normals=vertex_normals(surface.vertices, surface.faces)).tensors(codes.device)
         return replace(mesh, colours=(2 * by_chunks(colour, mesh.vertices)[0] - 1).clamp(-1, 1))
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fullhead.core.errors import FullheadError
 from fullhead.core.least_squares import bounded_solution
-from fullhead.core.meshes import at_points, open_rim, surface_points, unit_normals
+from fullhead.core.meshes import boundary_vertices, face_normals, interpolate_vertices, sample_surface
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.core.similarity import Similarity, similarity
 from fullhead.kernels.tree import MeshTree, mesh_tree
@@ -82,14 +82,14 @@ def fit_rig(
             model.differentiate()
         fitting.step(float(far))
     shape, expression, joint_pose = model.parts()
-    misses = np.linalg.norm(fitting.landmark_misses(), axis=1)
+    residuals = np.linalg.norm(fitting.landmark_residuals(), axis=1)
     face = np.quantile(fitting.face_distances(), [0.5, 0.95]) * cube.millimetres
     return Fit(
         cube_from_scan=fitting.cube_from_scan.after(start),
         shape=shape,
         expression=expression,
         joint_pose=joint_pose,
-        landmarks_mm=float(misses.mean()) * cube.millimetres,
+        landmarks_mm=float(residuals.mean()) * cube.millimetres,
         face_mm=float(face[0]),
         face_mm_95=float(face[1]),
     )
@@ -109,7 +109,7 @@ class _Model:
             self.lowest[S : S + E], self.highest[S : S + E] = 0, 1
         self.values = np.zeros(len(self.spread))
         self.vertices = self.at(self.values[None])[0]  # [N, 3]
-        self.slopes = np.empty((0, 3, len(self.spread)))  # [N, 3, D]
+        self.jacobian = np.empty((0, 3, len(self.spread)))  # [N, 3, D]
 
     def at(self, values: NDArray) -> NDArray:
         """Vertices [B, N, 3] at parameters [B, D]."""
@@ -130,11 +130,11 @@ class _Model:
     def differentiate(self) -> None:
         """Differences over a third of each spread, inwards where there are bounds."""
         step = np.where(self.values + self.spread / 3 > self.highest, -1, 1) * self.spread / 3
-        columns = []
-        for some in np.array_split(np.arange(len(step)), max(1, len(step) // 24)):
-            moved = self.at(self.values + np.eye(len(step))[some] * step)
-            columns.append((moved - self.vertices) / step[some, None, None])
-        self.slopes = np.concatenate(columns).transpose(1, 2, 0)
+        jacobian = []
+        for columns in np.array_split(np.arange(len(step)), max(1, len(step) // 24)):
+            moved = self.at(self.values + np.eye(len(step))[columns] * step)
+            jacobian.append((moved - self.vertices) / step[columns, None, None])
+        self.jacobian = np.concatenate(jacobian).transpose(1, 2, 0)
 
     def move(self, change: NDArray) -> None:
         self.values = np.clip(self.values + change, self.lowest, self.highest)
@@ -147,8 +147,8 @@ class _Scan:
     def __init__(self, vertices: NDArray, faces: NDArray, landmarks: NDArray, known: NDArray) -> None:
         self.vertices, self.faces, self.landmarks, self.known = vertices, faces, landmarks, known
         self.tree: MeshTree = mesh_tree(vertices, faces)
-        self.normals = unit_normals(vertices, faces)
-        self.rim = open_rim(faces, len(vertices))
+        self.normals = face_normals(vertices, faces)
+        self.rim = boundary_vertices(faces, len(vertices))
 
 
 @dataclass(frozen=True)
@@ -169,10 +169,10 @@ class _Fitting:
         self.surface = model.cube.surface.numpy()
         self.cube_from_scan = Similarity(1.0, np.eye(3), np.zeros(3))
         self.face = self._in_face(model.vertices, model.marks(model.vertices))  # [N]
-        self.rig_points = surface_points(model.vertices, self.surface, config.points, rng)
+        self.rig_points = sample_surface(model.vertices, self.surface, config.points, rng)
         dense = self._in_face(scan.vertices[scan.faces].mean(1), scan.landmarks)
-        triangle, weights = surface_points(scan.vertices, scan.faces, config.points, rng, weight=dense)
-        self.face_points = at_points(scan.vertices, scan.faces, triangle, weights)
+        triangle, weights = sample_surface(scan.vertices, scan.faces, config.points, rng, weight=dense)
+        self.face_points = interpolate_vertices(scan.vertices, scan.faces, triangle, weights)
         self.face_normals = scan.normals[triangle]
 
     def _in_face(self, points: NDArray, landmarks: NDArray) -> NDArray:
@@ -180,7 +180,7 @@ class _Fitting:
         near = np.min([np.linalg.norm(points - mark, axis=1) for mark in landmarks], axis=0) * self.unit
         return ((self.config.face_none - near) / (self.config.face_none - self.config.face_full)).clip(0, 1)
 
-    def landmark_misses(self) -> NDArray:
+    def landmark_residuals(self) -> NDArray:
         """[K, 3] from the scan's landmarks to the rig's."""
         return self.model.marks(self.model.vertices)[self.scan.known] - self.cube_from_scan(self.scan.landmarks)
 
@@ -197,17 +197,17 @@ class _Fitting:
         unit = self.unit / self.cube_from_scan.scale  # as the scan began: a scan that shrinks must not come closer by it
         spread = np.where(self.scan.known < JAW_LINE, config.jaw_line_spread, config.landmark_spread)
         marks = self.cube_from_scan(self.scan.landmarks)
-        misses = self.landmark_misses()
-        slopes = self._slopes(marks, misses, model.marks(model.slopes)[self.scan.known])
-        hessian, gradient = _normal_equations(slopes, misses, (unit / spread) ** 2)
+        residuals = self.landmark_residuals()
+        jacobian = self._jacobian(marks, residuals, model.marks(model.jacobian)[self.scan.known])
+        hessian, gradient = _normal_equations(jacobian, residuals, (unit / spread) ** 2)
         for pairs in (self._onto_rig(), self._onto_scan()):
-            miss = _mixed(model.vertices, pairs) - pairs.target
-            slopes = self._slopes(pairs.target, miss, _mixed(model.slopes, pairs))
-            across, slope_across = (miss * pairs.normal).sum(1), np.einsum("pkd,pk->pd", slopes, pairs.normal)
-            squared = (across**2 + config.sliding * (miss**2).sum(1)) * unit**2
+            residual = _interpolate(model.vertices, pairs) - pairs.target
+            jacobian = self._jacobian(pairs.target, residual, _interpolate(model.jacobian, pairs))
+            across, slope_across = (residual * pairs.normal).sum(1), np.einsum("pkd,pk->pd", jacobian, pairs.normal)
+            squared = (across**2 + config.sliding * (residual**2).sum(1)) * unit**2
             pull = pairs.pull / len(pairs.pull) * config.evidence * (unit / config.distance_spread) ** 2
             pull = pull * (far**2 / (far**2 + squared)) ** 2  # Geman and McClure's function, as weights
-            for parts in ((slope_across[:, None], across[:, None], pull), (slopes, miss, config.sliding * pull)):
+            for parts in ((slope_across[:, None], across[:, None], pull), (jacobian, residual, config.sliding * pull)):
                 more = _normal_equations(*parts)
                 hessian, gradient = hessian + more[0], gradient + more[1]
         scale_spread = config.scale_spread if config.metres_per_unit is None else KNOWN_SCALE
@@ -221,18 +221,18 @@ class _Fitting:
         self.cube_from_scan = Similarity(float(np.exp(change[0])), turn, change[4:7]).after(self.cube_from_scan)
         model.move(change[7:])
 
-    def _slopes(self, moved: NDArray, miss: NDArray, of_rig: NDArray) -> NDArray:
-        """Derivatives [P, 3, 7 + D] of misses [P, 3], told in the scan's unit, from points of the scan [P, 3] to points of the
+    def _jacobian(self, moved: NDArray, residual: NDArray, of_rig: NDArray) -> NDArray:
+        """Derivatives [P, 3, 7 + D] of residuals [P, 3], in the scan's unit, from points of the scan [P, 3] to points of the
         rig with derivatives `of_rig` [P, 3, D]."""
         x, y, z = moved.T
         zero = np.zeros_like(x)
         turned = np.stack([zero, z, -y, -z, zero, x, y, -x, zero], axis=1).reshape(-1, 3, 3)  # columns: axis x point
         shifted = np.broadcast_to(np.eye(3), turned.shape)
-        return np.concatenate([-(moved + miss)[:, :, None], -turned, -shifted, of_rig], axis=2)
+        return np.concatenate([-(moved + residual)[:, :, None], -turned, -shifted, of_rig], axis=2)
 
     def _onto_rig(self) -> _Pairs:
         """From the scan's face to where the rig is nearest."""
-        normals = unit_normals(self.model.vertices, self.surface)
+        normals = face_normals(self.model.vertices, self.surface)
         points = self.cube_from_scan(self.face_points)
         triangle, weights, _ = mesh_tree(self.model.vertices, self.surface).closest(points)
         facing = (normals[triangle] * (self.face_normals @ self.cube_from_scan.turn.T)).sum(1) > self.config.facing
@@ -244,24 +244,24 @@ class _Fitting:
         corners, share = self.surface[self.rig_points[0]], self.rig_points[1]
         points = (self.model.vertices[corners] * share[..., None]).sum(1)
         triangle, weights, _ = scan.tree.closest((points - motion.shift) @ motion.turn / motion.scale)
-        target = motion(at_points(scan.vertices, scan.faces, triangle, weights))
+        target = motion(interpolate_vertices(scan.vertices, scan.faces, triangle, weights))
         normal = scan.normals[triangle] @ motion.turn.T
         inside = ((points - target) * normal).sum(1) < 0
         face = (self.face[corners] * share).sum(1)
-        rig_normal = unit_normals(self.model.vertices, self.surface)[self.rig_points[0]]
+        rig_normal = face_normals(self.model.vertices, self.surface)[self.rig_points[0]]
         facing = (rig_normal * normal).sum(1) > self.config.facing
         ends = (scan.rim[scan.faces[triangle]] | (weights < 1e-9)).all(1)
         pull = (face + (1 - face) * np.where(inside, self.config.covered, 1)) * (facing & ~ends)
         return _Pairs(corners, share, target, normal, pull)
 
 
-def _mixed(values: NDArray, pairs: _Pairs) -> NDArray:
+def _interpolate(values: NDArray, pairs: _Pairs) -> NDArray:
     """Values [N, ...] of the rig's vertices at its points of the pairs [P, ...]."""
     return sum(values[pairs.corners[:, k]] * pairs.weights[:, k].reshape(-1, *[1] * (values.ndim - 1)) for k in range(3))  # type: ignore[return-value]
 
 
-def _normal_equations(slopes: NDArray, misses: NDArray, weight: NDArray) -> tuple[NDArray, NDArray]:
-    """Hessian and gradient of half the weighted squares: slopes [P, K, D], misses [P, K], weight [P]."""
+def _normal_equations(jacobian: NDArray, residuals: NDArray, weight: NDArray) -> tuple[NDArray, NDArray]:
+    """Hessian and gradient of half the weighted squares: jacobian [P, K, D], residuals [P, K], weight [P]."""
     root = np.sqrt(weight)[:, None, None]
-    rows = (slopes * root).reshape(-1, slopes.shape[2])
-    return rows.T @ rows, rows.T @ (misses * root[..., 0]).ravel()
+    rows = (jacobian * root).reshape(-1, jacobian.shape[2])
+    return rows.T @ rows, rows.T @ (residuals * root[..., 0]).ravel()

@@ -1,4 +1,4 @@
-"""Expressions of one rig told in those of another: ARKit's 52 in FLAME's components, and back.
+"""Expressions of one rig as those of another: ARKit's 52 in FLAME's components, and back.
 
 The neutral heads are laid over each other and points of their faces paired. What an expression moves, as the source shows
 it, is then fitted by the target's expressions, and by those of its joints that make faces (jaw, eyes), with least squares:
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fullhead.core.least_squares import bounded_solution
-from fullhead.core.meshes import at_points, unit_normals
+from fullhead.core.meshes import face_normals, interpolate_vertices
 from fullhead.core.similarity import Similarity, similarity
 from fullhead.kernels.tree import MeshTree, mesh_tree
 from fullhead.rig.rig import Rig
@@ -29,7 +29,7 @@ NEAR = 4.0  # millimetres between paired points at which a pair has lost most of
 
 @dataclass(frozen=True)
 class Face:
-    """P points of a rig's face, each between K vertices, and the axes and size that their motion is told in."""
+    """P points of a rig's face, each between K vertices, and the axes and size that their motion is measured by."""
 
     rig: Rig
     corners: Tensor  # [P, K] int64, vertices
@@ -72,10 +72,10 @@ class ExpressionMap:
         found = [bounded_solution(hessian, row, self.low, self.high) for row in wanted.double().numpy()]
         found = torch.from_numpy(np.clip(found, self.low, self.high)).to(expression)
         count = len(self.target.rig.expression_names)
-        told = pose.clone()
-        told[:, JAW:] = 0
-        told[:, list(self.joints)] = found[:, count:].unflatten(1, (len(self.joints), 3))
-        return found[:, :count], told
+        mapped = pose.clone()
+        mapped[:, JAW:] = 0
+        mapped[:, list(self.joints)] = found[:, count:].unflatten(1, (len(self.joints), 3))
+        return found[:, :count], mapped
 
     def lost(self, expression: Tensor, joint_pose: Tensor | None = None) -> Tensor:
         """[B], 0 nothing and 1 all: the share of the motion (root mean square over the face) that the target does not show."""
@@ -126,9 +126,9 @@ def pair_faces(source: Rig, target: Rig, rounds: int = 10) -> tuple[Face, Face]:
     for _ in range(rounds):
         face, weights, distance = _closest(tree, goal, fit)
         near = distance <= 2 * np.median(distance)
-        fit = similarity(at_points(points, faces, face[near], weights[near]), goal[near])
+        fit = similarity(interpolate_vertices(points, faces, face[near], weights[near]), goal[near])
     face, weights, distance = _closest(tree, goal, fit)
-    facing = ((normals @ fit.turn) * unit_normals(points, faces)[face]).sum(1).clip(0, 1)
+    facing = ((normals @ fit.turn) * face_normals(points, faces)[face]).sum(1).clip(0, 1)
     trust = np.exp(-((1000 * source.metres * distance / NEAR) ** 2)) * facing
     trust = torch.from_numpy(trust / trust.sum()).float()
     ours = 1000 * target.metres
@@ -155,7 +155,7 @@ def _face_vertices(rig: Rig) -> tuple[NDArray, NDArray]:
     """Vertices [P] of the face's skin and their unit normals [P, 3]."""
     points, faces = rig.template.double().numpy(), _skin(rig)
     normals = np.zeros_like(points)
-    np.add.at(normals, faces.ravel(), np.repeat(unit_normals(points, faces), 3, axis=0))
+    np.add.at(normals, faces.ravel(), np.repeat(face_normals(points, faces), 3, axis=0))
     lengths = np.linalg.norm(normals, axis=1)
     eyes = rig.rest_joints[LEFT_EYE:].double().numpy().mean(0)
     found = np.flatnonzero((np.linalg.norm(points - eyes, axis=1) * rig.metres < FACE) & (lengths > 1e-9))

@@ -27,7 +27,7 @@ from scipy import stats
 
 from fullhead.core.errors import FullheadError, in_words
 from fullhead.io.files import check_place, written_whole
-from fullhead.metrics.samples import Looks
+from fullhead.metrics.samples import HeadViews
 
 ASPECTS = ("geometry", "texture")
 VIEWS = 3
@@ -259,7 +259,7 @@ def tally(folder: Path) -> list[Tally]:
     return result
 
 
-def save_study_pictures(heads: Iterable[Looks], folder: Path) -> int:
+def save_study_pictures(heads: Iterable[HeadViews], folder: Path) -> int:
     """Write heads as a method of a study, the geometry lit from the camera; returns how many there were."""
     count = 0
     for count, head in enumerate(heads, start=1):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fullhead.core.colour import from_bytes, srgb_from_linear
-from fullhead.core.isosurface import extract_surface, largest_piece, refined
+from fullhead.core.isosurface import extract_surface, largest_component, refined
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.core.triangles import unit_vectors
@@ -52,7 +52,7 @@ def watertight_mesh(scene: Scene, scale: float, translation: NDArray, cells: int
         i, j, k = torch.round((xyz + 1) * (cells / 2)).long().T.numpy()
         return torch.from_numpy(inside[i, j, k])
 
-    surface = largest_piece(extract_surface(field, 2.0, 0.0, cells, outside=-BAND))
+    surface = largest_component(extract_surface(field, 2.0, 0.0, cells, outside=-BAND))
     surface = _refine_eyes(surface, surfaces, points, cells)
     at, colours = _snap_to_surfaces(to_grid(surface.vertices, cells), surfaces, points, hair, hair_colour)
     vertices = np.clip(at * (2 / cells) - 1, -1, 1).astype(np.float32)
