@@ -15,7 +15,7 @@ from fullhead.models.head import RenderOptions
 from fullhead.rig.identity import main_shape_rig
 from fullhead.rig.template import LEFT_EYE, Template
 
-FEW = ["--shapes", "20", "--near", "400", "--uniform", "300", "--surface", "500", "--view-size", "48", "--workers", "0"]
+FEW = ["--shapes", "20", "--near", "400", "--uniform", "300", "--surface", "500", "--size", "48", "--workers", "0"]
 
 
 def write_flame(path: Path, template: Template, eyes: tuple[float, float, float] = (0.0, 0.035, 0.03)) -> Path:

@@ -239,7 +239,7 @@ def test_the_command_prepares_a_folder(tmp_path: Path, synth_scans: Path, capsys
     def run(*arguments: object) -> None:
         main(["prepare", str(synth_scans), *map(str, arguments)])
 
-    counts = ["--near", 50, "--uniform", 50, "--surface", 50, "--view-size", 16, "--shapes", 10, "--workers", 0]
+    counts = ["--near", 50, "--uniform", 50, "--surface", 50, "--size", 16, "--shapes", 10, "--workers", 0]
     run(tmp_path / "set", *counts, "--form", "tar")
     assert "6 new scans" in capsys.readouterr().out
     scans = ScanSet(tmp_path / "set", "all")  # from the shards of a tar

@@ -202,8 +202,8 @@ def test_synth_then_train_then_sample(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_synth_export_writes_a_model_that_is_posed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--seed", "7", "--texture", "512", "--hair-detail", "0.1", "--set", "hair.style=buzz"]
-    run("synth", "export", tmp_path / "head.glb", *options, "--clip", "blink")
+    options = ["--seeds", "7", "--texture-size", "512", "--hair-detail", "0.1", "--set", "hair.style=buzz"]
+    run("synth", "export", "--out", tmp_path / "head.glb", *options, "--animation", "blink")
     assert "skin, teeth, tongue, eyes, clothes" in capsys.readouterr().out
     assert (tmp_path / "head.glb").read_bytes()[:4] == b"glTF"
     assert [p.name for p in tmp_path.iterdir()] == ["head.glb"]
@@ -252,7 +252,20 @@ def test_several_heads_go_to_a_folder_with_a_name_each(
 def test_synth_writes_every_kind_of_set_and_checks_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few = ["--workers", "0"]
     run("synth", "heads360", tmp_path / "a", "--subjects", "1", "--size", "16", "--expressions", "jawOpen", *few)
-    run("synth", "scans", tmp_path / "b", "--subjects", "1", "--scans-per-subject", "1", "--cells", "40", "--form", "zip", *few)
+    run(
+        "synth",
+        "scans",
+        tmp_path / "b",
+        "--subjects",
+        "1",
+        "--scans-per-subject",
+        "1",
+        "--resolution",
+        "40",
+        "--form",
+        "zip",
+        *few,
+    )
     run("synth", "video", tmp_path / "c", "--frames", "2", "--size", "16", "--set", "hair.style=bald", "worn.hat=none", *few)
     for name in "abc":
         run("synth", "check", tmp_path / name)
@@ -262,7 +275,7 @@ def test_synth_writes_every_kind_of_set_and_checks_it(tmp_path: Path, capsys: py
 
 
 def test_synth_sheet_draws_the_truth(tmp_path: Path) -> None:
-    run("synth", "sheet", tmp_path / "truth.png", "--show", "truth", "--size", "32")
+    run("synth", "sheet", "--out", tmp_path / "truth.png", "--show", "truth", "--size", "32")
     width, height = Image.open(tmp_path / "truth.png").size
     assert width == 6 * 32 and height > 4 * 32
 
@@ -275,18 +288,21 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        ([], "expected one of {demo, sample,"),
+        ([], "fullhead needs a command: demo, sample,"),
         (["sampel"], "unknown command sampel; did you mean sample? see fullhead --help"),
         (["synth", "phtos", "set"], "unknown command phtos; did you mean photos? see fullhead synth --help"),
         (["sample", "--sede", "3"], "unknown option --sede; did you mean --seeds? see fullhead sample --help"),
         (["synth", "photos", "--sise=64", "set"], "unknown option --sise; did you mean --size? see fullhead synth photos"),
-        (["sample", "heads.png"], "unrecognized options: heads.png; see fullhead sample --help"),
+        (
+            ["sample", "heads.png"],
+            "heads.png: the command takes no such word, files to write come behind --out",
+        ),
         (
             ["sample", "--yaws", "0,x"],
             "--yaws 0,x: write degrees, as in 0,90,-45",
         ),
-        (["synth", "export", "a.glb", "--clip", "tlk"], "--clip tlk: there is talk, blink, all52; see fullhead synth export"),
-        (["invert"], "missing from fullhead invert: PATH"),
+        (["synth", "export", "--out", "a.glb", "--animation", "tlk"], "--animation tlk: there is talk, blink, all52"),
+        (["invert"], "missing: photo; see fullhead invert --help"),
         (["sample", "--model", "no-such-model"], "`fullhead presets` lists them"),
         (["sample", "--model", "missing.safetensors"], "no model file"),
         (["sample", "--model", "PICTURE"], "not a model file"),
@@ -355,11 +371,11 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["synth", "photos", "NOISE"], "is a file: give a folder"),
         (["study", "a", "b", "--seed", "-1"], "--seed -1"),
         (["synth", "photos", "s", "--seed", "-1"], "--seed -1"),
-        (["synth", "export", "head.glb", "--seed", "18446744073709551616"], "18446744073709551615"),
-        (["synth", "export", "head.fbx"], ".glb"),
-        (["synth", "export", "head.ply", "--clip", "talk"], "a clip needs a .glb"),
-        (["synth", "export", "head.glb", "--hair-detail", "0"], "0.05"),
-        (["synth", "export", "head.glb", "--set", "hair.style=mullet"], "hair.style has no 'mullet'; there is bald"),
+        (["synth", "export", "--out", "head.glb", "--seeds", "18446744073709551616"], "18446744073709551615"),
+        (["synth", "export", "--out", "head.fbx"], ".glb"),
+        (["synth", "export", "--out", "head.ply", "--animation", "talk"], "a clip needs a .glb"),
+        (["synth", "export", "--out", "head.glb", "--hair-detail", "0"], "0.05"),
+        (["synth", "export", "--out", "head.glb", "--set", "hair.style=mullet"], "hair.style has no 'mullet'; there is bald"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_do_and_leaves_nothing(

@@ -24,8 +24,8 @@ COMMANDS = {
     "demo": ["demo", "--out", "PLACE/demo"],
     "convert": ["convert", "PHOTO", "PLACE/model.safetensors"],
     "synth photos": ["synth", "photos", "PLACE/set"],
-    "synth export": ["synth", "export", "PLACE/head.glb"],
-    "synth sheet": ["synth", "sheet", "PLACE/heads.png"],
+    "synth export": ["synth", "export", "--out", "PLACE/head.glb"],
+    "synth sheet": ["synth", "sheet", "--out", "PLACE/heads.png"],
     "train": ["train", "panohead-tiny", "PHOTOS", "PLACE/run"],
 }
 
