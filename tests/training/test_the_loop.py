@@ -164,14 +164,14 @@ SHARED = replace(
 def losses_and_gradients(photos: Path) -> dict[str, Tensor]:
     """Mean losses over processes and averaged gradients of each phase on one batch of four, without a step."""
     one = task(photos, 0, SHARED)
-    calls = {phase.module: data_parallel(phase.module) for phase in one.phases}
+    callers = {phase.module: data_parallel(phase.module) for phase in one.phases}
     for module in one.modules.values():
         module.requires_grad_(False)
     state = StepState(one.batch(local_shard(torch.tensor([0, 4, 9, 2]))), Clock(0, 4), RandomStreams.seeded(5))
     out = {}
     for phase in one.phases:
         still = Phase(phase.name, phase.module, torch.optim.SGD(phase.module.parameters(), lr=0.0), 1, phase.loss)
-        terms, finite = step(still, state, calls[phase.module])
+        terms, finite = step(still, state, callers[phase.module])
         assert finite
         for name, value in terms.items():
             value = value.detach().clone()

@@ -48,13 +48,6 @@ def mean_over_processes(x: Tensor) -> Tensor:
     return x / world_size()
 
 
-CallLoss = Callable[[Callable[[Any], Any], Any], Any]
-
-
-def call_loss(loss: Callable[[Any], Any], state: Any) -> Any:
-    return loss(state)
-
-
 class LossCaller(nn.Module):
     """A module whose forward pass is whatever loss of it is asked for: DistributedDataParallel follows a forward pass."""
 
@@ -67,11 +60,10 @@ class LossCaller(nn.Module):
         return loss(state)
 
 
-def data_parallel(module: nn.Module) -> CallLoss:
-    """What calls a module's losses so that `backward` leaves the mean of its gradients over the processes.
+def data_parallel(module: nn.Module) -> nn.Module:
+    """What calls `loss(state)` of a module so that `backward` leaves the mean of its gradients over the processes.
 
     Phases that move the same parameters should name the same module: a parameter that one copy used counts as used in others.
     """
-    if world_size() == 1:
-        return call_loss
-    return DistributedDataParallel(LossCaller(module.requires_grad_(True)), find_unused_parameters=True)
+    caller = LossCaller(module.requires_grad_(True))
+    return DistributedDataParallel(caller, find_unused_parameters=True) if world_size() > 1 else caller

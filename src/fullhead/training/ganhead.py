@@ -43,8 +43,7 @@ RIG_POINTS = 20_000  # kept of the rig's own inside and outside
 KEPT_BYTES = 2 << 30  # of coarse surfaces kept in memory
 PREVIEW_SCANS, PREVIEW_SIZE, PREVIEW_RESOLUTION = 4, 160, 64
 
-ScanStep = StepState[Tensor, None]
-"""A step on scans by their numbers [B]; its phases leave each other nothing."""
+ScanStep = StepState[Tensor, None]  # on scans by their numbers [B]
 
 
 @dataclass(frozen=True)
@@ -182,16 +181,15 @@ class GANHeadTask:
     def phases(self) -> list[Phase]:
         c, end = self.config, self.config.coarse_images
         return [
-            Phase("coarse", self.coarse, self.adam_coarse, 1, self.coarse_loss, 0, end, c.clip, self.coarse_lr_scale),
-            Phase("fine", self.fine, self.adam_fine, 1, self.fine_loss, end, clip=c.clip, lr_scale=self.fine_lr_scale),
+            Phase("coarse", self.coarse, self.adam_coarse, 1, self.coarse_loss, 0, end, c.clip, self.lr_scale),
+            Phase("fine", self.fine, self.adam_fine, 1, self.fine_loss, end, clip=c.clip, lr_scale=self.lr_scale),
         ]
 
-    def coarse_lr_scale(self, clock: Clock) -> float:
-        return cosine_decay(clock.images_seen / self.config.coarse_images, self.config.cosine_fraction)
-
-    def fine_lr_scale(self, clock: Clock) -> float:
-        c = self.config
-        return cosine_decay((clock.images_seen - c.coarse_images) / c.fine_images, c.cosine_fraction)
+    def lr_scale(self, clock: Clock) -> float:
+        """Rates fall at the end of each stage."""
+        c, seen = self.config, clock.images_seen
+        done = seen / c.coarse_images if seen < c.coarse_images else (seen - c.coarse_images) / c.fine_images
+        return cosine_decay(done, c.cosine_fraction)
 
     def __len__(self) -> int:
         return len(self.scans)

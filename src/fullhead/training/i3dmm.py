@@ -22,8 +22,7 @@ from fullhead.training.loop import Clock, Phase, StepState, Terms
 FACE = (36, 39, 42, 45, 30, 48, 54, 8)  # landmarks that are held together: corners of the eyes, tip of the nose, mouth, chin
 PREVIEW_HEADS, PREVIEW_CELLS, PREVIEW_SIZE = 4, 64, 128
 
-ScanStep = StepState[Tensor, None]
-"""A step on scans by their numbers [B]; its phases leave each other nothing."""
+ScanStep = StepState[Tensor, None]  # on scans by their numbers [B]
 
 
 @dataclass(frozen=True)

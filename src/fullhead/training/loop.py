@@ -1,6 +1,6 @@
 """The one training loop. A task says which modules learn, by which phases; the loop does the rest.
 
-    batch -> for each phase that is due: loss, gradients averaged over processes, step -> after the step -> log, save
+    batch -> for each phase that is due: loss, gradients (their mean over processes), step -> after the step -> log, save
 
 A run is a folder: config.json, log.jsonl, previews/, and state.safetensors, which holds all that resuming needs (weights,
 averages, optimisers, counters, random states): a resumed run continues the same curve.
@@ -28,7 +28,7 @@ from fullhead.core.devices import CPU, device_of
 from fullhead.core.errors import FullheadError
 from fullhead.io.files import written_whole
 from fullhead.nn.module import ConfiguredModule
-from fullhead.training.distributed import CallLoss, call_loss, data_parallel, local_shard, rank, world_size
+from fullhead.training.distributed import data_parallel, local_shard, rank, world_size
 
 Terms = dict[str, Tensor]
 
@@ -88,10 +88,6 @@ class StepState(Generic[B, C]):
     carry: C | None = None
 
 
-def constant(clock: Clock) -> float:
-    return 1.0
-
-
 @dataclass(frozen=True)
 class Phase:
     """One loss with its own optimiser step: `loss(state)` gives named terms whose sum is minimised every `every` steps."""
@@ -104,7 +100,7 @@ class Phase:
     begin: int = 0  # images seen from which on it is due
     end: float = math.inf  # and before which
     clip: float = math.inf  # the norm that gradients are cut down to
-    lr_scale: Callable[[Clock], float] = constant  # schedule: factor of the learning rates that the optimiser was made with
+    lr_scale: Callable[[Clock], float] = lambda clock: 1.0  # schedule: factor of the optimiser's first learning rates
 
     def due(self, clock: Clock) -> bool:
         return self.begin <= clock.images_seen < self.end and clock.images_seen // clock.batch % self.every == 0
@@ -169,15 +165,15 @@ class Log:
         return line
 
 
-def step(phase: Phase, state: StepState[Any, Any], call: CallLoss = call_loss) -> tuple[Terms, bool]:
-    """One optimiser step of a phase, whose loss is called by `call`. Returns its terms, and whether the gradients were finite
-    (if not, no step is made)."""
+def step(phase: Phase, state: StepState[Any, Any], caller: nn.Module | None = None) -> tuple[Terms, bool]:
+    """One optimiser step of a phase, whose loss is called through `caller` if there is one. Returns its terms, and whether the
+    gradients were finite (if not, no step is made)."""
     scale = phase.lr_scale(state.clock)
     for group in phase.optimiser.param_groups:
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * scale
     phase.module.requires_grad_(True)
     phase.optimiser.zero_grad(set_to_none=True)
-    terms = call(phase.loss, state)
+    terms = caller(phase.loss, state) if caller else phase.loss(state)
     torch.stack(list(terms.values())).sum().backward()
     phase.module.requires_grad_(False)
     grads = [p.grad for p in phase.module.parameters() if p.grad is not None]
@@ -201,7 +197,7 @@ def train(
     seen `begin` examples. Ctrl-C saves and returns by KeyboardInterrupt."""
     device = device_of(next(iter(task.modules.values())))
     clock, random = Clock(begin, config.batch), RandomStreams.seeded(config.seed, device)
-    calls = {phase.module: data_parallel(phase.module) for phase in task.phases}
+    callers = {phase.module: data_parallel(phase.module) for phase in task.phases}
     for module in task.modules.values():
         module.requires_grad_(False)
     if (run / "state.safetensors").is_file():
@@ -218,7 +214,7 @@ def train(
             for phase in task.phases:
                 if not phase.due(clock):
                     continue
-                terms, finite = step(phase, state, calls[phase.module])
+                terms, finite = step(phase, state, callers[phase.module])
                 bad_in_a_row, bad = (0, bad) if finite else (bad_in_a_row + 1, bad + 1)
                 if bad_in_a_row >= NON_FINITE_IN_A_ROW:
                     raise FullheadError(

@@ -150,7 +150,8 @@ class PanoHeadTask:
     # -- fakes
 
     def draw(self, step: PhotoStep, first: tuple[Tensor, Tensor] | None = None) -> Draw:
-        """Random heads and cameras; the `first` of them are z [n, z_dim] by cameras label [n, 25], before their own background.
+        """Random heads and cameras. `first`, z [n, z_dim] and labels [n, 25], takes the place of the first n, before their own
+        background.
 
         Drawn for the whole batch of all processes, of which each takes its part: so the number of processes does not matter.
         """
@@ -220,7 +221,13 @@ class PanoHeadTask:
     def generator_loss(self, step: PhotoStep) -> Terms:
         """G: the discriminator should take fakes for real, and cameras should not wander."""
         fake, shift = self.fakes(step, self.draw(step), update_w_avg=self.config.reuse_fakes)
-        return self.camera_term(shift) | self.adversarial_term(step, fake, self.features(step, fake))
+        return self.adversarial_term(step, fake, self.features(step, fake)) | self.camera_term(shift)
+
+    def adversarial_term(self, step: PhotoStep, fake: Views, features: list[Tensor]) -> Terms:
+        """That of L_EG3D. The fakes may be left to the discriminator's phase."""
+        if self.config.reuse_fakes:
+            step.carry = fake.each(Tensor.detach)
+        return {"G/adversarial": gan.generator_loss(self.D.logits(features[-1], fake.label))}
 
     def camera_term(self, shift: Tensor) -> Terms:
         """lambda_cam L_cam [pano supp. A.3]."""
@@ -228,11 +235,6 @@ class PanoHeadTask:
         if not (c.generator.camera_adaptation and c.camera_weight):
             return {}
         return {"G/camera": c.camera_weight * camera_penalty(shift, c.camera_mean_first)}
-
-    def adversarial_term(self, step: PhotoStep, fake: Views, features: list[Tensor]) -> Terms:
-        if self.config.reuse_fakes:
-            step.carry = fake.each(Tensor.detach)
-        return {"G/adversarial": gan.generator_loss(self.D.logits(features[-1], fake.label))}
 
     def density_loss(self, step: PhotoStep) -> Terms:
         """G: nearby points should have near densities [eg3d supp.], weighted for its rarity."""
@@ -244,7 +246,7 @@ class PanoHeadTask:
         return {"G/density": c.density_weight * c.density_every * gan.pair_difference(raw)}
 
     def discriminator_loss(self, step: PhotoStep) -> Terms:
-        """D: fakes apart from photos; the generator's own fakes if its phase left them, else new ones."""
+        """D: fakes, those that the generator's phase left or new ones, should be told from photos."""
         fake = step.carry
         if fake is None:
             with torch.no_grad():
@@ -268,8 +270,8 @@ class PanoHeadTask:
     # -- beside the paper: drawing photos [vae-gan]
 
     def drawn_photos(self, step: PhotoStep, n: int, *, update_w_avg: bool) -> tuple[Views, Tensor, Terms]:
-        """Fakes, the first n of them drawn after photos of the batch; the corrections of their cameras; and how far drawings
-        are from their photos, and the z of photos from those of random heads."""
+        """Fakes, the first n of them drawn after photos of the batch; the corrections [B, 3] of their cameras; and the losses
+        of reconstruction and of z."""
         c, photos, size = self.config.encoder, step.batch, self.neural_size(step.clock)
         assert c is not None
         noise = step.random.own if self.config.noise else None
