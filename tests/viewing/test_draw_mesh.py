@@ -12,7 +12,7 @@ SQUARE = np.array([(-0.1, -0.1, 0), (0.1, -0.1, 0), (0.1, 0.1, 0), (-0.1, 0.1, 0
 
 
 def test_a_mesh_is_drawn_where_it_is_in_its_colours_on_white():
-    red = TriMesh(SQUARE + [0.1, 0, 0], np.array([(0, 1, 2), (0, 2, 3)]), colours=np.tile([1.0, -1.0, -1.0], (4, 1)))
+    red = TriMesh(SQUARE + np.array([0.1, 0, 0]), np.array([(0, 1, 2), (0, 2, 3)]), colours=np.tile([1.0, -1.0, -1.0], (4, 1)))
     front, back = draw_mesh(red, orbit(np.array([0.0, math.pi])), 32)
     assert (front[16, 20] == (255, 0, 0)).all() and (front[16, 10] == 255).all(), "to the right of the middle"
     assert (back[16, 10] == (255, 0, 0)).all() and (back[16, 20] == 255).all(), "to the left, seen from behind"
