@@ -22,30 +22,46 @@ if TYPE_CHECKING:
     from fullhead.core.errors import FullheadError as FullheadError
     from fullhead.export.mesh import extract_mesh as extract_mesh
     from fullhead.export.mesh import save_mesh as save_mesh
+    from fullhead.export.rigged_files import posed_mesh as posed_mesh
     from fullhead.export.rigged_files import save_rigged as save_rigged
     from fullhead.export.rigged_ganhead import rig_ganhead as rig_ganhead
     from fullhead.export.rigged_person import rigged_head as rigged_head
     from fullhead.families.opening import load as load
+    from fullhead.families.opening import open_model as open_model
     from fullhead.fitting.invert import invert_photo as invert_photo
+    from fullhead.fitting.options import InvertConfig as InvertConfig
+    from fullhead.io.images import contact_sheet as contact_sheet
     from fullhead.io.images import read_image as read_image
     from fullhead.io.images import save_image as save_image
     from fullhead.io.images import to_uint8 as to_uint8
     from fullhead.io.video import save_video as save_video
     from fullhead.models.checkpoint import save as save
+    from fullhead.models.head import HeadPose as HeadPose
     from fullhead.models.head import Latents as Latents
+    from fullhead.models.head import RenderOptions as RenderOptions
     from fullhead.synth.datasets.photos import write_photos as write_photos
+    from fullhead.viewing.animate import animate as animate
+    from fullhead.viewing.draw_mesh import draw_mesh as draw_mesh
     from fullhead.viewing.sheet import sheet as sheet
     from fullhead.viewing.turntable import turntable_cameras as turntable_cameras
 
 _HOMES = {
     "Cameras": "core.cameras",
     "FullheadError": "core.errors",
+    "HeadPose": "models.head",
+    "InvertConfig": "fitting.options",
     "Latents": "models.head",
+    "RenderOptions": "models.head",
+    "animate": "viewing.animate",
+    "contact_sheet": "io.images",
     "convert_checkpoint": "convert.panohead",
+    "draw_mesh": "viewing.draw_mesh",
     "extract_mesh": "export.mesh",
     "invert_photo": "fitting.invert",
     "load": "families.opening",
+    "open_model": "families.opening",
     "orbit": "core.cameras",
+    "posed_mesh": "export.rigged_files",
     "read_image": "io.images",
     "rig_ganhead": "export.rigged_ganhead",
     "rigged_head": "export.rigged_person",

@@ -16,7 +16,7 @@ from fullhead.core.errors import FullheadError
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.export.clips import CLIPS, quaternions
 from fullhead.export.ribbons import SOLID, TONES, away_from_axis, away_from_middle, resampling, ribbons, strand_texture
-from fullhead.export.rigged_files import check_rigged_path, save_rigged
+from fullhead.export.rigged_files import check_rigged_path, posed_mesh, save_rigged
 from fullhead.export.rigged_layers import OPEN, select_strands
 from fullhead.export.rigged_person import Layer, RiggedHead, rig_person
 from fullhead.rig.arkit import ARKIT
@@ -296,3 +296,11 @@ def test_mistakes_are_refused_before_anything_is_built() -> None:
         check_rigged_path("head.glb", "dance")
     with pytest.raises(FullheadError, match=r"a clip needs a .glb: .obj files do not move"):
         check_rigged_path("head.obj", "talk")
+
+
+def test_a_posed_mesh_is_the_resting_one_with_its_targets_added(head: RiggedHead, skin: Layer):
+    rest, posed = posed_mesh(head, {}), posed_mesh(head, {"jawOpen": 0.5})
+    target = skin.targets["jawOpen"]
+    moved = posed.vertices[: len(skin.vertices)] - rest.vertices[: len(skin.vertices)]  # the skin is the first layer
+    np.testing.assert_allclose(moved[target.rows], 0.5 * target.offsets, atol=1e-6)
+    assert not np.delete(moved, target.rows, axis=0).any() and len(posed.faces) == len(rest.faces)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,8 +223,18 @@ def _save_obj(head: RiggedHead, path: Path) -> None:
 
 
 def _save_ply(head: RiggedHead, path: Path) -> None:
-    """All layers at rest as one mesh, coloured at the vertices."""
-    save_mesh(joined([_coloured(layer) for layer in head.layers]), path)
+    save_mesh(posed_mesh(head, {}), path)
+
+
+def posed_mesh(head: RiggedHead, expression: Mapping[str, float]) -> TriMesh[NDArray]:
+    """All layers as one mesh in metres, coloured at the vertices, with the targets of an expression at these weights."""
+    layers = []
+    for layer in head.layers:
+        vertices = layer.vertices.copy()
+        for name in expression.keys() & layer.targets.keys():
+            vertices[layer.targets[name].rows] += expression[name] * layer.targets[name].offsets
+        layers.append(_coloured(replace(layer, vertices=vertices)))
+    return joined(layers)
 
 
 def _coloured(layer: Layer) -> TriMesh[NDArray]:

@@ -36,8 +36,14 @@ def sheet_rows(
 
 
 def sheet(
-    model: HeadModel[L, H], latents: L, yaws: Sequence[float] = YAWS, pitch: float = 0.0, *, labels: Sequence[str] = ()
+    model: HeadModel[L, H],
+    latents: L,
+    yaws: Sequence[float] = YAWS,
+    pitch: float = 0.0,
+    options: RenderOptions = RenderOptions(),
+    *,
+    labels: Sequence[str] = (),
 ) -> Bytes:
     """One picture, uint8 [H, W, 3]: a row per head (labelled with `labels` if given), a column per yaw in radians."""
     columns = [f"{math.degrees(yaw):.0f}°" for yaw in yaws] if labels else []
-    return contact_sheet(list(sheet_rows(model, latents, yaws, pitch)), row_labels=labels, column_labels=columns)
+    return contact_sheet(list(sheet_rows(model, latents, yaws, pitch, options)), row_labels=labels, column_labels=columns)
