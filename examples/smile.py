@@ -12,7 +12,7 @@ from pathlib import Path
 
 import fullhead
 from fullhead.synth.datasets.shots import RenderContext, ShotSpec
-from fullhead.synth.rendering.render import composite, render_photo
+from fullhead.synth.rendering.render import composite_over, render_photo
 
 OUT = Path("out/examples/smile")
 SIZE, FRAMES = (64, 6) if "--quick" in sys.argv else (256, 32)  # pixels a side, frames of the film
@@ -30,6 +30,6 @@ for i in range(FRAMES):
     expression["jawOpen"] = 0.12 * smile
     _, scene = context.lit_scene(ShotSpec(person, SIZE, (), expression))
     photo = render_photo(scene, fullhead.orbit(yaw=2 * math.pi * turn, focal=5.4), SIZE)
-    frames.append(composite(photo, BACKGROUND))
+    frames.append(composite_over(photo, BACKGROUND))
 
 print(fullhead.save_video(frames, OUT / "smile.webp", fps=12))
