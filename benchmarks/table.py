@@ -23,7 +23,7 @@ python benchmarks/table.py                    # then make this page anew from be
 
 - Each section shows the command, the machine and the commit that gave its numbers.
 - Other programs ran on these machines at the same time. Compare times within one section, not between sections.
-- [Metrics](../docs/metrics.md) explains the quality figures; [GANHead](../docs/ganhead.md#speed) compares with the original.
+- [Metrics](metrics.md) explains the quality figures; [GANHead](ganhead.md#speed) compares with the original.
 - A *share* is a number from 0 to 1. A *cube unit* is half a side of the cube [-1, 1]³ that holds a GANHead: 200 mm for our rig.
 - *CPU s* adds up the seconds of all processor cores; *s* is time on the clock.
 """
