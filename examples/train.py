@@ -21,8 +21,7 @@ SETTINGS = [
     f"loop.preview_every={IMAGES // 10}",
     f"loop.log_every={IMAGES // 10}",
     "loop.batch=16",
-    "task.encoder=true",
-    f"task.photo_images={IMAGES}",  # the part in which it only learns to draw photos
+    f'task.encoder={{"alone_images": {IMAGES}}}',  # the part in which it only learns to draw photos
 ]
 
 fullhead.write_photos(OUT / "photos", PHOTOS, size=64, workers=0, quiet=True)

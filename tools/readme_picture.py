@@ -1,4 +1,4 @@
-"""Makes the picture of the README: python tools/readme_picture.py. Columns are sides and expressions, rows are kinds of heads."""
+"""Makes the picture of the README: python tools/readme_picture.py. A row is a kind of head, a column a side or a face."""
 
 from __future__ import annotations
 

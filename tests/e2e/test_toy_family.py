@@ -25,7 +25,7 @@ from fullhead.models.head import Batch, HeadPose, Render, RenderOptions
 from fullhead.models.hub import HubModel
 from fullhead.representations.volume import MarchConfig, render_features
 from fullhead.rig.arkit import ARKIT
-from fullhead.training.loop import Clock, LoopConfig, Phase, Terms
+from fullhead.training.loop import Clock, LoopConfig, Phase, StepState, Terms
 
 # ---------------------------------------------------------------------------------------------------------------- the family
 
@@ -107,10 +107,10 @@ class ToyTask:
     def batch(self, positions: Tensor) -> Tensor:
         return torch.stack([self.targets[i].mean(dim=(0, 1)) for i in positions.tolist()])
 
-    def loss(self, batch: Tensor, clock: Clock) -> Terms:
-        return {"skin": (self.model.skin - batch).square().mean()}
+    def loss(self, state: StepState) -> Terms:
+        return {"skin": (self.model.skin - state.batch).square().mean()}
 
-    def average(self, clock: Clock) -> None:
+    def after_step(self, clock: Clock) -> None:
         pass
 
     def preview(self) -> np.ndarray:

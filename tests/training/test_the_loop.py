@@ -114,12 +114,12 @@ def test_the_averaged_generator_follows_the_generator(photos: Path, tmp_path: Pa
 
 def test_a_new_run_begins_with_the_weights_and_the_count_of_models(photos: Path, tmp_path: Path):
     finished = tmp_path / "finished"
-    train_run("panohead-tiny", photos, finished, ["loop.images=8", "task.encoder={}"], device="cpu")
+    train_run("panohead-tiny", RUNS["panohead-tiny"], photos, finished, ["loop.images=8", "task.encoder={}"], device="cpu")
     models = [str(finished / f"{name}.safetensors") for name in ("model", "discriminator", "encoder")]
-    begin = partial(train_run, "panohead-tiny", photos, warm_start=models, device="cpu")
+    begin = partial(train_run, "panohead-tiny", RUNS["panohead-tiny"], photos, warm_start=models, device="cpu")
     begin(tmp_path / "same", ["loop.images=8", "task.encoder={}"])  # nothing left to do
     for model in models:
-        old, new = load_file(model), load_file(tmp_path / "same" / Path(model).name)
+        old, new = (load_file(folder / Path(model).name) for folder in (finished, tmp_path / "same"))
         assert all(torch.equal(old[key], new[key]) for key in old)
     begin = partial(begin, warm_start=models[:2])
     begin(tmp_path / "on", ["loop.images=16", "loop.log_every=4"])

@@ -54,7 +54,8 @@ def _explain(event: Any, words: Sequence[str], commands: Commands) -> str | None
     if kind in ("InvalidChoice", "BadValue", "InstantiationFailure") and event.argument is not None:
         option = event.argument.lowered.name_or_flags[0]
         if kind == "InvalidChoice":
-            return f"{option} {event.value}: there is {', '.join(event.choices)}; {see}"
+            choices = str(event.argument.lowered.metavar).strip("{}").replace(",", ", ")  # in order, and without None
+            return f"{option} {event.value}: there is {choices}; {see}"
         given = next((after for word, after in pairwise(rest) if word == option), "")
         metavar = str(event.argument.lowered.metavar)
         return f"{option} {given}: it takes {KINDS.get(metavar, metavar)}; {see}".replace(" :", ":")

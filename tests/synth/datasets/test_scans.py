@@ -11,6 +11,7 @@ import torch
 import trimesh
 from safetensors.numpy import load_file
 
+from fullhead.core.colour import to_bytes
 from fullhead.core.meshes import defects
 from fullhead.io.mesh_files import read_mesh
 from fullhead.io.sets import read_records, write_set
@@ -114,7 +115,7 @@ def test_cloth_over_skin_has_no_pits_and_eyes_have_their_colours() -> None:
     facing = (mesh.normals * normals).sum(1) / np.linalg.norm(normals, axis=1)
     assert inner.sum() > 3000 and (inner & (facing < 0.5)).sum() < 5  # it was 374
     near = np.linalg.norm(mesh.vertices[:, :2] - np.array([0.16, EYES[1]]), axis=1) < 0.06
-    front = mesh.colours[near & (mesh.vertices[:, 2] > 0.3)].astype(int)
+    front = to_bytes(mesh.colours[near & (mesh.vertices[:, 2] > 0.3)]).astype(int)
     pupil, white, blue = front.max(1) < 40, front.min(1) > 150, front[:, 2] > front[:, 0] + 15
     assert min(pupil.sum(), white.sum(), blue.sum()) > 60  # they were 6, 11 and 8
 

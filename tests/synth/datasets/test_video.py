@@ -19,7 +19,7 @@ from fullhead.synth.datasets.shots import replay
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("video")
-    video(out, clips=1, clip="wander", frames=4, fps=2.0, size=32, seed=1, options=SetOptions(form="tar", workers=0))
+    video(out, clips=1, motion="wander", frames=4, fps=2.0, size=32, seed=1, writing=SetOptions(form="tar", workers=0))
     return out
 
 
