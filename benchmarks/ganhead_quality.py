@@ -48,11 +48,11 @@ from fullhead.metrics.samples import (
     views_of_scan,
 )
 from fullhead.models.checkpoint import read_header
-from fullhead.models.ganhead import Codes, GANHead, colour_pose
+from fullhead.models.ganhead import GANHead, GANHeadCodes, colour_pose
 from fullhead.models.head import HeadPose, RenderOptions
 from fullhead.models.hub import model_file
 from fullhead.models.i3dmm import I3DMM
-from fullhead.models.i3dmm import Codes as I3DMMCodes
+from fullhead.models.i3dmm import GANHeadCodes as I3DMMCodes
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.template import load_template
 from fullhead.training.i3dmm import CodeFitConfig, LossConfig, fit_codes
@@ -73,8 +73,8 @@ def mean_of(rows: Sequence[Row]) -> Row:
     return {"scans": len(rows), **{name: float(np.mean([row[name] for row in rows])) for name in rows[0]}}
 
 
-def ganhead_codes(model: GANHead, scans: ScanSet, scan: int) -> Codes:
-    """Codes of a scan whose rig parameters are known."""
+def ganhead_codes(model: GANHead, scans: ScanSet, scan: int) -> GANHeadCodes:
+    """GANHeadCodes of a scan whose rig parameters are known."""
     from fullhead.fitting.fit_scan import FitScanConfig, fitted_looks, fitted_shape
 
     who = slice(scan, scan + 1)
@@ -83,7 +83,7 @@ def ganhead_codes(model: GANHead, scans: ScanSet, scan: int) -> Codes:
     config, random, own = FitScanConfig(), torch.Generator().manual_seed(0), scans.samples(scan)
     shape = fitted_shape(model, motion, own.near, own.uniform, config, random)
     detail, colour = fitted_looks(model, motion, colour_pose(expression, pose), shape, own.surface, config, random)
-    return Codes(shape, detail, colour, scans.shape[who])
+    return GANHeadCodes(shape, detail, colour, scans.shape[who])
 
 
 def neutral_of(scans: ScanSet, scan: int) -> int | None:
@@ -92,7 +92,7 @@ def neutral_of(scans: ScanSet, scan: int) -> int | None:
     return next((i for i in same if not scans.expression[i].any()), None)
 
 
-def posed_as(model: GANHead, codes: Codes, scans: ScanSet, scan: int, resolution: int) -> TriMesh[torch.Tensor]:
+def posed_as(model: GANHead, codes: GANHeadCodes, scans: ScanSet, scan: int, resolution: int) -> TriMesh[torch.Tensor]:
     who = slice(scan, scan + 1)
     pose = HeadPose(scans.expression[who], scans.joint_pose[who])
     return model.decode(codes, pose, RenderOptions(resolution=resolution)).posed[0]
@@ -144,10 +144,10 @@ def main() -> None:
     known_by = hashlib.sha256(model_file(arguments.model).read_bytes() + settings).hexdigest()[:16]
 
     @cache
-    def codes_of(scan: int) -> Codes | I3DMMCodes:
+    def codes_of(scan: int) -> GANHeadCodes | I3DMMCodes:
         kept = arguments.codes / f"{known_by}-{held_out.names[scan]}.safetensors" if arguments.codes else None
         if kept and kept.is_file():
-            return (Codes if isinstance(model, GANHead) else I3DMMCodes)(**load_tensors(kept))
+            return (GANHeadCodes if isinstance(model, GANHead) else I3DMMCodes)(**load_tensors(kept))
         if isinstance(model, GANHead):
             codes = ganhead_codes(model, held_out, scan)
         else:
@@ -157,8 +157,8 @@ def main() -> None:
                 save_file({name: value.contiguous() for name, value in vars(codes).items()}, path)
         return codes
 
-    def surface(codes: Codes | I3DMMCodes, scan: int) -> TriMesh[torch.Tensor]:
-        if isinstance(model, GANHead) and isinstance(codes, Codes):
+    def surface(codes: GANHeadCodes | I3DMMCodes, scan: int) -> TriMesh[torch.Tensor]:
+        if isinstance(model, GANHead) and isinstance(codes, GANHeadCodes):
             return posed_as(model, codes, held_out, scan, arguments.resolution)
         return model.decode(codes, None, RenderOptions(resolution=arguments.resolution)).posed[0]
 

@@ -32,7 +32,7 @@ from fullhead.models.panohead import PanoHead
 from fullhead.models.presets import PANOHEADS
 from fullhead.synth.datasets.photos import Photos
 from fullhead.synth.people.population import population
-from fullhead.training.head_features import blurred
+from fullhead.training.head_features import blurred_photos
 
 SEED = 900000  # of the held-out photos
 VIEWS = 2  # of each head
@@ -47,8 +47,8 @@ def noisy(images: Tensor, sigma: float) -> Tensor:
 # What the figures are for photos that something was done to: marks on the scale.
 DAMAGES: dict[str, Callable[[Tensor], Tensor]] = {
     "photos (the floor)": lambda x: x,
-    "photos blurred, sigma 0.5 pixels": lambda x: blurred(x, torch.full((len(x),), 0.5)),
-    "photos blurred, sigma 1 pixel": lambda x: blurred(x, torch.full((len(x),), 1.0)),
+    "photos blurred, sigma 0.5 pixels": lambda x: blurred_photos(x, torch.full((len(x),), 0.5)),
+    "photos blurred, sigma 1 pixel": lambda x: blurred_photos(x, torch.full((len(x),), 1.0)),
     "photos under noise of 6 levels": lambda x: noisy(x, 0.05),
     "photos under noise of 26 levels": lambda x: noisy(x, 0.2),
 }

@@ -15,7 +15,7 @@ from fullhead.cli import main
 from fullhead.core.errors import FullheadError
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.prepare import Prepared
-from fullhead.data.scan_samples import SampleConfig, render_views, rotation_about_y, sample_occupancy, sample_scan_surface
+from fullhead.data.scan_samples import SampleConfig, render_scan_views, rotation_about_y, sample_occupancy, sample_scan_surface
 from fullhead.data.scan_set import ScanSet
 from fullhead.data.scans import find_scans
 from fullhead.io.sets import write_set
@@ -78,7 +78,7 @@ def test_where_the_cube_cuts_a_scan_is_no_surface():
 
 def test_views_show_the_scan_turned_about_its_pivot():
     pivot, size = np.array([0.0, -1.0, -0.2]), 40
-    found = render_views(ball(), pivot, SampleConfig(views=9, view_size=size))
+    found = render_scan_views(ball(), pivot, SampleConfig(views=9, view_size=size))
     for k in range(9):
         turn = rotation_about_y(2 * np.pi * k / 9)
         centre = turn @ (np.array([0.1, 0, -0.1]) - pivot) + pivot

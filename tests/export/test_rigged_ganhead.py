@@ -15,7 +15,7 @@ from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.export.posable import RiggedHead
 from fullhead.export.rigged_files import save_rigged
 from fullhead.export.rigged_ganhead import along_u, rig_ganhead, simplified
-from fullhead.models.ganhead import Codes, DecodedGANHead, GANHead, colour_pose, flat
+from fullhead.models.ganhead import DecodedGANHead, GANHead, GANHeadCodes, colour_pose, flat
 from fullhead.models.head import HeadPose
 from fullhead.rig.arkit import ARKIT, arkit_weights
 from fullhead.rig.template import JOINTS
@@ -24,22 +24,22 @@ ALL = 10**6  # faces: nothing is simplified
 
 
 @pytest.fixture(scope="module")
-def codes(waved_ganhead: GANHead) -> Codes:
+def codes(waved_ganhead: GANHead) -> GANHeadCodes:
     return waved_ganhead.codes(torch.tensor([2]), torch.randn(1, 100, generator=torch.Generator().manual_seed(0)))
 
 
 @pytest.fixture(scope="module")
-def decoded(waved_ganhead: GANHead, codes: Codes) -> DecodedGANHead:
+def decoded(waved_ganhead: GANHead, codes: GANHeadCodes) -> DecodedGANHead:
     return waved_ganhead.decode(codes)
 
 
 @pytest.fixture(scope="module")
-def head(waved_ganhead: GANHead, codes: Codes) -> RiggedHead:
+def head(waved_ganhead: GANHead, codes: GANHeadCodes) -> RiggedHead:
     return rig_ganhead(waved_ganhead, codes, faces=ALL, resolution=32)
 
 
 @pytest.fixture(scope="module")
-def painted(waved_ganhead: GANHead, codes: Codes) -> RiggedHead:
+def painted(waved_ganhead: GANHead, codes: GANHeadCodes) -> RiggedHead:
     return rig_ganhead(waved_ganhead, codes, faces=ALL, resolution=32, texture=512)
 
 
@@ -117,7 +117,7 @@ def test_a_file_poses_as_the_model_does_to_a_twentieth_of_a_millimetre(
 
 
 def test_the_file_names_52_expressions_and_the_rig_s_joints_at_the_head_s_own_places(
-    waved_ganhead: GANHead, codes: Codes, head: RiggedHead, tmp_path: Path
+    waved_ganhead: GANHead, codes: GANHeadCodes, head: RiggedHead, tmp_path: Path
 ) -> None:
     document, _ = parts(save_rigged(head, tmp_path / "head.glb"))
     assert document["meshes"][0]["extras"]["targetNames"] == list(ARKIT)
@@ -141,7 +141,7 @@ def test_vertices_have_the_model_s_colours(decoded: DecodedGANHead, head: Rigged
 
 
 def test_every_point_of_the_surface_finds_its_colour_and_normal_in_the_pictures(
-    waved_ganhead: GANHead, codes: Codes, decoded: DecodedGANHead, painted: RiggedHead
+    waved_ganhead: GANHead, codes: GANHeadCodes, decoded: DecodedGANHead, painted: RiggedHead
 ) -> None:
     layer, mesh = painted.layers[0], decoded.canonical[0]
     triangle, weights = sample_surface(mesh.vertices.numpy(), mesh.faces.numpy(), 2000, np.random.RandomState(0))
@@ -176,7 +176,9 @@ def test_tangents_are_square_to_normals_that_point_along_their_chart_too() -> No
     np.testing.assert_allclose((tangents * normals).sum(1), 0, atol=1e-12)
 
 
-def test_a_simplified_surface_is_whole_and_stays_where_it_was(waved_ganhead: GANHead, codes: Codes, decoded: DecodedGANHead):
+def test_a_simplified_surface_is_whole_and_stays_where_it_was(
+    waved_ganhead: GANHead, codes: GANHeadCodes, decoded: DecodedGANHead
+):
     surface = waved_ganhead.canonical_surface(codes, decoded.volume, 32)
     less = simplified(surface, 1000)
     assert len(less.faces) <= 1000 < len(surface.faces)
@@ -188,7 +190,7 @@ def test_a_simplified_surface_is_whole_and_stays_where_it_was(waved_ganhead: GAN
 
 
 def test_a_rig_of_other_expressions_names_its_own_and_takes_no_clip(
-    waved_ganhead: GANHead, codes: Codes, tmp_path: Path
+    waved_ganhead: GANHead, codes: GANHeadCodes, tmp_path: Path
 ) -> None:
     names = tuple(f"expression {i + 1}" for i in range(52))
     other = GANHead(waved_ganhead.config, replace(waved_ganhead.rig, expression_names=names))
@@ -201,7 +203,7 @@ def test_a_rig_of_other_expressions_names_its_own_and_takes_no_clip(
     assert save_rigged(head, tmp_path / "head.glb").is_file()
 
 
-def test_mistakes_are_refused_in_words(waved_ganhead: GANHead, codes: Codes) -> None:
+def test_mistakes_are_refused_in_words(waved_ganhead: GANHead, codes: GANHeadCodes) -> None:
     with pytest.raises(FullheadError, match="one head, not 2"):
         rig_ganhead(waved_ganhead, codes.expand(2))
     with pytest.raises(FullheadError, match="do not fit into 8 pixels"):

@@ -1,4 +1,4 @@
-"""Codes of a small GANHead found again from what it says itself, and a bare head fitted from a file to the end."""
+"""GANHeadCodes of a small GANHead found again from what it says itself, and a bare head fitted from a file to the end."""
 
 import copy
 from dataclasses import replace
@@ -26,7 +26,7 @@ from fullhead.fitting.fit_scan import (
     scan_sheet,
 )
 from fullhead.io.ply import ply_bytes
-from fullhead.models.ganhead import Codes, GANHead, colour_pose
+from fullhead.models.ganhead import GANHead, GANHeadCodes, colour_pose
 from fullhead.models.head import HeadPose
 from fullhead.representations.deformer import Motion
 from fullhead.rig.arkit import arkit_weights
@@ -47,7 +47,7 @@ def ganhead(ganhead: GANHead) -> GANHead:
 
 
 @pytest.fixture(scope="module")
-def codes(ganhead: GANHead) -> Codes:
+def codes(ganhead: GANHead) -> GANHeadCodes:
     return ganhead.seed_latents([3], truncation=1.0)
 
 
@@ -59,7 +59,7 @@ def pose(ganhead: GANHead) -> tuple[Tensor, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def motion(ganhead: GANHead, codes: Codes, pose: tuple[Tensor, Tensor]) -> Motion:
+def motion(ganhead: GANHead, codes: GANHeadCodes, pose: tuple[Tensor, Tensor]) -> Motion:
     return ganhead.motion(codes.rig_shape, *pose)
 
 
@@ -79,7 +79,7 @@ def scan(cube: CubeRig, tmp_path_factory: pytest.TempPathFactory) -> ScanFile:
     return scan_file(folder / "a.ply")
 
 
-def test_a_shape_code_is_found_again_from_what_its_head_contains(ganhead: GANHead, codes: Codes, motion: Motion):
+def test_a_shape_code_is_found_again_from_what_its_head_contains(ganhead: GANHead, codes: GANHeadCodes, motion: Motion):
     rng = np.random.RandomState(0)
     near = ganhead.decode(codes).posed[0].vertices.numpy()
     drawn = {"near": near[rng.randint(len(near), size=1500)] + 0.05 * rng.normal(size=(1500, 3)),
@@ -113,7 +113,7 @@ def test_a_shape_code_is_found_again_from_what_its_head_contains(ganhead: GANHea
     assert right(codes.shape) == 1 and right(found) > right(mean) and 1 - right(found) < 0.6 * (1 - right(mean))
 
 
-def test_of_several_candidates_the_deepest_is_taken(ganhead: GANHead, codes: Codes):
+def test_of_several_candidates_the_deepest_is_taken(ganhead: GANHead, codes: GANHeadCodes):
     volume, x = ganhead.volume(codes), torch.rand(40, 5, 3) - 0.5
     distinct = torch.rand(40, 5) > 0.4
     distinct[:, 2] = True
@@ -125,7 +125,7 @@ def test_of_several_candidates_the_deepest_is_taken(ganhead: GANHead, codes: Cod
 
 
 def test_detail_and_colour_are_found_again_from_the_surface(
-    ganhead: GANHead, codes: Codes, motion: Motion, pose: tuple[Tensor, Tensor]
+    ganhead: GANHead, codes: GANHeadCodes, motion: Motion, pose: tuple[Tensor, Tensor]
 ):
     mesh = ganhead.decode(codes, HeadPose(*pose)).posed[0]
     inner = (mesh.vertices.abs().amax(dim=1) < 0.9).nonzero()[:, 0]
@@ -136,9 +136,10 @@ def test_detail_and_colour_are_found_again_from_the_surface(
     told = (ganhead, motion, colour_pose(*pose), codes.shape, points, config, torch.Generator().manual_seed(0))
     detail, colour = fitted_looks(*told, lambda *step: losses.append(step[2]))
     assert np.mean(losses[-5:]) < 0.5 * losses[0]
-    again = ganhead.decode(Codes(codes.shape, detail, colour, codes.rig_shape), HeadPose(*pose)).posed[0]
+    again = ganhead.decode(GANHeadCodes(codes.shape, detail, colour, codes.rig_shape), HeadPose(*pose)).posed[0]
     mean = ganhead.decode(
-        Codes(codes.shape, *(t.weight.mean(0, keepdim=True) for t in ganhead.tables[1:]), codes.rig_shape), HeadPose(*pose)
+        GANHeadCodes(codes.shape, *(t.weight.mean(0, keepdim=True) for t in ganhead.tables[1:]), codes.rig_shape),
+        HeadPose(*pose),
     ).posed[0]
 
     def off(other: Tensor, true: Tensor) -> float:

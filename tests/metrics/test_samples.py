@@ -10,7 +10,7 @@ import trimesh
 
 from fullhead.core.errors import FullheadError
 from fullhead.core.tri_mesh import TriMesh
-from fullhead.data.scan_samples import SampleConfig, render_views
+from fullhead.data.scan_samples import SampleConfig, render_scan_views
 from fullhead.data.scan_set import ScanSet
 from fullhead.metrics.features import HeadFeatures, load_features
 from fullhead.metrics.samples import (
@@ -47,7 +47,7 @@ def network() -> HeadFeatures:
 def test_a_model_is_seen_as_a_scan_is():
     mesh = ball(0.4, (0.1, 0.05, 0.2))
     scan = TriMesh(mesh.vertices.double().numpy(), mesh.faces.numpy(), colours=mesh.colours.numpy())
-    due = render_views(scan, PIVOT, SampleConfig(views=9, view_size=256))
+    due = render_scan_views(scan, PIVOT, SampleConfig(views=9, view_size=256))
     found = looks(mesh)
     for row, view in enumerate((8, 0, 1)):
         np.testing.assert_array_equal(found.colours[row], due.colours[view])

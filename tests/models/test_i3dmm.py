@@ -12,7 +12,7 @@ from fullhead.core.cameras import orbit
 from fullhead.core.errors import FullheadError
 from fullhead.models.checkpoint import read_module, save
 from fullhead.models.head import HasDensity, HeadPose, RenderOptions, capable
-from fullhead.models.i3dmm import I3DMM, CodedNetwork, Codes, I3DMMConfig
+from fullhead.models.i3dmm import I3DMM, CodedNetwork, I3DMMCodes, I3DMMConfig
 from fullhead.representations.surface import BOX
 
 SMALL = I3DMMConfig(
@@ -171,6 +171,6 @@ def test_a_file_holds_the_model(model: I3DMM, tmp_path: Path):
     save(model, tmp_path / "a.safetensors")
     back = read_module(tmp_path / "a.safetensors", I3DMM)
     assert isinstance(back, I3DMM) and back.config == SMALL
-    codes: Codes = model.seed_latents([1])
+    codes: I3DMMCodes = model.seed_latents([1])
     x = torch.rand(1, 9, 3)
     torch.testing.assert_close(back.distance(replace(codes), x), model.distance(codes, x))

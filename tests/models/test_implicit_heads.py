@@ -13,7 +13,7 @@ from fullhead.core.errors import FullheadError
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.families.opening import load, open_model
 from fullhead.models.checkpoint import read_latents, read_module, save
-from fullhead.models.ganhead import BOX, Codes, DecodedGANHead, GANHead
+from fullhead.models.ganhead import BOX, DecodedGANHead, GANHead, GANHeadCodes
 from fullhead.models.head import HasDensity, HeadPose, RenderOptions, capable
 from fullhead.models.panohead import PanoHead
 from fullhead.rig.cube import template_in_cube
@@ -32,13 +32,13 @@ def model(ganhead: GANHead) -> GANHead:
 
 
 @pytest.fixture(scope="module")
-def codes(model: GANHead) -> Codes:
+def codes(model: GANHead) -> GANHeadCodes:
     rig_shape = torch.randn(2, model.config.deformer.shapes, generator=torch.Generator().manual_seed(3))
     return replace(model.codes(torch.tensor([0, 3])), rig_shape=rig_shape)
 
 
 @pytest.fixture(scope="module")
-def head(model: GANHead, codes: Codes) -> DecodedGANHead:
+def head(model: GANHead, codes: GANHeadCodes) -> DecodedGANHead:
     return model.decode(codes)
 
 
@@ -48,7 +48,7 @@ def turned(model: GANHead, joint: int, axis_angle: list[float]) -> HeadPose:
     return pose
 
 
-def test_a_surface_lies_where_the_geometry_is_undecided(model: GANHead, head: DecodedGANHead, codes: Codes):
+def test_a_surface_lies_where_the_geometry_is_undecided(model: GANHead, head: DecodedGANHead, codes: GANHeadCodes):
     for i, mesh in enumerate(head.canonical):
         edges = np.sort(mesh.faces.numpy()[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
         assert (np.unique(edges, axis=0, return_counts=True)[1] == 2).all(), "closed"
@@ -66,7 +66,7 @@ def test_the_canonical_pose_leaves_the_surface_where_it_is(model: GANHead, head:
     assert (head.posed[0].vertices - head.canonical[0].vertices).abs().max() > 1e-3, "the jaw closes"
 
 
-def test_a_turn_of_the_root_turns_the_whole_head(model: GANHead, head: DecodedGANHead, codes: Codes):
+def test_a_turn_of_the_root_turns_the_whole_head(model: GANHead, head: DecodedGANHead, codes: GANHeadCodes):
     moved = model.posed(head, turned(model, 0, [0.1, 0.7, 0.0]))
     R = matrix_from_axis_angle(torch.tensor([0.1, 0.7, 0.0]))
     for i in range(2):
@@ -75,7 +75,7 @@ def test_a_turn_of_the_root_turns_the_whole_head(model: GANHead, head: DecodedGA
         torch.testing.assert_close(moved.posed[i].normals, head.posed[i].normals @ R.T, rtol=0, atol=1e-4)
 
 
-def test_each_head_is_decoded_and_posed_as_if_alone(model: GANHead, head: DecodedGANHead, codes: Codes):
+def test_each_head_is_decoded_and_posed_as_if_alone(model: GANHead, head: DecodedGANHead, codes: GANHeadCodes):
     pose = replace(model.rest_pose(2), expression=0.5 * torch.rand(2, len(model.rig.expression_names)))
     together = model.posed(head, pose)
     alone = model.decode(codes[1], pose[1])
@@ -132,7 +132,7 @@ def test_one_head_is_seen_by_many_cameras_and_larger(model: GANHead, head: Decod
     torch.testing.assert_close(together, alone)
 
 
-def test_a_head_alone_keeps_straight_colours_at_its_rim(model: GANHead, codes: Codes):
+def test_a_head_alone_keeps_straight_colours_at_its_rim(model: GANHead, codes: GANHeadCodes):
     head = model.decode(codes[0])
     over, straight = (model.render(head, orbit(0.0), RenderOptions(background=b)) for b in (True, False))
     torch.testing.assert_close(straight.image * straight.mask + (1 - straight.mask), over.image)
@@ -178,7 +178,7 @@ def test_what_seeds_vary_can_be_chosen_and_no_other_choice_changes_it(model: GAN
     torch.testing.assert_close(model.vary_latents([7, 8], 0.5, ("rig",)).rig_shape[1], 0.5 * z[0, 13:])
 
 
-def test_the_options_say_how_fine_a_surface_is_found(model: GANHead, codes: Codes):
+def test_the_options_say_how_fine_a_surface_is_found(model: GANHead, codes: GANHeadCodes):
     coarse, fine, own = (model.decode(codes[0], None, RenderOptions(resolution=cells)) for cells in (16, 32, None))
     assert len(coarse.posed[0].vertices) < 0.4 * len(own.posed[0].vertices)
     assert torch.equal(own.posed[0].vertices, fine.posed[0].vertices)
@@ -199,7 +199,7 @@ def test_what_it_cannot_do_is_refused_in_words(model: GANHead, head: DecodedGANH
         model.use_rig(rig.truncated(24))
 
 
-def test_a_file_holds_the_model_without_its_rig(model: GANHead, codes: Codes, head: DecodedGANHead, tmp_path: Path):
+def test_a_file_holds_the_model_without_its_rig(model: GANHead, codes: GANHeadCodes, head: DecodedGANHead, tmp_path: Path):
     save(model, tmp_path / "a.safetensors")
     back = read_module(tmp_path / "a.safetensors", GANHead)
     assert isinstance(back, GANHead) and back.config == model.config
@@ -210,10 +210,10 @@ def test_a_file_holds_the_model_without_its_rig(model: GANHead, codes: Codes, he
         read_module(tmp_path / "a.safetensors", PanoHead)
 
 
-def test_fitted_codes_stand_beside_the_weights_in_full_precision(model: GANHead, codes: Codes, tmp_path: Path):
+def test_fitted_codes_stand_beside_the_weights_in_full_precision(model: GANHead, codes: GANHeadCodes, tmp_path: Path):
     save(model, tmp_path / "a.safetensors", dtype=torch.float16, latents=codes)
-    back = read_latents(tmp_path / "a.safetensors", Codes)
-    assert isinstance(back, Codes) and len(back) == 2
+    back = read_latents(tmp_path / "a.safetensors", GANHeadCodes)
+    assert isinstance(back, GANHeadCodes) and len(back) == 2
     assert all(torch.equal(value, vars(codes)[name]) for name, value in vars(back).items())
     assert isinstance(load(tmp_path / "a.safetensors"), GANHead)
     opened = open_model(tmp_path / "a.safetensors")

@@ -15,7 +15,7 @@ from fullhead.training.encoder import EncoderTaskConfig
 from fullhead.training.gan import AdversarialConfig, blurred, swapped
 from fullhead.training.loop import Clock, RandomStreams
 from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig, PhotoStep, camera_penalty
-from fullhead.training.schedules import cosine_decay, linear, rate_ramp
+from fullhead.training.schedules import cosine_decay, linear_ramp, rate_ramp
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def test_the_camera_penalty_is_the_mean_square_and_the_published_codes_the_squar
 
 
 def test_a_fade_is_a_line_from_its_start_to_its_end():
-    assert [linear(3.0, 1.0, n, 100) for n in (0, 50, 100, 200)] == [3, 2, 1, 1]
-    assert linear(3.0, 1.0, 0, 0) == 1
+    assert [linear_ramp(3.0, 1.0, n, 100) for n in (0, 50, 100, 200)] == [3, 2, 1, 1]
+    assert linear_ramp(3.0, 1.0, 0, 0) == 1
 
 
 def test_rates_fall_along_half_a_cosine_in_the_last_part():

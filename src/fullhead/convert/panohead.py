@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fullhead.convert.reader import Module, read_snapshot, state_dict
-from fullhead.convert.weights import filled
+from fullhead.convert.weights import with_weights
 from fullhead.core.errors import FullheadError
 from fullhead.io.pickles import show
 from fullhead.models import checkpoint
@@ -71,11 +71,11 @@ class Converted:
 def convert_checkpoint(path: str | Path, out: str | Path, which: Which = "G_ema") -> Converted:
     """Write network `which` of the original snapshot `path` as our model file `out`; returns what was found."""
     converted = extract(read_snapshot(path), which)
-    checkpoint.save(build(converted), out, about={"converted_from": Path(path).name, **describe(converted)})
+    checkpoint.save(build(converted), out, about={"converted_from": Path(path).name, **about_original(converted)})
     return converted
 
 
-def describe(converted: Converted) -> dict[str, Any]:
+def about_original(converted: Converted) -> dict[str, Any]:
     """What the original says of itself, in plain values."""
     names = ("family", "which", "parts", "init_kwargs", "rendering_kwargs", "neural_rendering_resolution")
     return {name: getattr(converted, name) for name in names}
@@ -260,7 +260,7 @@ def build(converted: Converted) -> ConfiguredModule:
         else:
             module = PanoHead(config_from_original(converted))
     theirs = {_our_name(name): tensor for name, tensor in converted.tensors.items()}
-    filled(module, theirs, f"{converted.family} {converted.which}")
+    with_weights(module, theirs, f"{converted.family} {converted.which}")
     return module
 
 

@@ -6,7 +6,7 @@ from fullhead.core.errors import FullheadError
 from fullhead.io.pickles import show
 
 
-def filled(module: nn.Module, theirs: dict[str, Tensor], what: str) -> nn.Module:
+def with_weights(module: nn.Module, theirs: dict[str, Tensor], what: str) -> nn.Module:
     """The module, made on the device "meta", with tensors under our names, which must fit it one to one; for saving.
 
     `what` names the original in messages.

@@ -26,7 +26,7 @@ CACHE_BYTES = 4 << 30  # decoded images are kept up to this size
 
 
 @dataclass(frozen=True)
-class Batch:
+class PhotoBatch:
     """`image` [B, 3, H, W] in [-1, 1], `mask` [B, 1, H, W] in [0, 1], `label` [B, 25]."""
 
     image: Tensor
@@ -90,7 +90,7 @@ class PhotoSet:
                                 f"{mask.shape[1]}: both must be square and of one size")  # fmt: skip
         return image, mask
 
-    def batch(self, positions: Tensor) -> Batch:
+    def batch(self, positions: Tensor) -> PhotoBatch:
         """The photos at `positions` [B] of the balanced list."""
         images, masks, labels = [], [], []
         for entry in self.index[positions].tolist():
@@ -104,7 +104,7 @@ class PhotoSet:
             images.append(image)
             masks.append(mask)
             labels.append(label)
-        return Batch(
+        return PhotoBatch(
             torch.from_numpy(np.stack(images)).float() / 127.5 - 1,
             torch.from_numpy(np.stack(masks)).float() / 255,
             torch.stack(labels),

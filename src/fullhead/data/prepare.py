@@ -26,7 +26,7 @@ from fullhead.data.scan_samples import (
     NO_SURFACE,
     SampleConfig,
     ScanSamples,
-    render_views,
+    render_scan_views,
     sample_occupancy,
     sample_scan_surface,
 )
@@ -126,7 +126,7 @@ class Prepared:
             registered.cube_from_scan,
             *sample_occupancy(registered.mesh, self.samples, random),
             sample_scan_surface(registered.mesh, self.samples, random),
-            render_views(registered.mesh, pivot, self.samples),
+            render_scan_views(registered.mesh, pivot, self.samples),
         )
         record = {
             "row": part,

@@ -133,7 +133,7 @@ def sample_scan_surface(mesh: TriMesh[NDArray], config: SampleConfig, rng: np.ra
     )
 
 
-def render_views(mesh: TriMesh[NDArray], pivot: NDArray, config: SampleConfig) -> OrthographicViews:
+def render_scan_views(mesh: TriMesh[NDArray], pivot: NDArray, config: SampleConfig) -> OrthographicViews:
     """`render_view` from `views` sides evenly around. View k of n is turned by +360 k / n degrees (towards +x)."""
     mesh, count = _with_normals(mesh), config.views
     found = [render_view(mesh, pivot, 2 * np.pi * k / count, config.view_size) for k in range(count)]

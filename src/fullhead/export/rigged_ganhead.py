@@ -22,7 +22,7 @@ from fullhead.core.uv_atlas import unwrapped
 from fullhead.export.posable import Layer, Material, RiggedHead, Target
 from fullhead.io.images import filled
 from fullhead.kernels.raster import rasterize_arrays
-from fullhead.models.ganhead import Codes, GANHead, colour_pose, flat
+from fullhead.models.ganhead import GANHead, GANHeadCodes, colour_pose, flat
 from fullhead.representations.surface import CanonicalMesh
 
 ROUGHNESS = 0.8
@@ -32,7 +32,7 @@ SAME_WAY = 1e-4  # sine of an angle below which two directions are one
 
 @torch.no_grad()
 def rig_ganhead(
-    model: GANHead, codes: Codes, *, faces: int = 40_000, texture: int | None = None, resolution: int = 256
+    model: GANHead, codes: GANHeadCodes, *, faces: int = 40_000, texture: int | None = None, resolution: int = 256
 ) -> RiggedHead:
     """One head of a model, as one layer "head".
 
@@ -95,7 +95,7 @@ class Painted:
 
 
 def _painted(
-    model: GANHead, codes: Codes, volume: Tensor, mesh: CanonicalMesh, normals: NDArray, texture: int | None
+    model: GANHead, codes: GANHeadCodes, volume: Tensor, mesh: CanonicalMesh, normals: NDArray, texture: int | None
 ) -> Painted:
     """Colours in the neutral pose, at the vertices or as a picture with a relief. normals [V, 3]: of the form, at rest."""
     vertices, faces = mesh.vertices.cpu().numpy(), mesh.faces.cpu().numpy().astype(np.int32)
@@ -137,7 +137,7 @@ def _in_frame(vectors: NDArray, tangent: NDArray, normal: NDArray) -> NDArray:
     return np.stack([along - slant * out, across, out - slant * along], axis=1) / (1 - slant**2).clip(1e-6)[:, None]
 
 
-def _looks(model: GANHead, codes: Codes, volume: Tensor, canonical: Tensor) -> tuple[NDArray[np.uint8], NDArray]:
+def _looks(model: GANHead, codes: GANHeadCodes, volume: Tensor, canonical: Tensor) -> tuple[NDArray[np.uint8], NDArray]:
     """sRGB colours [N, 3] and unit normals [N, 3] at rest, of canonical points [N, 3] of one head."""
     rest = model.rest_pose()
     pose = colour_pose(rest.expression, rest.joint_pose)

@@ -69,17 +69,17 @@ def _panohead() -> Parts:
 def _ganhead() -> Parts:
     from fullhead.export.rigged_ganhead import rig_ganhead
     from fullhead.fitting.fit_scan import fit_scan
-    from fullhead.models.ganhead import Codes, GANHead
+    from fullhead.models.ganhead import GANHead, GANHeadCodes
     from fullhead.training.presets import GANHEAD_RUNS
 
-    return Parts(GANHead, Codes, runs=GANHEAD_RUNS, fit_scan=fit_scan, rigged=rig_ganhead)
+    return Parts(GANHead, GANHeadCodes, runs=GANHEAD_RUNS, fit_scan=fit_scan, rigged=rig_ganhead)
 
 
 def _i3dmm() -> Parts:
-    from fullhead.models.i3dmm import I3DMM, Codes
+    from fullhead.models.i3dmm import I3DMM, I3DMMCodes
     from fullhead.training.presets import I3DMM_RUNS
 
-    return Parts(I3DMM, Codes, runs=I3DMM_RUNS)
+    return Parts(I3DMM, I3DMMCodes, runs=I3DMM_RUNS)
 
 
 FAMILIES: dict[str, Family] = {

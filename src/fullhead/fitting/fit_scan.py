@@ -37,7 +37,7 @@ from fullhead.data.scans import ScanFile
 from fullhead.io.images import Bytes, contact_sheet, to_uint8
 from fullhead.metrics.geometry import Samples, SurfaceMetrics, surface_metrics
 from fullhead.metrics.samples import samples_of_mesh
-from fullhead.models.ganhead import Codes, DecodedGANHead, GANHead, colour_pose
+from fullhead.models.ganhead import DecodedGANHead, GANHead, GANHeadCodes, colour_pose
 from fullhead.models.head import HeadPose, RenderOptions
 from fullhead.representations.canonical_field import CanonicalPoints, Volume
 from fullhead.representations.correspondence import find_correspondences
@@ -74,7 +74,7 @@ class ScanFit:
     """Who a scan shows: `codes` of one head and its `pose`; the scan as it was `placed` in the model's cube, and what the model
     makes of it, `head`."""
 
-    codes: Codes
+    codes: GANHeadCodes
     pose: HeadPose
     placed: RegisteredScan
     head: DecodedGANHead
@@ -117,7 +117,7 @@ def fit_scan(
     shape = fitted_shape(model, motion, *sample_occupancy(placed.mesh, config.samples, random), config, generator, on_step)
     points = sample_scan_surface(placed.mesh, config.samples, random)
     detail, colour = fitted_looks(model, motion, colour_pose(expression, joint_pose), shape, points, config, generator, on_step)
-    codes = Codes(shape, detail, colour, rig_shape)
+    codes = GANHeadCodes(shape, detail, colour, rig_shape)
     pose = HeadPose(expression, joint_pose)
     head = model.decode(codes, pose)
     alike = surface_metrics(samples_of_mesh(head.posed[0], config.samples.surface, random), samples(points))
@@ -222,7 +222,7 @@ def minimise(
     on_step: OnStep | None,
 ) -> None:
     """Move codes, each of a table, by Adam; rates are told in deviations of the tables."""
-    groups = [{"params": [code], "rate": rate * spread(table)} for code, table in codes.items()]
+    groups = [{"params": [code], "rate": rate * table_spread(table)} for code, table in codes.items()]
     optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
     for step in range(steps):
         for group in optimiser.param_groups:
@@ -237,7 +237,7 @@ def minimise(
             on_step(stage, step + 1, float(found.detach()))
 
 
-def spread(table: torch.nn.Embedding) -> float:
+def table_spread(table: torch.nn.Embedding) -> float:
     """How far a table's numbers lie from their means, one number."""
     weight = table.weight.detach()
     return max(float((weight - weight.mean(dim=0)).square().mean().sqrt()), LEAST_SPREAD)

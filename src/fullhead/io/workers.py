@@ -19,7 +19,7 @@ class Stopped(Exception):
     """Raised by a task that was asked to stop."""
 
 
-class Task(Protocol):
+class WorkerTask(Protocol):
     """What is to be done with each item. It is sent to the worker processes once."""
 
     def open(self) -> Any:
@@ -29,7 +29,7 @@ class Task(Protocol):
     def work(self, shared: Any, item: Any, stopped: Callable[[], bool]) -> int: ...
 
 
-def run(task: Task, items: Sequence[Any], workers: int) -> Generator[int]:
+def run(task: WorkerTask, items: Sequence[Any], workers: int) -> Generator[int]:
     """Yield `task.work` of all items, as they are done. workers: processes, or 0 for this one.
 
     When the caller stops asking, or an error or a KeyboardInterrupt comes, running items are told to stop and waited for.
@@ -63,10 +63,10 @@ def run(task: Task, items: Sequence[Any], workers: int) -> Generator[int]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-_opened: tuple[Task, Any, Callable[[], bool]] | None = None  # of a worker process
+_opened: tuple[WorkerTask, Any, Callable[[], bool]] | None = None  # of a worker process
 
 
-def _open(task: Task, stop: Any) -> None:
+def _open(task: WorkerTask, stop: Any) -> None:
     global _opened
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -25,13 +25,13 @@ from fullhead.core.errors import FullheadError
 from fullhead.core.isosurface import central_component, extract_surface
 from fullhead.core.random import seed_noise
 from fullhead.core.tri_mesh import TriMesh
-from fullhead.models.head import Batch, HeadPose, Render, RenderOptions
+from fullhead.models.head import Batch, HeadPose, Render, RenderOptions, render_surfaces
 from fullhead.models.hub import HubModel
 from fullhead.nn.implicit import random_codes
 from fullhead.representations.canonical_field import CanonicalConfig, CanonicalHead, CanonicalPoints, Volume
 from fullhead.representations.correspondence import find_correspondences, select_correspondences
 from fullhead.representations.deformer import Deformer, DeformerConfig, Motion, Skeleton, rig_motion
-from fullhead.representations.surface import BOX, SHADINGS, CanonicalMesh, pictures
+from fullhead.representations.surface import BOX, CanonicalMesh
 from fullhead.rig.cube import flame_in_cube, template_in_cube
 from fullhead.rig.flame import load_flame
 from fullhead.rig.rig import Rig
@@ -72,7 +72,7 @@ def sized_for(config: GANHeadConfig, rig: Rig) -> GANHeadConfig:
 
 
 @dataclass(frozen=True)
-class Codes(Batch):
+class GANHeadCodes(Batch):
     """Who B heads are: codes `shape`, `detail`, `colour` [B, .], and `rig_shape` [B, S], coefficients of the rig."""
 
     shape: Tensor
@@ -86,7 +86,7 @@ class DecodedGANHead:
     """B decoded heads: features `volume` [B, C, 16, 64, 64], canonical surfaces, the pose they are in and the surfaces in that
     pose, in model units."""
 
-    codes: Codes
+    codes: GANHeadCodes
     volume: Tensor
     pose: HeadPose
     canonical: tuple[CanonicalMesh, ...]
@@ -194,30 +194,30 @@ class GANHead(HubModel):
 
     # -- codes
 
-    def codes(self, scan: Tensor, rig_shape: Tensor | None = None) -> Codes:
+    def codes(self, scan: Tensor, rig_shape: Tensor | None = None) -> GANHeadCodes:
         """The codes of scans [B] of the training set, with the rig's shape [B, S] (None: its mean)."""
         shape, detail, colour = (table(scan) for table in self.tables)
         return self._codes(shape, detail, colour, rig_shape)
 
-    def random_codes(self, noise: Sequence[Tensor | None]) -> Codes:
+    def random_codes(self, noise: Sequence[Tensor | None]) -> GANHeadCodes:
         """Codes of Gaussians as wide as the tables, for standard normal `noise` [B, .] of shape, detail and colour each; None:
         the mean. Numbers of a table that go together are drawn together; the published code draws each alone."""
         return self._codes(*random_codes(self.tables, noise))
 
-    def _codes(self, shape: Tensor, detail: Tensor, colour: Tensor, rig_shape: Tensor | None = None) -> Codes:
+    def _codes(self, shape: Tensor, detail: Tensor, colour: Tensor, rig_shape: Tensor | None = None) -> GANHeadCodes:
         mean = shape.new_zeros(len(shape), self.config.deformer.shapes)
-        return Codes(shape, detail, colour, mean if rig_shape is None else rig_shape)
+        return GANHeadCodes(shape, detail, colour, mean if rig_shape is None else rig_shape)
 
-    def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Codes:
+    def sample_latents(self, n: int, generator: torch.Generator | None = None) -> GANHeadCodes:
         """n random heads, see `random_codes`; the rig's shape is standard normal."""
         codes = self.random_codes([normal((n, t.embedding_dim), t.weight, generator) for t in self.tables])
         return replace(codes, rig_shape=normal((n, self.config.deformer.shapes), codes.rig_shape, generator))
 
-    def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> Codes:
+    def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> GANHeadCodes:
         """The heads of seeds from 0 to 2^32 - 1: `seed_noise` of the three codes, and then of the rig's shape."""
         return self.vary_latents(seeds, truncation, self.latent_parts)
 
-    def vary_latents(self, seeds: list[int], truncation: float, vary: Collection[str]) -> Codes:
+    def vary_latents(self, seeds: list[int], truncation: float, vary: Collection[str]) -> GANHeadCodes:
         """The same, of which only the parts `vary`, of CODES and RIG, are drawn; the others stay at their means."""
         sizes = [*(table.embedding_dim for table in self.tables), self.config.deformer.shapes]
         parts = (truncation * torch.from_numpy(seed_noise(seeds, sum(sizes))).to(self.shape_codes.weight)).split(sizes, dim=1)
@@ -226,7 +226,7 @@ class GANHead(HubModel):
 
     # -- points
 
-    def volume(self, codes: Codes) -> Tensor:
+    def volume(self, codes: GANHeadCodes) -> Tensor:
         """Features of the geometry [B, C, 16, 64, 64]: once per head."""
         return self.canonical.volume(codes.shape)
 
@@ -253,7 +253,7 @@ class GANHead(HubModel):
     # -- heads
 
     @torch.no_grad()
-    def canonical_surface(self, codes: Codes, volume: Tensor, resolution: int) -> TriMesh[NDArray]:
+    def canonical_surface(self, codes: GANHeadCodes, volume: Tensor, resolution: int) -> TriMesh[NDArray]:
         """The bare surface of one head in its canonical pose [ganhead supp. 1.2] [occnet]."""
         rig_vertices = self.rig(codes.rig_shape, None, self.canonical_pose()).vertices[0]
         inside = rig_vertices[(rig_vertices.abs() <= 1).all(dim=-1)]
@@ -268,12 +268,12 @@ class GANHead(HubModel):
         return central_component(extract_surface(occupancy, side, 0.0, resolution, centre=middle, coarse=COARSE, outside=-1.0))
 
     @torch.no_grad()
-    def canonical_mesh(self, codes: Codes, volume: Tensor, resolution: int) -> CanonicalMesh:
+    def canonical_mesh(self, codes: GANHeadCodes, volume: Tensor, resolution: int) -> CanonicalMesh:
         """The surface of one head, found once for all its poses."""
         return self.dressed(codes, volume, self.canonical_surface(codes, volume, resolution))
 
     @torch.no_grad()
-    def dressed(self, codes: Codes, volume: Tensor, surface: TriMesh[NDArray]) -> CanonicalMesh:
+    def dressed(self, codes: GANHeadCodes, volume: Tensor, surface: TriMesh[NDArray]) -> CanonicalMesh:
         """A bare surface of one head in its canonical pose with all that moves and colours it."""
         mesh = surface.tensors(volume.device)
         at = self.at_canonical(volume, codes.rig_shape, *flat(mesh.vertices[None]))
@@ -281,7 +281,7 @@ class GANHead(HubModel):
         return CanonicalMesh(mesh.vertices, mesh.faces, at, *self.deformer.bases(at.x), normals, feature)
 
     @torch.no_grad()
-    def posed_vertices(self, codes: Codes, mesh: CanonicalMesh, pose: HeadPose) -> tuple[Tensor, Tensor]:
+    def posed_vertices(self, codes: GANHeadCodes, mesh: CanonicalMesh, pose: HeadPose) -> tuple[Tensor, Tensor]:
         """Vertices [V, 3] and unit normals [V, 3] of one head in a pose."""
         motion = self.motion(codes.rig_shape, pose.expression, pose.joint_pose)
         skeleton = Skeleton.of(motion)
@@ -289,7 +289,7 @@ class GANHead(HubModel):
         return vertices, nn.functional.normalize(skeleton.rotate_normals(mesh.normals, mesh.weights, mesh.at.scan), dim=-1)
 
     @torch.no_grad()
-    def posed_mesh(self, codes: Codes, mesh: CanonicalMesh, pose: HeadPose) -> TriMesh[Tensor]:
+    def posed_mesh(self, codes: GANHeadCodes, mesh: CanonicalMesh, pose: HeadPose) -> TriMesh[Tensor]:
         """The surface of one head in a pose, coloured."""
         vertices, normals = self.posed_vertices(codes, mesh, pose)
         colours = self.canonical.colours(
@@ -297,7 +297,9 @@ class GANHead(HubModel):
         )
         return TriMesh(vertices, mesh.faces, normals, colours.clamp(-1, 1))
 
-    def decode(self, latents: Codes, pose: HeadPose | None = None, options: RenderOptions = RenderOptions()) -> DecodedGANHead:
+    def decode(
+        self, latents: GANHeadCodes, pose: HeadPose | None = None, options: RenderOptions = RenderOptions()
+    ) -> DecodedGANHead:
         """The heads and their surfaces: the expensive part. They are at rest unless a pose is given (see `posed`)."""
         with torch.no_grad():
             volume = self.volume(latents)
@@ -326,9 +328,7 @@ class GANHead(HubModel):
     def render(self, head: DecodedGANHead, cameras: Cameras, options: RenderOptions = RenderOptions()) -> Render:
         """Pictures of heads, one camera each: the rasterised surface."""
         options.refuse("a GANHead", precision="fp32")
-        size, shading = options.size or self.image_size, SHADINGS[options.shading]
-        image, mask, depth = pictures(head.posed, cameras, size, shading, alone=not options.background)
-        return Render(image, image, mask, depth)
+        return render_surfaces(head.posed, cameras, options.size or self.image_size, options)
 
     @property
     def image_size(self) -> int:

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, Self, TypeVar, get_args, runtime_checkable
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from fullhead.core.cameras import Cameras
 from fullhead.core.errors import FullheadError
 from fullhead.core.tri_mesh import TriMesh
+from fullhead.representations.surface import SHADINGS, pictures
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,13 @@ class RenderOptions:
         for name, value in kept.items():
             if getattr(self, name) != value:
                 raise FullheadError(f"{who} has no {name} {getattr(self, name)}: leave {name} at {value}")
+
+
+def render_surfaces(meshes: Sequence[TriMesh[Tensor]], cameras: Cameras, size: int, options: RenderOptions) -> Render:
+    """What one camera each sees of surfaces in the cube [-1, 1]^3, rasterised."""
+    shade = SHADINGS[options.shading]
+    image, mask, depth = pictures(meshes, cameras, size, shade, alone=not options.background)
+    return Render(image, image, mask, depth)
 
 
 class HeadBatch(Protocol):

@@ -24,10 +24,10 @@ from fullhead.core.meshes import vertex_normals
 from fullhead.core.random import seed_noise
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.kernels.dense import linear
-from fullhead.models.head import Batch, HeadPose, Render, RenderOptions
+from fullhead.models.head import Batch, HeadPose, Render, RenderOptions, render_surfaces
 from fullhead.models.hub import HubModel
 from fullhead.nn.implicit import NormedLinear, by_chunks, encoded_size, positional_encoding, random_codes
-from fullhead.representations.surface import BOX, SHADINGS, pictures
+from fullhead.representations.surface import BOX
 
 COARSE = 32  # cells of the grid that is sampled whole
 
@@ -54,7 +54,7 @@ class I3DMMConfig:
 
 
 @dataclass(frozen=True)
-class Codes(Batch):
+class I3DMMCodes(Batch):
     """Who B heads are: `geometry` [B, 3 C] is identity, expression, hairstyle; `colour` [B, 2 C] is identity, hairstyle."""
 
     geometry: Tensor
@@ -65,7 +65,7 @@ class Codes(Batch):
 class I3DMMHead:
     """B decoded heads: their codes and surfaces, in model units."""
 
-    codes: Codes
+    codes: I3DMMCodes
     posed: tuple[TriMesh[Tensor], ...]
 
     def __len__(self) -> int:
@@ -156,24 +156,24 @@ class I3DMM(HubModel):
 
     # -- codes
 
-    def codes(self, identity: Tensor, expression: Tensor, hair: Tensor) -> Codes:
+    def codes(self, identity: Tensor, expression: Tensor, hair: Tensor) -> I3DMMCodes:
         """The codes of rows [B] of the tables: whose head, with which face, with which hair."""
         rows = (identity, expression, hair, identity, hair)
         return self._codes([table(row) for table, row in zip(self._tables, rows, strict=True)])
 
-    def random_codes(self, noise: Sequence[Tensor | None]) -> Codes:
+    def random_codes(self, noise: Sequence[Tensor | None]) -> I3DMMCodes:
         """Codes of a Gaussian of each factor's table, for standard normal `noise` [B, C] of each of the five; None: the mean.
         The original has no sampling."""
         return self._codes(random_codes(self._tables, noise))
 
-    def _codes(self, parts: Sequence[Tensor]) -> Codes:
-        return Codes(torch.cat(list(parts[:3]), dim=1), torch.cat(list(parts[3:]), dim=1))
+    def _codes(self, parts: Sequence[Tensor]) -> I3DMMCodes:
+        return I3DMMCodes(torch.cat(list(parts[:3]), dim=1), torch.cat(list(parts[3:]), dim=1))
 
-    def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Codes:
+    def sample_latents(self, n: int, generator: torch.Generator | None = None) -> I3DMMCodes:
         """n random heads, see `random_codes`."""
         return self.random_codes([normal((n, self.config.code), t.weight, generator) for t in self._tables])
 
-    def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> Codes:
+    def seed_latents(self, seeds: list[int], truncation: float = 0.7) -> I3DMMCodes:
         """The heads of seeds from 0 to 2^32 - 1: `seed_noise` of all numbers of the five codes."""
         noise = truncation * torch.from_numpy(seed_noise(seeds, 5 * self.config.code)).to(self._tables[0].weight)
         return self.random_codes(noise.split(self.config.code, dim=1))
@@ -186,7 +186,7 @@ class I3DMM(HubModel):
 
     # -- points
 
-    def deformation(self, codes: Codes, x: Tensor) -> Tensor:
+    def deformation(self, codes: I3DMMCodes, x: Tensor) -> Tensor:
         """delta [B, n, 3]: where on the reference head the points lie, less where they lie."""
         return self.deform(x, codes.geometry)
 
@@ -194,18 +194,18 @@ class I3DMM(HubModel):
         """Signed distance [B, n], negative inside, of points [B, n, 3] to the surface of the reference head."""
         return torch.tanh(self.reference(x_reference))[..., 0]
 
-    def distance(self, codes: Codes, x: Tensor) -> Tensor:
+    def distance(self, codes: I3DMMCodes, x: Tensor) -> Tensor:
         """Signed distance [B, n], negative inside, of points x [B, n, 3] to the surfaces of the heads."""
         return self.reference_distance(x + self.deformation(codes, x))
 
-    def colours_at_reference(self, codes: Codes, x_reference: Tensor) -> Tensor:
+    def colours_at_reference(self, codes: I3DMMCodes, x_reference: Tensor) -> Tensor:
         """RGB [B, n, 3], 0 to 1 and a little beyond."""
         return self.paint(x_reference, codes.colour)
 
     # -- heads
 
     @torch.no_grad()
-    def mesh(self, codes: Codes, resolution: int) -> TriMesh[Tensor]:
+    def mesh(self, codes: I3DMMCodes, resolution: int) -> TriMesh[Tensor]:
         """The surface of one head, coloured at its vertices; pieces that hang free are left out."""
 
         def inside(xyz: Tensor) -> Tensor:
@@ -219,7 +219,7 @@ class I3DMM(HubModel):
         mesh = replace(surface, normals=vertex_normals(surface.vertices, surface.faces)).tensors(codes.device)
         return replace(mesh, colours=(2 * by_chunks(colour, mesh.vertices)[0] - 1).clamp(-1, 1))
 
-    def decode(self, latents: Codes, pose: HeadPose | None = None, options: RenderOptions = RenderOptions()) -> I3DMMHead:
+    def decode(self, latents: I3DMMCodes, pose: HeadPose | None = None, options: RenderOptions = RenderOptions()) -> I3DMMHead:
         """The heads' surfaces: the expensive part."""
         if pose is not None:
             raise FullheadError("an i3DMM has no rig: its expressions are in its codes, leave the pose out")
@@ -233,9 +233,7 @@ class I3DMM(HubModel):
     def render(self, head: I3DMMHead, cameras: Cameras, options: RenderOptions = RenderOptions()) -> Render:
         """Pictures of heads, one camera each: the rasterised surface."""
         options.refuse("an i3DMM", precision="fp32")
-        size, shading = options.size or self.image_size, SHADINGS[options.shading]
-        image, mask, depth = pictures(head.posed, cameras, size, shading, alone=not options.background)
-        return Render(image, image, mask, depth)
+        return render_surfaces(head.posed, cameras, options.size or self.image_size, options)
 
     @property
     def image_size(self) -> int:

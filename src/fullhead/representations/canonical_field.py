@@ -104,10 +104,10 @@ def _where_found(
     if len(rows) == len(located.x):
         return by_chunks(function, located.x, located.scan, feature)
     parts = by_chunks(function, located.x[rows], located.scan[rows], feature[rows])
-    return tuple(spread(part, rows, len(located.x), PAD) for part in parts)
+    return tuple(scatter_rows(part, rows, len(located.x), PAD) for part in parts)
 
 
-def spread(values: Tensor, rows: Tensor, n: int, fill: float) -> Tensor:
+def scatter_rows(values: Tensor, rows: Tensor, n: int, fill: float) -> Tensor:
     """[n, ...] with `values` in the given rows and `fill` elsewhere."""
     return values.new_full((n, *values.shape[1:]), fill).index_copy(0, rows, values)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from fullhead.core.roots import TOLERANCE, broyden, inverse_3x3
 from fullhead.core.skinning import transformed
 from fullhead.kernels.gather import channels_last
-from fullhead.representations.canonical_field import INVALID, CanonicalHead, CanonicalPoints, Volume, sample_own, spread
+from fullhead.representations.canonical_field import INVALID, CanonicalHead, CanonicalPoints, Volume, sample_own, scatter_rows
 from fullhead.representations.deformer import Skeleton, Warp, blended, times
 
 SAME_ROOT = 10 * TOLERANCE  # roots closer to each other than this are one
@@ -135,7 +135,7 @@ def select_correspondences(
         return at
     with torch.no_grad():
         lost = warp.neutral(x, scan)
-    logit, feature = (spread(values, rows, len(x), INVALID) for values in (at.logit, at.feature))
+    logit, feature = (scatter_rows(values, rows, len(x), INVALID) for values in (at.logit, at.feature))
     return CanonicalPoints(lost.index_copy(0, rows, at.x), scan, logit, feature, found)
 
 

@@ -66,7 +66,7 @@ def clay(mesh: TriMesh[Tensor], camera: Cameras) -> Tensor:
 SHADINGS: dict[str, Shade] = {"colour": coloured, "normal": normal_coloured, "clay": clay}
 
 
-def picture(mesh: TriMesh[Tensor], camera: Cameras, size: int, shade: Shade = coloured) -> tuple[Tensor, Tensor, Tensor]:
+def draw_surface(mesh: TriMesh[Tensor], camera: Cameras, size: int, shade: Shade = coloured) -> tuple[Tensor, Tensor, Tensor]:
     """One camera's straight values [3, H, W] (white outside), opacity [1, H, W] and distance along the ray [1, H, W].
 
     The rasteriser runs on the CPU; `camera` is in the frame of the mesh.
@@ -99,6 +99,6 @@ def pictures(
         camera = cameras[i].to(mesh.vertices.device)
         c2w = camera.c2w.clone()
         c2w[:, :3, 3] *= 2 / BOX  # into model units
-        found.append(picture(mesh, replace(camera, c2w=c2w), size, shade))
+        found.append(draw_surface(mesh, replace(camera, c2w=c2w), size, shade))
     image, mask, distance = (torch.stack(parts).to(meshes[0].vertices.device) for parts in zip(*found, strict=True))
     return image if alone else image * mask + (1 - mask), mask, distance * (BOX / 2)

@@ -27,7 +27,7 @@ class EncoderTaskConfig:
     features: float = 0.0  # weight of the difference of the discriminator's features
 
 
-def reconstruction_loss(drawn: Sequence[Tensor], true: Sequence[Tensor]) -> Tensor:
+def l1_loss(drawn: Sequence[Tensor], true: Sequence[Tensor]) -> Tensor:
     """L1 of drawings and photos [B, C, H, W], at each of several sizes or kinds of image, summed over these."""
     return torch.stack([(a - b).abs().mean() for a, b in zip(drawn, true, strict=True)]).sum()
 

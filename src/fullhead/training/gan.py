@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fullhead.core.devices import normal, uniform
 from fullhead.training.distributed import local_shard
-from fullhead.training.schedules import linear
+from fullhead.training.schedules import linear_ramp
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class AdversarialConfig:
     ema_rampup: float = 0.05  # but at most this part of the images seen
 
     def swap_chance(self, images_seen: int) -> float:
-        return linear(1.0, self.swap_end, images_seen, self.swap_fade_images)
+        return linear_ramp(1.0, self.swap_end, images_seen, self.swap_fade_images)
 
     def blur_sigma(self, images_seen: int) -> float:
-        return linear(self.blur_start, 0.0, images_seen, self.blur_fade_images)
+        return linear_ramp(self.blur_start, 0.0, images_seen, self.blur_fade_images)
 
     def ema_beta(self, images_seen: int, batch: int) -> float:
         """Share of the average that a step of `batch` images keeps."""

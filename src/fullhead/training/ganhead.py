@@ -26,7 +26,7 @@ from fullhead.data.scan_set import ScanSet, ViewBatch
 from fullhead.io.images import contact_sheet, to_uint8
 from fullhead.kernels.raster import orthographic
 from fullhead.metrics.features import feature_distance, load_features
-from fullhead.models.ganhead import Codes, GANHead, GANHeadConfig, colour_pose, flat, sized_for
+from fullhead.models.ganhead import GANHead, GANHeadCodes, GANHeadConfig, colour_pose, flat, sized_for
 from fullhead.models.head import HeadPose, RenderOptions
 from fullhead.nn.module import ConfiguredModule
 from fullhead.representations.canonical_field import CanonicalPoints, Volume
@@ -254,7 +254,7 @@ class GANHeadTask:
         """C at neutral points [N, 3] against the rig at its vertices [N]."""
         return skinning_loss(self.model.deformer, x, *self.neutral.motion(vertex), self.config)
 
-    def deshape_term(self, codes: Codes, warp: Warp, rng: torch.Generator) -> Tensor:
+    def deshape_term(self, codes: GANHeadCodes, warp: Warp, rng: torch.Generator) -> Tensor:
         """D takes every vertex of the canonical rig to that of the mean head: L_deshape."""
         vertices, neutral = self.model.rig(codes.rig_shape, None, self.model.canonical_pose()).vertices, self.neutral.vertices
         if self.config.vertices:
@@ -263,7 +263,7 @@ class GANHeadTask:
         x, scan = flat(vertices)
         return (warp.neutral(x, scan).view_as(vertices) - neutral).square().mean()
 
-    def bone_term(self, codes: Codes, volume: Volume, rng: torch.Generator) -> Tensor:
+    def bone_term(self, codes: GANHeadCodes, volume: Volume, rng: torch.Generator) -> Tensor:
         """Points on the bones, as far as they lie in the cube, are inside [ganhead supp. Eq.2]."""
         parents = self.model.rig.parents
         noise = torch.randn(len(codes), len(parents) - 1, BONE_POINTS, generator=rng).to(self.device)
@@ -291,7 +291,7 @@ class GANHeadTask:
         terms["regular"] = c.regular * (regularity(codes.detail) + regularity(codes.colour))
         return terms
 
-    def surface_terms(self, batch: Tensor, codes: Codes, volume: Volume, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def surface_terms(self, batch: Tensor, codes: GANHeadCodes, volume: Volume, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Normals and colours at points of the scans' surfaces."""
         drawn = self.scans.surface(batch, self.config.surface, rng)
         drawn = replace(drawn, normals=drawn.normals.to(self.device), colours=drawn.colours.to(self.device))
@@ -305,7 +305,7 @@ class GANHeadTask:
         true = (value.flatten(0, 1)[found] for value in (drawn.normals, drawn.colours))
         return shading_losses(*self.shaded(codes, motion, at, colour_pose(*who[1:])), *true)
 
-    def view_terms(self, batch: Tensor, codes: Codes, volume: Volume, rng: torch.Generator) -> Terms:
+    def view_terms(self, batch: Tensor, codes: GANHeadCodes, volume: Volume, rng: torch.Generator) -> Terms:
         """One view of each scan: squared errors of the pixels that both the scan and the coarse surface fill."""
         views = torch.randint(self.scans.views, (len(batch),), generator=rng)
         first = torch.randint(self.config.view_stride, (2,), generator=rng).tolist()
@@ -330,7 +330,7 @@ class GANHeadTask:
                 terms["view perceptual"] = self.config.perceptual * distance
         return terms
 
-    def shaded(self, codes: Codes, motion: Motion, at: CanonicalPoints, pose: Tensor) -> tuple[Tensor, Tensor]:
+    def shaded(self, codes: GANHeadCodes, motion: Motion, at: CanonicalPoints, pose: Tensor) -> tuple[Tensor, Tensor]:
         """Posed unit normals [N, 3] and colours [N, 3]."""
         normals, feature = self.model.normals(codes.detail, at, motion)
         return normals, self.model.canonical.colours(codes.colour, pose, at, feature)

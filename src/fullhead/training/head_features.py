@@ -124,12 +124,12 @@ def augmented(examples: Examples, generator: torch.Generator) -> tuple[Tensor, T
     x = torch.where((moved | (amounts["warp"] > 0))[:, None, None, None], resampled, x)
     gain = torch.where(moved[:, None], 0.08 * normal(B, 3) + 0.1 * normal(B, 1), 0.0).exp()[:, :, None, None]
     x = (x + 1) * gain - 1
-    x = blurred(x, LARGEST["blur"] * amounts["blur"])
+    x = blurred_photos(x, LARGEST["blur"] * amounts["blur"])
     x = x + (LARGEST["noise"] * amounts["noise"])[:, None, None, None] * normal(*x.shape)
     return x.clamp(-1, 1), torch.where(mirror, -examples.yaw, examples.yaw), amounts
 
 
-def blurred(x: Tensor, sigma: Tensor) -> Tensor:
+def blurred_photos(x: Tensor, sigma: Tensor) -> Tensor:
     """Images [B, C, H, W] under a Gaussian of sigma [B] pixels each; 0 changes nothing."""
     B, C = x.shape[:2]
     taps = torch.exp(-0.5 * (torch.arange(-4, 5) / sigma.clamp(min=0.05)[:, None]).square())

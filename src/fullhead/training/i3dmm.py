@@ -15,7 +15,7 @@ from fullhead.core.isosurface import NoSurfaceError
 from fullhead.data.scan_distances import DistanceBatch, ScanDistances
 from fullhead.data.scan_set import ScanSet
 from fullhead.models.head import RenderOptions
-from fullhead.models.i3dmm import I3DMM, Codes, I3DMMConfig
+from fullhead.models.i3dmm import I3DMM, I3DMMCodes, I3DMMConfig
 from fullhead.nn.module import ConfiguredModule
 from fullhead.training.loop import Clock, Phase, StepState, Terms
 
@@ -88,7 +88,7 @@ def _numbered(words: list[str]) -> Tensor:
     return torch.tensor([number[word] for word in words])
 
 
-def point_terms(model: I3DMM, codes: Codes, batch: DistanceBatch, config: LossConfig) -> Terms:
+def point_terms(model: I3DMM, codes: I3DMMCodes, batch: DistanceBatch, config: LossConfig) -> Terms:
     """What points say of codes: distance, colour, and how far they are moved; sums over the points over their number."""
     delta = model.deformation(codes, batch.points)
     x = batch.points + delta
@@ -101,7 +101,7 @@ def point_terms(model: I3DMM, codes: Codes, batch: DistanceBatch, config: LossCo
     }
 
 
-def landmark_spread(model: I3DMM, codes: Codes, landmarks: Tensor) -> Tensor:
+def landmark_spread(model: I3DMM, codes: I3DMMCodes, landmarks: Tensor) -> Tensor:
     """Mean distance, over pairs of heads and over landmarks [B, L, 3], of where they lie on the reference head."""
     x = landmarks + model.deformation(codes, landmarks)
     one, other = torch.triu_indices(len(x), len(x), offset=1).to(x.device)
@@ -150,7 +150,7 @@ class I3DMMTask:
         return positions
 
     def after_step(self, clock: Clock) -> None:
-        """Codes longer than 1 are brought back to length 1."""
+        """I3DMMCodes longer than 1 are brought back to length 1."""
         self.model.bound_codes()
 
     def epoch(self, clock: Clock) -> float:
@@ -159,7 +159,7 @@ class I3DMMTask:
     def lr_scale(self, clock: Clock) -> float:
         return 0.5 ** (self.epoch(clock) // self.config.halving_epochs)
 
-    def codes(self, scans: Tensor) -> Codes:
+    def codes(self, scans: Tensor) -> I3DMMCodes:
         """Those of training scans [B]."""
         return self.model.codes(*(rows[scans].to(self.device) for rows in vars(self.rows).values()))
 
@@ -208,12 +208,12 @@ class I3DMMTask:
 @torch.enable_grad()
 def fit_codes(
     model: I3DMM, distances: ScanDistances, scan: int, config: CodeFitConfig, generator: torch.Generator
-) -> tuple[Codes, list[float]]:
+) -> tuple[I3DMMCodes, list[float]]:
     """Codes of a scan that the model has not seen, found by gradients with the networks fixed, and the loss of each step."""
     C, device = model.config.code, device_of(model)
     start = config.start * torch.randn(1, 5 * C, generator=generator)
     geometry, colour = (part.to(device).requires_grad_() for part in start.split((3 * C, 2 * C), dim=1))
-    codes, losses = Codes(geometry, colour), []
+    codes, losses = I3DMMCodes(geometry, colour), []
     optimiser = torch.optim.Adam([geometry, colour], config.lr)
     near = round(config.loss.near * config.loss.points)
     for step in range(config.steps):

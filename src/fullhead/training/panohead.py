@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from fullhead.core.cameras import cameras_from_labels, orbit
 from fullhead.core.devices import CPU
-from fullhead.data.photos import Batch as Photos
+from fullhead.data.photos import PhotoBatch as Photos
 from fullhead.data.photos import PhotoSet
 from fullhead.models.head import Batch, Latents, RenderOptions
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
@@ -30,10 +30,10 @@ from fullhead.nn.module import ConfiguredModule
 from fullhead.nn.superres import resized
 from fullhead.training import gan
 from fullhead.training.distributed import local_shard, mean_over_processes
-from fullhead.training.encoder import EncoderTaskConfig, feature_loss, reconstruction_loss
+from fullhead.training.encoder import EncoderTaskConfig, feature_loss, l1_loss
 from fullhead.training.gan import AdversarialConfig
 from fullhead.training.loop import Clock, Phase, StepState, Terms
-from fullhead.training.schedules import linear
+from fullhead.training.schedules import linear_ramp
 
 PANOHEAD_GAN = AdversarialConfig(swap_end=0.7, density_weight=0.0)  # where it differs from EG3D [pano supp. A.3]
 PREVIEW_HEADS, PREVIEW_VIEWS = 8, 8
@@ -185,7 +185,7 @@ class PanoHeadTask:
             self.options,
             neural_size=self.neural_size(step.clock),
             generator=noise,
-            density_noise=linear(1.0, 0.0, step.clock.images_seen, self.config.density_noise_fade_images),
+            density_noise=linear_ramp(1.0, 0.0, step.clock.images_seen, self.config.density_noise_fade_images),
         )
         return Views(render.image, render.image_raw, render.mask, draw.label), shift
 
@@ -197,7 +197,7 @@ class PanoHeadTask:
 
     def neural_size(self, clock: Clock) -> int:
         c = self.config
-        return round(linear(c.neural_size_start, c.generator.neural_size, clock.images_seen, c.neural_size_fade_images))
+        return round(linear_ramp(c.neural_size_start, c.generator.neural_size, clock.images_seen, c.neural_size_fade_images))
 
     def real(self, step: PhotoStep) -> Views:
         """Photos; their raw images are blurred at first."""
@@ -278,7 +278,7 @@ class PanoHeadTask:
         z, kl = self.E.sample(photos.image[:n], photos.mask[:n], noise, self.precision)
         fake, shift = self.fakes(step, self.draw(step, (z, photos.label[:n])), update_w_avg=update_w_avg)
         true = photos.image, resized(photos.image, size), resized(photos.mask, size)
-        off = reconstruction_loss([x[:n] for x in (fake.image, fake.image_raw, fake.mask)], [x[:n] for x in true])
+        off = l1_loss([x[:n] for x in (fake.image, fake.image_raw, fake.mask)], [x[:n] for x in true])
         return fake, shift, {"G/kl": c.weight * c.kl * kl, "G/photo": c.weight * off}
 
     def photo_loss(self, step: PhotoStep) -> Terms:

@@ -79,7 +79,7 @@ def train_run(
             _train(task, run, config, begin, quiet=not first)
     finally:
         if first and (run / "state.safetensors").is_file():
-            export(task, run, data, preset, config)
+            save_results(task, run, data, preset, config)
         if dist.is_initialized():
             dist.destroy_process_group()
 
@@ -117,7 +117,7 @@ def _train(task: Task, run: Path, config: RunConfig, begin: int, *, quiet: bool)
         train(task, run, config.loop, report, begin=begin)
 
 
-def export(task: Task, run: Path, data: Path, preset: str, config: RunConfig) -> None:
+def save_results(task: Task, run: Path, data: Path, preset: str, config: RunConfig) -> None:
     """Write what a run's saved state is for, in half precision."""
     images_seen = load_state(task, RandomStreams.seeded(0), run / "state.safetensors")
     about = {"preset": preset, "images_seen": images_seen, "data": data.name}

@@ -7,7 +7,7 @@ import math
 RAMP_UP, RAMP_DOWN = 0.05, 0.25  # parts of a fit over which its learning rates rise and fall [stylegan2 §5]
 
 
-def linear(start: float, end: float, images_seen: int, fade_images: int) -> float:
+def linear_ramp(start: float, end: float, images_seen: int, fade_images: int) -> float:
     """From `start` to `end` in a line over the first `fade_images`; with 0 of them it is `end` from the beginning."""
     left = max(1 - images_seen / fade_images, 0.0) if fade_images else 0.0
     return start * left + end * (1 - left)

@@ -22,7 +22,7 @@ from fullhead.io.images import Bytes, contact_sheet
 from fullhead.models.head import H, HeadModel, HeadPose, L, Posable, Render, RenderOptions, capable
 from fullhead.rig.arkit import ARKIT, arkit_weights
 from fullhead.rig.template import JOINTS
-from fullhead.viewing.turntable import picture
+from fullhead.viewing.turntable import final_image
 
 SHEET_COLUMNS = 13  # a quarter of the 52
 
@@ -73,7 +73,7 @@ def animate(
     cameras: Cameras,
     options: RenderOptions = RenderOptions(),
     *,
-    show: Callable[[Render], Bytes] = picture,
+    show: Callable[[Render], Bytes] = final_image,
 ) -> Iterator[Bytes]:
     """Frames uint8 [H, W, C] of one decoded head in each of the `poses` (ARKit's weights [N, 52] and our template's joints),
     seen by the camera of the same number; one camera serves all. FullheadError if the model cannot be posed."""
@@ -94,7 +94,7 @@ def expression_sheet(
     camera: Cameras,
     options: RenderOptions = RenderOptions(),
     *,
-    show: Callable[[Render], Bytes] = picture,
+    show: Callable[[Render], Bytes] = final_image,
 ) -> Bytes:
     """One head with each of ARKit's 52 expressions at full strength, with their names: uint8 [H, W, 3]."""
     poses = HeadPose(torch.eye(len(ARKIT)), torch.zeros(len(ARKIT), len(JOINTS), 3))

@@ -11,7 +11,7 @@ from fullhead.core.cameras import Cameras
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.io.images import Bytes, to_uint8
 from fullhead.models.head import Shading
-from fullhead.representations.surface import SHADINGS, picture
+from fullhead.representations.surface import SHADINGS, draw_surface
 
 
 def draw_mesh(mesh: TriMesh[NDArray], cameras: Cameras, size: int = 256, shading: Shading = "colour") -> Bytes:
@@ -23,6 +23,6 @@ def draw_mesh(mesh: TriMesh[NDArray], cameras: Cameras, size: int = 256, shading
     drawn = replace(drawn, vertices=drawn.vertices.float())
     images = []
     for i in range(len(cameras)):
-        image, mask, _ = picture(drawn, cameras[i], size, SHADINGS[shading])
+        image, mask, _ = draw_surface(drawn, cameras[i], size, SHADINGS[shading])
         images.append(mask * image + 1 - mask)
     return to_uint8(torch.stack(images))

@@ -10,7 +10,7 @@ import torch
 from fullhead.core import cameras as cams
 from fullhead.io.images import Bytes, contact_sheet
 from fullhead.models.head import H, HeadModel, L, Render, RenderOptions
-from fullhead.viewing.turntable import picture, render_views
+from fullhead.viewing.turntable import final_image, render_views
 
 YAWS = tuple(math.radians(degrees) for degrees in (0, 45, 90, 135, 180))
 
@@ -25,7 +25,7 @@ def sheet_rows(
     radius: float = cams.RADIUS,
     focal: float = cams.FOCAL,
     batch: int = 1,
-    show: Callable[[Render], Bytes] = picture,
+    show: Callable[[Render], Bytes] = final_image,
 ) -> Iterator[list[Bytes]]:
     """For each head of `latents` its pictures uint8 [H, W, 3] at `yaws` (radians), one pitch; each head is decoded once."""
     cameras = cams.orbit(torch.tensor(yaws, dtype=torch.float64), pitch, radius=radius, focal=focal)
@@ -44,6 +44,6 @@ def sheet(
     *,
     labels: Sequence[str] = (),
 ) -> Bytes:
-    """One picture, uint8 [H, W, 3]: a row per head (labelled with `labels` if given), a column per yaw in radians."""
+    """One final_image, uint8 [H, W, 3]: a row per head (labelled with `labels` if given), a column per yaw in radians."""
     columns = [f"{math.degrees(yaw):.0f}°" for yaw in yaws] if labels else []
     return contact_sheet(list(sheet_rows(model, latents, yaws, pitch, options)), row_labels=labels, column_labels=columns)

@@ -20,7 +20,7 @@ from fullhead.io.images import Bytes, to_uint8
 from fullhead.models.head import H, HeadModel, L, Render, RenderOptions
 
 
-def picture(render: Render) -> Bytes:
+def final_image(render: Render) -> Bytes:
     """What a render shows, as uint8 [B, H, W, 3]."""
     return to_uint8(render.image)
 
@@ -65,7 +65,7 @@ def render_views(
     options: RenderOptions = RenderOptions(),
     *,
     batch: int = 1,
-    show: Callable[[Render], Bytes] = picture,
+    show: Callable[[Render], Bytes] = final_image,
 ) -> Iterator[Bytes]:
     """Frames uint8 [H, W, C] of one decoded head seen by each of the cameras in turn, `batch` at a time."""
     if len(head) != 1:
@@ -99,7 +99,7 @@ def interpolate(
     cameras: Cameras,
     options: RenderOptions = RenderOptions(),
     *,
-    show: Callable[[Render], Bytes] = picture,
+    show: Callable[[Render], Bytes] = final_image,
 ) -> Iterator[Bytes]:
     """A looping film through the heads `keys`: one frame uint8 [H, W, C] per camera, each with its own head decoded."""
     for i, latents in enumerate(between(keys, len(cameras))):

@@ -49,7 +49,7 @@ def plain(mesh: BareMesh, colour: Sequence[float], label: str, material: int, ro
     return textured(mesh, np.array(colour, np.float32).reshape(1, 1, 3), label, material, roughness)
 
 
-def joined(meshes: Sequence[BareMesh]) -> BareMesh:
+def joined_bare(meshes: Sequence[BareMesh]) -> BareMesh:
     """Several meshes in one, without texture coordinates."""
     starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
     faces = np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts, strict=True)])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fullhead.core.triangles import unit_vectors
 from fullhead.rig.subdivision import triangles_from_quads
 from fullhead.synth.anatomy.scalp import ScalpSurface
-from fullhead.synth.anatomy.textured_mesh import GLASS, PLAIN, BareMesh, TexturedMesh, joined, plain
+from fullhead.synth.anatomy.textured_mesh import GLASS, PLAIN, BareMesh, TexturedMesh, joined_bare, plain
 from fullhead.synth.people.subject import METAL_COLOURS, Accessories, Subject
 
 LENS_TINT = (0.012, 0.011, 0.011)  # of sunglasses
@@ -38,12 +38,12 @@ def glasses_meshes(scalp: ScalpSurface, worn: Accessories, eyes: NDArray) -> lis
     part = np.linspace(0, 1, 9)[:, None]
     arch = bridge[0] * (1 - part) + bridge[1] * part + 4 * part * (1 - part) * np.array([0, 0.03, 0.02])
     frame.append(tube(arch, thick))
-    lens = joined(lenses)
+    lens = joined_bare(lenses)
     if worn.glasses == "sun":
         glass = plain(lens, LENS_TINT, "glasses", PLAIN, 0.12)
     else:
         glass = plain(lens, (1.0, 1.0, 1.0), "glasses", GLASS, 0.05)
-    return [plain(joined(frame), worn.glasses_colour, "glasses", PLAIN, 0.25), glass]
+    return [plain(joined_bare(frame), worn.glasses_colour, "glasses", PLAIN, 0.25), glass]
 
 
 def earring_meshes(scalp: ScalpSurface, subject: Subject) -> list[TexturedMesh]:
@@ -65,7 +65,7 @@ def earring_meshes(scalp: ScalpSurface, subject: Subject) -> list[TexturedMesh]:
             end = lobe + 0.02 * outwards + np.array([0, -0.17 * size, 0])
             pieces += [ball(lobe + 0.012 * outwards, 0.018 * size), ball(end, 0.034 * size)]
             pieces.append(tube(np.linspace(lobe + 0.02 * outwards, end, 3), 0.005 * size))
-    return [plain(joined(pieces), METAL_COLOURS[subject.worn.metal], "earring", PLAIN, 0.22)]
+    return [plain(joined_bare(pieces), METAL_COLOURS[subject.worn.metal], "earring", PLAIN, 0.22)]
 
 
 def grid_faces(rows: int, columns: int, closed: bool = False) -> NDArray:

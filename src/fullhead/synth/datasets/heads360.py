@@ -39,7 +39,7 @@ from fullhead.synth.datasets.shots import (
     camera_label,
     dataset_json,
     recipe_settings,
-    render_views,
+    render_shot,
     rig_vertices,
     subject_seed,
 )
@@ -109,7 +109,7 @@ class Heads360:
         number, k = divmod(part, len(self.expressions))
         shot = self.shot(shared, number, self.expressions[k])
         shots = {variant: replace(shot, hair=variant == "images") for variant in self.variants}
-        rendered = {variant: render_views(shared, one, self.ground_truth) for variant, one in shots.items()}
+        rendered = {variant: render_shot(shared, one, self.ground_truth) for variant, one in shots.items()}
         first, known = next(iter(shots.values())), next(iter(rendered.values()))
         samples = []
         for i, view in enumerate(shot.views):

@@ -26,7 +26,7 @@ from fullhead.synth.datasets.shots import (
     camera_label,
     dataset_json,
     recipe_settings,
-    render_views,
+    render_shot,
     subject_seed,
 )
 from fullhead.synth.people.expressions import mild_expression
@@ -95,7 +95,7 @@ class Photos:
         return RenderContext(self.size)
 
     def make(self, shared: RenderContext, part: int) -> Part:
-        done = render_views(shared, self.shot(shared, part), self.ground_truth)
+        done = render_shot(shared, self.shot(shared, part), self.ground_truth)
         return Part({"head": part, **done.record}, done.samples)
 
     def shot(self, context: RenderContext, head: int) -> ShotSpec:

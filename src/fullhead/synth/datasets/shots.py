@@ -139,7 +139,7 @@ def true_camera(view: View, world: float = 1.0) -> Cameras:
     return camera
 
 
-def render_views(context: RenderContext, shot: ShotSpec, fields: Sequence[str]) -> Part:
+def render_shot(context: RenderContext, shot: ShotSpec, fields: Sequence[str]) -> Part:
     """Pictures, ground truth and record of a shot. `fields` are names of ground_truth.FIELDS."""
     person, light = context.lit_scene(shot)
     metres = person.metres_per_unit
@@ -179,7 +179,7 @@ def _only_fields(kind: type, record: dict[str, Any]) -> dict[str, Any]:
 def replay(record: dict[str, Any], fields: Sequence[str] = (), context: RenderContext | None = None) -> list[dict[str, bytes]]:
     """The files of each view of a record made again, by "field.png": `img.png` and the wanted fields of the ground truth."""
     shot = shot_from_record(record)
-    return [dict(sample.files) for sample in render_views(context or RenderContext(shot.size), shot, fields).samples]
+    return [dict(sample.files) for sample in render_shot(context or RenderContext(shot.size), shot, fields).samples]
 
 
 def recipe_settings(recipe: Any, size: str, version: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from fullhead.synth.datasets.shots import (
     camera_label,
     dataset_json,
     recipe_settings,
-    render_views,
+    render_shot,
     subject_seed,
 )
 from fullhead.synth.people.motion import clip_poses
@@ -74,7 +74,7 @@ class Video:
     def make(self, shared: RenderContext, part: int) -> Part:
         number, frame = divmod(part, self.frames)
         shot = self.shot(shared, number, frame)
-        done = render_views(shared, shot, self.ground_truth)
+        done = render_shot(shared, shot, self.ground_truth)
         return Part({"clip": number, "frame": frame, **done.record}, done.samples)
 
     def shot(self, context: RenderContext, number: int, frame: int) -> ShotSpec:

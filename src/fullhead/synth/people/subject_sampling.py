@@ -38,7 +38,7 @@ TONE_DECILES = (-0.10, 0.135, 0.208, 0.279, 0.340, 0.398, 0.461, 0.531, 0.617, 0
 
 
 @dataclass(frozen=True)
-class Draw:
+class SubjectDraw:
     """Decisions of one seed, each from the stream of its name."""
 
     seed: int
@@ -66,7 +66,7 @@ class Draw:
 
 def sample_subject(seed: int, shape_names: Iterable[str], population: Population | None = None) -> Subject:
     """The subject of a seed; `shape_names` are those of `rig.identity.shape_parameters`."""
-    knobs, draw = population or Population(), Draw(seed)
+    knobs, draw = population or Population(), SubjectDraw(seed)
     male = draw.happens("sex", knobs.person.men)
     phenotype = _sample_phenotype(draw, knobs, male)
     light = float(smoothstep(0.4, 0.7, phenotype.caucasian))  # light eyes and hair come with European ancestry
@@ -86,7 +86,7 @@ def sample_subject(seed: int, shape_names: Iterable[str], population: Population
     )
 
 
-def _sample_phenotype(draw: Draw, knobs: Population, male: bool) -> Phenotype:
+def _sample_phenotype(draw: SubjectDraw, knobs: Population, male: bool) -> Phenotype:
     person = knobs.person
 
     def within(name: str, between: Range, a: float, b: float) -> float:
@@ -138,7 +138,7 @@ def _sample_shape(random: RandomState, names: Iterable[str], variety: float, mal
     }
 
 
-def _sample_skin(draw: Draw, knobs: Population, phenotype: Phenotype) -> Skin:
+def _sample_skin(draw: SubjectDraw, knobs: Population, phenotype: Phenotype) -> Skin:
     likely = 0.82 * phenotype.african + 0.30 * phenotype.asian + 0.14 * phenotype.caucasian
     tone = float(np.interp(likely + 0.13 * draw.normal("tone"), TONE_DECILES, np.linspace(0, 1, 11)))
     if knobs.skin.tone is not None:
@@ -158,7 +158,7 @@ def _sample_skin(draw: Draw, knobs: Population, phenotype: Phenotype) -> Skin:
     )
 
 
-def _sample_makeup(draw: Draw, knobs: Population, male: bool) -> Makeup:
+def _sample_makeup(draw: SubjectDraw, knobs: Population, male: bool) -> Makeup:
     made_up = float(draw.happens("make-up", knobs.makeup.men if male else knobs.makeup.women))
     random = draw.stream("eyeshadow colour")
     shadow = (float(random.uniform(0.03, 0.3)), float(random.uniform(0.02, 0.16)), float(random.uniform(0.02, 0.22)))
@@ -172,7 +172,7 @@ def _sample_makeup(draw: Draw, knobs: Population, male: bool) -> Makeup:
     )
 
 
-def _sample_hair(draw: Draw, knobs: Population, male: bool, age: float, light: float) -> Hair:
+def _sample_hair(draw: SubjectDraw, knobs: Population, male: bool, age: float, light: float) -> Hair:
     pale = dict.fromkeys(("lightbrown", "blond", "red", "auburn"), light) | {"brown": 0.25 + 0.75 * light}
     natural = draw.choice("hair colour", knobs.hair.colour, pale | {"black": 1 + 2 * (1 - light)})
     grey = float(smoothstep(0.78, 1.0, age + 0.05 * draw.normal("greyness")))
@@ -192,7 +192,7 @@ def _sample_hair(draw: Draw, knobs: Population, male: bool, age: float, light: f
     )
 
 
-def _sample_face_hair(draw: Draw, knobs: Population, male: bool) -> FaceHair:
+def _sample_face_hair(draw: SubjectDraw, knobs: Population, male: bool) -> FaceHair:
     return FaceHair(
         beard=draw.choice("beard", knobs.face_hair.beard) if male else "none",
         brow_density=draw.uniform("brow density", (0.7, 1.1) if male else (0.45, 0.85)),
@@ -208,7 +208,7 @@ def _sample_cloth_colour(random: RandomState) -> Colour:
     return linear_colour(np.clip(grey + tint, 0.04, 0.95))
 
 
-def _sample_outfit(draw: Draw, knobs: Population) -> Outfit:
+def _sample_outfit(draw: SubjectDraw, knobs: Population) -> Outfit:
     return Outfit(
         collar=draw.choice("collar", knobs.outfit.collar),
         colour=_sample_cloth_colour(draw.stream("cloth colour")),
@@ -217,7 +217,7 @@ def _sample_outfit(draw: Draw, knobs: Population) -> Outfit:
     )
 
 
-def _sample_accessories(draw: Draw, knobs: Population, male: bool) -> Accessories:
+def _sample_accessories(draw: SubjectDraw, knobs: Population, male: bool) -> Accessories:
     return Accessories(
         glasses=draw.choice("glasses", knobs.worn.glasses),
         glasses_half=(draw.uniform("lens width", (0.235, 0.275)), draw.uniform("lens height", (0.165, 0.215))),
@@ -230,7 +230,7 @@ def _sample_accessories(draw: Draw, knobs: Population, male: bool) -> Accessorie
     )
 
 
-def _sample_lighting(draw: Draw, knobs: Population) -> Lighting:
+def _sample_lighting(draw: SubjectDraw, knobs: Population) -> Lighting:
     light = knobs.light
     return Lighting(
         azimuth=float(np.radians(draw.uniform("light azimuth", light.azimuth))),
