@@ -141,7 +141,7 @@ def test_only_the_table_knows_which_families_there_are(path: Path):
     "code",
     [
         "isinstance(model, GANHead)",
-        "isinstance(head, (str, i3dmm.Codes))",
+        "isinstance(head, (str, i3dmm.I3DMMCodes))",
         "isinstance(head, PanoHead | I3DMM)",
         "isinstance(run, GANHeadRun)",
         "issubclass(kind, PanoHeadConfig)",
@@ -175,7 +175,7 @@ def test_a_capability_a_look_in_the_table_and_a_family_s_own_code_are_no_questio
 
 
 def loaded_at_once(path: Path) -> set[str]:
-    """The fullhead modules that importing a file loads before it is done: imports of its top level that are not for types alone."""
+    """The fullhead modules that importing a file loads before it is done: those of its top level, not those for types alone."""
     body = tree(path).body
     found = [node for node in body if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fullhead.")]
     return {name for node in found for name in (node.module or "", *(f"{node.module}.{a.name}" for a in node.names))}
