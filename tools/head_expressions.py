@@ -248,7 +248,7 @@ def _over_the_eye(mesh: Mesh, offsets: NDArray, clearance: float = 0.0) -> NDArr
 
 
 def _blink(mesh: Mesh, blink: NDArray, side: str) -> tuple[NDArray, dict[str, NDArray]]:
-    """A blink that meets the lower lid and clears the eyeball, and how it follows other faces (rig.Closure).
+    """A blink that meets the lower lid and clears the eyeball, and how it follows other faces (rig.ContactCorrective).
 
     Closed, the upper lid's edge lies on the lower lid's, and the rest of it on the eyeball: each of the vertices `moved` [n]
     leaves its own offset by its share of the way down for those of the lower edge and of the eyeball under it.

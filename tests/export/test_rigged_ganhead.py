@@ -157,12 +157,12 @@ def test_every_point_of_the_surface_finds_its_colour_and_normal_in_the_pictures(
     assert layer.uv is not None and layer.tangents is not None
     uv = between(layer.uv, layer.faces)
     rows, columns = ((1 - uv[:, 1]) * 512).astype(int), (uv[:, 0] * 512).astype(int)
-    colour, relief = layer.material.colour, layer.material.relief
-    assert colour is not None and relief is not None
+    colour, normal_map = layer.material.colour, layer.material.normal_map
+    assert colour is not None and normal_map is not None
     assert np.abs(colour[rows, columns] - colours).max() < 6
     n, t = between(layer.normals, layer.faces), between(layer.tangents, layer.faces)
     n, t = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (n, t))
-    x, y, z = (relief[rows, columns] / 127.5 - 1).T[..., None]
+    x, y, z = (normal_map[rows, columns] / 127.5 - 1).T[..., None]
     cosine = ((x * t + y * np.cross(n, t) + z * n) * normals.numpy()).sum(1)
     assert np.quantile(cosine, 0.02) > 0.99
 

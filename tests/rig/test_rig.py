@@ -167,8 +167,8 @@ def test_main_shapes_hold_the_eyes_where_they_are(template: Template) -> None:
 
 
 def test_a_rig_without_pose_basis_and_combinations_is_plain_blending(template: Template) -> None:
-    """The same tensors without closures and pose basis: vertices are skinned sums of rows."""
-    rig = replace(template.rig, pose_basis=template.rig.pose_basis[:0], closures=(), combinations=())
+    """The same tensors without contacts and pose basis: vertices are skinned sums of rows."""
+    rig = replace(template.rig, pose_basis=template.rig.pose_basis[:0], contacts=(), combinations=())
     rig = replace(rig, expression_basis=rig.expression_basis[:52], joint_expression_basis=rig.joint_expression_basis[:52])
     weights = arkit_weights({"jawOpen": 0.5, "mouthSmileLeft": 0.25})[None]
     wanted = rig.template + 0.5 * rig.expression_basis[ARKIT.index("jawOpen")]

@@ -61,7 +61,7 @@ def components(template: Template, ours: Rig) -> Rig:
         expression_pose=none,
         expression_names=tuple(f"component {i + 1}" for i in range(60)),
         combinations=(),
-        closures=(),
+        contacts=(),
     ).placed(0.3, (0.4, 0.5, -0.2))
 
 

@@ -21,9 +21,9 @@ class Material:
     colour: NDArray | None  # sRGB; with alpha, which cuts out where it is below one half; None: white
     roughness: float = 1.0
     surface: NDArray | None = None  # occlusion, factor of the roughness, and 0
-    relief: NDArray | None = None  # normals in the frames of the layer's tangents, (n + 1) / 2
+    normal_map: NDArray | None = None  # normals in the frames of the layer's tangents, (n + 1) / 2
     gloss: float = 1.0  # factor of what the surface mirrors, 4 % at right angles
-    coat: float = 0.0  # share of a clear, smooth coat: the cornea's
+    clearcoat: float = 0.0  # strength of a clear, smooth layer: the cornea's
     alpha: float = 1.0  # below 1: glass
     both_sides: bool = False
 
@@ -61,7 +61,7 @@ class Layer:
     weights: NDArray  # [V, J] of the joints, rows sum to 1
     targets: dict[str, Target]  # by names of expressions; those that move something here
     material: Material
-    tangents: NDArray | None = None  # [V, 3], where the material has a relief: along u; normal x tangent runs along v
+    tangents: NDArray | None = None  # [V, 3], where the material has a normal map: along u; normal x tangent runs along v
 
 
 @dataclass(frozen=True)

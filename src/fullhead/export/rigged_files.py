@@ -158,8 +158,8 @@ def _material(gltf: Gltf, name: str, material: Material) -> int:
     if material.surface is not None:
         texture = {"index": gltf.add_texture(encoded(material.surface), f"{name}_surface")}
         surface["metallicRoughnessTexture"] = found["occlusionTexture"] = texture
-    if material.relief is not None:
-        found["normalTexture"] = {"index": gltf.add_texture(encoded(material.relief), f"{name}_relief")}
+    if material.normal_map is not None:
+        found["normalTexture"] = {"index": gltf.add_texture(encoded(material.normal_map), f"{name}_relief")}
     if material.cut_out:
         found["alphaMode"] = "MASK"
     elif material.alpha < 1:
@@ -167,8 +167,8 @@ def _material(gltf: Gltf, name: str, material: Material) -> int:
     if material.both_sides:
         found["doubleSided"] = True
     extensions: dict[str, Any] = {}
-    if material.coat:
-        extensions["KHR_materials_clearcoat"] = {"clearcoatFactor": material.coat, "clearcoatRoughnessFactor": 0.03}
+    if material.clearcoat:
+        extensions["KHR_materials_clearcoat"] = {"clearcoatFactor": material.clearcoat, "clearcoatRoughnessFactor": 0.03}
     if material.gloss != 1:
         extensions["KHR_materials_specular"] = {"specularFactor": material.gloss}
     if extensions:

@@ -36,7 +36,7 @@ def rig_ganhead(
 ) -> RiggedHead:
     """One head of a model, as one layer "head".
 
-    faces: triangles at most.  texture: pixels a side of its colours and of the relief that the network N gives; None: colours
+    faces: at most.  texture: pixels a side of its colours and of the normal map that the network N gives; None: colours
     at the vertices.  resolution: cells along the cube in which the surface is found.
     """
     if len(codes) != 1:
@@ -97,7 +97,7 @@ class Painted:
 def _painted(
     model: GANHead, codes: GANHeadCodes, volume: Tensor, mesh: CanonicalMesh, normals: NDArray, texture: int | None
 ) -> Painted:
-    """Colours in the neutral pose, at the vertices or as a picture with a relief. normals [V, 3]: of the form, at rest."""
+    """Colours in the neutral pose, at the vertices or as a picture with a normal map. normals [V, 3]: of the form, at rest."""
     vertices, faces = mesh.vertices.cpu().numpy(), mesh.faces.cpu().numpy().astype(np.int32)
     if texture is None:
         colours = linear_from_srgb(_looks(model, codes, volume, mesh.vertices)[0] / 255)
@@ -115,11 +115,13 @@ def _painted(
         return (values[atlas.faces[found[seen]]] * weights).sum(1)
 
     colours, learned = _looks(model, codes, volume, torch.from_numpy(between(vertices[on]).astype(np.float32)))
-    relief = _unit(_in_frame(learned, _unit(between(tangents)), _unit(between(normals[on]))))
+    normal_map = _unit(_in_frame(learned, _unit(between(tangents)), _unit(between(normals[on]))))
     pictures = np.zeros((2, texture, texture, 3), np.uint8)
-    pictures[0, seen], pictures[1, seen] = colours, (relief * 127.5 + 128).clip(0, 255)
-    colour, relief = (filled(picture, seen) for picture in pictures)
-    return Painted(on, atlas.faces, np.ones((len(on), 3)), Material(colour, ROUGHNESS, relief=relief), atlas.uv, tangents)
+    pictures[0, seen], pictures[1, seen] = colours, (normal_map * 127.5 + 128).clip(0, 255)
+    colour, bumps = (filled(picture, seen) for picture in pictures)
+    return Painted(
+        on, atlas.faces, np.ones((len(on), 3)), Material(colour, ROUGHNESS, normal_map=normal_map), atlas.uv, tangents
+    )
 
 
 def along_u(up: NDArray, normals: NDArray) -> NDArray:

@@ -111,7 +111,7 @@ def _material(surface: TexturedMesh) -> Material:
     return Material(
         colour=_bytes(surface.texture),
         roughness=float(np.mean(surface.roughness)),
-        coat=1.0 if surface.material == EYE else 0.0,
+        clearcoat=1.0 if surface.material == EYE else 0.0,
         alpha=LENS_ALPHA if surface.material == GLASS else 1.0,
         both_sides=_name(surface) not in ("eyes", "teeth", "tongue", "clothes"),  # a brim has an underside
     )

@@ -221,7 +221,7 @@ def minimise(
     rate: float,
     on_step: OnStep | None,
 ) -> None:
-    """Move codes, each of a table, by Adam; rates are told in deviations of the tables."""
+    """Move codes, each of a table, by Adam; rates are in deviations of the tables."""
     groups = [{"params": [code], "rate": rate * table_spread(table)} for code, table in codes.items()]
     optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
     for step in range(steps):

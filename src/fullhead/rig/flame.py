@@ -98,7 +98,7 @@ def flame_rig(arrays: Arrays) -> Rig:
         shape_names=tuple(f"shape {i + 1}" for i in range(IDENTITY)),
         expression_names=tuple(f"expression {i + 1}" for i in range(expressions)),
         combinations=(),
-        closures=(),
+        contacts=(),
         metres=1.0,
     )
 

@@ -3,7 +3,7 @@
 B heads, N vertices, F faces, S shape coefficients, E expressions, J joints, P = 9 (J - 1) pose features or none. Frame:
 +y up, the face looks along +z, the subject's left is +x; a unit is `metres` long.
 
-    vertices = skin(rest, transforms)      rest = template + shape + expression features + pose features, then closures
+    vertices = skin(rest, transforms)      rest = template + shape + expression features + pose features, then contacts
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fullhead.core.skinning import blended_transforms, joint_transforms, transfo
 
 
 @dataclass(frozen=True)
-class Closure:
+class ContactCorrective:
     """An expression that brings two edges together whatever else the face does, as a blink does the eyelids.
 
     Its row of the expression basis closes the edges as they are on the template. What else moved them (another face, other
@@ -54,7 +54,7 @@ class Posed:
 
 @dataclass(frozen=True)
 class Rig:
-    """Everything is linear in the coefficients but the products of rotations, the combinations and the closures.
+    """Everything is linear in the coefficients but the products of rotations, the combinations and the contacts.
 
     The E expressions have K more features: a combination is as active as the least of its expressions, and its row of the
     basis is what they lack (or have too much of) together. Expressions may turn joints: a gaze turns the eyes.
@@ -75,7 +75,7 @@ class Rig:
     shape_names: tuple[str, ...]
     expression_names: tuple[str, ...]
     combinations: tuple[tuple[int, ...], ...]  # [K] of expressions
-    closures: tuple[Closure, ...]
+    contacts: tuple[ContactCorrective, ...]
     metres: float  # length of a unit
 
     def __call__(
@@ -134,13 +134,13 @@ class Rig:
             pose_basis=scale * self.pose_basis,
             joint_shape_basis=scale * self.joint_shape_basis,
             joint_expression_basis=scale * self.joint_expression_basis,
-            closures=tuple(replace(closure, rest=scale * closure.rest + shift) for closure in self.closures),
+            contacts=tuple(replace(contact, rest=scale * contact.rest + shift) for contact in self.contacts),
             metres=self.metres / scale,
         )
 
     def truncated(self, shapes: int, expressions: int | None = None) -> Rig:
         """Only the first coefficients of bases that are sorted by variance; expressions: None keeps all."""
-        if expressions is not None and (self.combinations or self.closures):
+        if expressions is not None and (self.combinations or self.contacts):
             raise FullheadError("expressions that act in combination cannot be left out one by one: keep all of them")
         return replace(
             self,
@@ -159,15 +159,15 @@ class Rig:
         def moved(tensor: Tensor) -> Tensor:
             return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
-        closures = tuple(replace(closure, **_mapped(closure, moved)) for closure in self.closures)
-        return replace(self, closures=closures, **_mapped(self, moved))
+        contacts = tuple(replace(contact, **_mapped(contact, moved)) for contact in self.contacts)
+        return replace(self, contacts=contacts, **_mapped(self, moved))
 
     def _closed(self, rest: Tensor, expression: Tensor) -> Tensor:
-        for closure in self.closures:
-            k = closure.expression
+        for contact in self.contacts:
+            k = contact.expression
             strength = expression[:, k, None, None]
-            without = rest[:, closure.edges] - strength * self.expression_basis[k, closure.edges]  # [B, m, 3]
-            rest = rest.index_add(1, closure.moved, strength * (closure.weights @ (without - closure.rest)))
+            without = rest[:, contact.edges] - strength * self.expression_basis[k, contact.edges]  # [B, m, 3]
+            rest = rest.index_add(1, contact.moved, strength * (contact.weights @ (without - contact.rest)))
         return rest
 
     def _checked(self, name: str, value: Tensor | None, size: tuple[int, ...], batch: int) -> Tensor:
@@ -184,6 +184,6 @@ def _sum(coefficients: Tensor, basis: Tensor) -> Tensor:
     return (coefficients @ basis.flatten(1)).unflatten(1, basis.shape[1:])
 
 
-def _mapped(value: Rig | Closure, function: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+def _mapped(value: Rig | ContactCorrective, function: Callable[[Tensor], Tensor]) -> dict[str, Any]:
     """The tensors among the fields of `value`, each replaced."""
     return {f.name: function(v) for f in fields(value) if isinstance(v := getattr(value, f.name), Tensor)}

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from fullhead.rig.arkit import ARKIT
-from fullhead.rig.rig import Closure, Rig
+from fullhead.rig.rig import ContactCorrective, Rig
 from fullhead.rig.subdivision import triangles_from_quads
 
 JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")  # FLAME's, in its order
@@ -89,8 +89,8 @@ def _rig(data: dict[str, NDArray]) -> Rig:
         shape_names=tuple(map(str, data["shape_names"])),
         expression_names=ARKIT,
         combinations=combinations,
-        closures=tuple(
-            Closure(
+        contacts=tuple(
+            ContactCorrective(
                 expression=ARKIT.index(f"eyeBlink{side}"),
                 moved=torch.from_numpy(data[f"lid_{side}"].astype(np.int64)),
                 edges=torch.from_numpy(edges := data[f"lid_edges_{side}"].astype(np.int64)),
