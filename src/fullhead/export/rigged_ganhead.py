@@ -119,9 +119,7 @@ def _painted(
     pictures = np.zeros((2, texture, texture, 3), np.uint8)
     pictures[0, seen], pictures[1, seen] = colours, (normal_map * 127.5 + 128).clip(0, 255)
     colour, bumps = (filled(picture, seen) for picture in pictures)
-    return Painted(
-        on, atlas.faces, np.ones((len(on), 3)), Material(colour, ROUGHNESS, normal_map=normal_map), atlas.uv, tangents
-    )
+    return Painted(on, atlas.faces, np.ones((len(on), 3)), Material(colour, ROUGHNESS, normal_map=bumps), atlas.uv, tangents)
 
 
 def along_u(up: NDArray, normals: NDArray) -> NDArray:
