@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from safetensors import safe_open
 from skimage.data import astronaut
 
 from fullhead.cli import main
+from fullhead.commands.animate import rotations
+from fullhead.commands.options import parse_seeds
 from fullhead.families.opening import load
 from fullhead.models.checkpoint import read_header, save
 from fullhead.models.ganhead import GANHead
@@ -278,6 +281,14 @@ def test_synth_sheet_draws_the_truth(tmp_path: Path) -> None:
     run("synth", "sheet", "--out", tmp_path / "truth.png", "--show", "truth", "--size", "32")
     width, height = Image.open(tmp_path / "truth.png").size
     assert width == 6 * 32 and height > 4 * 32
+
+
+def test_items_of_a_list_stand_between_spaces_or_commas() -> None:
+    for words in (["0-2", "5"], ["0-2,5"], ["0-2 5"], ["0-2, 5"]):
+        assert parse_seeds(words) == [0, 1, 2, 5]
+    turned = {"neck": (0.0, pytest.approx(math.pi / 6), 0.0), "jaw": (pytest.approx(math.pi / 18), 0.0, 0.0)}
+    for words in (["neck=0,30,0", "jaw=10,0,0"], ["neck=0,30,0,jaw=10,0,0"], ["neck=0,30,0 jaw=10,0,0"]):
+        assert rotations(words) == turned
 
 
 def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,6 +129,7 @@ def test_the_command_writes_a_head_that_loads_like_any_other(files, model, capsy
     assert tuned.config == model.config
     assert read_header(head)["about"]["inverted"]
     assert open_model(tiny).fitted is None
+    assert open_model(out).fitted is not None, "the folder of a fit"
     with safe_open(head, framework="pt") as handle:
         assert handle.get_tensor("latents.w").dtype == torch.float32
     with pytest.raises(FullheadError, match="--overwrite"):

@@ -37,14 +37,14 @@ def animate(
         view: How they are shown.
         out: A .webp or (with the extra `video`) .mp4 for a film; a .png or .jpg for a still; for several seeds a folder of
             seed0003.webp and so on.
-        suffix: Kind of the files in a folder.
+        suffix: Kind of the files, if they go to a folder.
         expression: ARKit weights, as in jawOpen=0.7,eyeBlinkLeft=1; all: a sheet of the 52, a still.
         joint: Rotations in degrees about x (nods), y (to the head's left) and z, as in neck=0,30,0 jaw=10,0,0; joints are root,
             neck, jaw, left_eye and right_eye.
         clip: A file clips/c0000.json of a set of `fullhead synth video`.
-        frames: Of the film; by default 48, or the whole clip.
-        fps: Frames a second; by default 24, or the clip's.
-        camera: Of the film: it stands still, goes once around, swings about the front, or moves as the clip's own.
+        frames: Number of frames; by default 48, or the whole clip.
+        fps: Frames per second; by default 24, or the clip's.
+        camera: How the camera of a film moves: it stands still, goes once around, swings in front, or moves as the clip's own.
         yaw: Side from which a still camera looks, degrees; positive moves it to the head's left.
         pitch: Height of the camera, degrees; positive looks down on the head.
     """
@@ -80,7 +80,7 @@ def animate(
         poses, seen, speed = there_and_back(pose, frames or FRAMES) if film else pose, cams.orbit(sideways, up), fps or FPS
     cameras = seen if camera == "clip" else moving_cameras(camera, len(poses), sideways, up)
     show, opened = view.show(), heads.open()
-    capable(opened.model, Posable, opened.name, "give a GANHead")
+    capable(opened.model, Posable, opened.name, "give a GANHead, as --model ganhead-demo")
     names, latents = heads.latents(opened, default="0")
     options = view.options(opened)
     for i, path in enumerate(output_files(out, names, suffix)):
@@ -112,10 +112,10 @@ def expression_weights(words: Sequence[str]) -> dict[str, float]:
 def rotations(words: Sequence[str]) -> dict[str, tuple[float, float, float]]:
     """Axis-angle in radians by joint, of ("neck=0,30,0", "jaw=10,0,0") in degrees."""
     found = {}
-    for part in re.split(r",(?=[a-z_]+=)", ",".join(words).replace(" ", "")) if words else ():
+    for part in re.split(r"[,\s]+(?=[a-z_]+=)", " ".join(words)) if words else ():
         name, _, numbers = part.partition("=")
         try:
-            x, y, z = (radians(float(number), f"--joint {name}", 180) for number in numbers.split(","))
+            x, y, z = (radians(float(number), f"--joint {name}", 180) for number in items([numbers]))
         except ValueError:
             raise FullheadError(f"--joint {part}: write a joint and degrees about x, y and z, as in neck=0,30,0") from None
         found[name] = (x, y, z)

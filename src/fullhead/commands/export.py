@@ -19,16 +19,16 @@ def export(
     animation: Unset[Literal["talk", "blink", "all52"]] = None,
     resolution: int = 256,
 ) -> None:
-    """A head as a rigged model: of a GANHead its learned skinning weights as a skin, its learned expressions as targets.
+    """A GANHead as a rigged model for other programs: with a skeleton, skinning weights and expressions that it has learnt.
 
     Args:
         heads: Which heads.
         out: A .glb; or an .obj (with .mtl and textures beside it) or .ply of the head at rest; for several seeds a folder of
             seed0003.glb and so on.
-        suffix: Kind of the files in a folder.
-        faces: Triangles at most; the file shrinks and grows with them.
-        texture_size: Pixels a side of a picture of its colours and one of its normals; without it colours are at the vertices.
-        animation: Also store one, in a .glb. all52 shows every expression once.
+        suffix: Kind of the files, if they go to a folder.
+        faces: Largest number of triangles; the file shrinks and grows with it.
+        texture_size: Pixels per side of a texture of colours and one of normals. Without it, the vertices have the colours.
+        animation: Also store an animation in a .glb; all52 shows every expression once.
         resolution: Cells along the cube in which the surface is found, before it is simplified.
     """
     import time

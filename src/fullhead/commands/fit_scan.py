@@ -33,9 +33,9 @@ def fit_scan(
         out: Folder of the results.
         using: The model to fit.
         source: Where landmarks come from, and how the scan lies in its file.
-        shape_steps: Of the fit of the shape code.
-        looks_steps: Of the fit of the detail and colour codes.
-        seed: Of the fit's randomness.
+        shape_steps: Number of steps in which the shape code is fitted.
+        looks_steps: Number of steps in which the detail and colour codes are fitted.
+        seed: Seed of the random numbers of the fit.
         overwrite: Replace the results that are in the folder.
     """
     check_place(out, folder=True)

@@ -25,10 +25,10 @@ def interpolate(
         heads: Which heads.
         view: How they are shown.
         out: A .webp or (with the extra `video`) .mp4.
-        frames: Of the whole loop.
-        fps: Frames a second.
+        frames: Number of frames of the whole loop.
+        fps: Frames per second.
         pitch: Height of the camera, degrees; positive looks down on the head.
-        camera: It goes once around, swings about the front, or stands still.
+        camera: How the camera moves: it goes once around, swings in front, or stands still.
     """
     from fullhead.io.video import check_video_path, save_video
     from fullhead.viewing.turntable import interpolate as flow

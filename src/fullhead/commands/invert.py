@@ -33,8 +33,8 @@ def invert(
         photo: An image file with one face.
         out: Folder of the results.
         box: Where the face is, from the middle of the forehead to the chin: x,y,width,height in pixels. By default it is found.
-        yaw: From where the photo was taken, degrees, roughly: positive from the head's left. It is refined.
-        pitch: The same upwards.
+        yaw: Side from which the photo was taken, in degrees: positive is the head's left. A rough value is enough.
+        pitch: Height from which it was taken, in degrees: positive is from above. A rough value is enough.
         using: The model to fit.
         fit: How long the fit takes, and where it begins.
         overwrite: Replace the results that are in the folder.

@@ -22,11 +22,11 @@ def mesh(
     Args:
         heads: Which heads.
         out: A .glb, .ply or .obj; for several seeds a folder of seed0003.glb and so on.
-        suffix: Kind of the files in a folder.
+        suffix: Kind of the files, if they go to a folder.
         resolution: Cells along the box that holds the head; 512 shows all the model knows.
-        level: Of a head with a density, as a PanoHead: the density of the surface. By default what stops half of the light
-            within a sixteenth of the box; lower keeps more of thin hair.
-        keep_floaters: Of a head with a density: keep pieces that hang free.
+        level: Density at which a PanoHead's surface lies; a lower one keeps more of thin hair. By default that which stops half
+            of the light within a sixteenth of the box.
+        keep_floaters: Keep the pieces of a PanoHead that are not connected to the head.
     """
     import time
 

@@ -39,7 +39,7 @@ class ModelOptions:
     model: str = "panohead-demo"
     """A shipped model's name, a .safetensors file or its folder, or a Hugging Face hub id."""
     device: Device = "auto"
-    """Where to compute: auto is cuda if there is one, else cpu."""
+    """Where to compute: auto takes cuda if there is one, else cpu."""
 
     def open(self) -> Opened[Any, Any]:
         """The model, ready to render, with its family's own options."""
@@ -62,12 +62,13 @@ class HeadOptions(ModelOptions):
     """Which heads of which model."""
 
     seeds: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="")] = ()
-    """Heads: single seeds and ranges, as in 0-3,7. By default the first few, or the fitted head of `invert` or `fit-scan`."""
+    """Heads: single seeds and ranges, as in 0-3,7. By default the fitted head of `invert` or `fit-scan`, else
+    the first few."""
     truncation: float = 0.7
     """1: as varied as the training set; towards 0: closer to the average head."""
     vary: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="")] = ()
-    """Parts of the latents that the seeds draw, as in shape,colour; the others stay at their means. By default all. Those of a
-    GANHead are shape, detail, colour and rig."""
+    """Parts of a head that the seeds draw, as in shape,colour; the others stay average. By default all. A GANHead has shape,
+    detail, colour and rig."""
 
     def check(self) -> None:
         """Refuse what can be seen to be wrong before anything is loaded."""
@@ -104,9 +105,9 @@ class ViewOptions:
     background_seed: Unset[int] = None
     """Take the model's background of this seed instead of the head's own."""
     shading: Literal["colour", "normal", "clay"] = "colour"
-    """Of a head with a surface: its colours, its normals, or its bare geometry."""
+    """What a head with a surface, as a GANHead, shows: its colours, its normals, or its bare geometry."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Of a PanoHead's convolutions: bf16 is faster on CPUs and GPUs that have it."""
+    """Numbers that a PanoHead's convolutions use: bf16 is faster on CPUs and GPUs that have it."""
 
     def check(self) -> None:
         """Refuse what can be seen to be wrong before anything is loaded."""
@@ -124,7 +125,7 @@ class ViewOptions:
         from fullhead.models.head import HasSurface, RenderOptions, capable
 
         if self.shading != "colour":
-            capable(opened.model, HasSurface, opened.name, "leave --shading at colour")
+            capable(opened.model, HasSurface, opened.name, "give --model ganhead-demo, or leave --shading at colour")
         return RenderOptions(self.size, self.shading, self.precision, background=self.background is None)
 
     def before(self, opened: Opened[Any, Any], latents: Any, truncation: float) -> Any:
@@ -186,8 +187,8 @@ def _with_family_options(default: ModelOptions) -> ModelOptions:
 
 
 def items(words: Sequence[str]) -> list[str]:
-    """The items of a list, with spaces or commas between: ("a,b", "c") is a, b, c."""
-    return [item for word in words for item in word.replace(" ", "").split(",") if item]
+    """The items of a list, with spaces or commas between: ("a,b", "c d") is a, b, c, d."""
+    return [item for word in words for item in re.split(r"[,\s]+", word) if item]
 
 
 def parse_seeds(words: Sequence[str], bits: int = 32) -> list[int]:

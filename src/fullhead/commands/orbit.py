@@ -23,9 +23,9 @@ def orbit(
         heads: Which heads.
         view: How they are shown.
         out: A .webp or (with the extra `video`) .mp4; for several seeds a folder of seed0003.webp and so on.
-        suffix: Kind of the files in a folder.
-        frames: Of a full turn.
-        fps: Frames a second.
+        suffix: Kind of the files, if they go to a folder.
+        frames: Number of frames of the full turn.
+        fps: Frames per second.
         pitch: Height of the camera, degrees; positive looks down on the head.
     """
     from fullhead.io.video import check_video_path, save_video

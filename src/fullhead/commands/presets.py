@@ -26,7 +26,7 @@ def presets(
     if name is None:
         print("shipped models, for --model:", ", ".join(shipped_names()))
         print("training runs, for `fullhead train`:", ", ".join(runs))
-        print("sizes of models, for Python and conversion:", ", ".join(configs))
+        print("configs of models, to build one in Python:", ", ".join(configs))
     elif name in runs:
         print(describe(overridden(runs[name], list(set))))
     elif name in configs:

@@ -58,4 +58,4 @@ class PrepareOptions(ScanOptions):
     held_out: float = 0.1
     """Share of the identities that no training sees."""
     seed: int = 0
-    """Of all that is drawn."""
+    """Seed of all random numbers."""

@@ -100,7 +100,7 @@ def require(family: str, what: str) -> Callable[..., Any]:
     if found := getattr(FAMILIES[family].parts(), what):
         return found
     able = [other.title for other in FAMILIES.values() if getattr(other.parts(), what)]
-    raise FullheadError(f"no {FAMILIES[family].title} {DOES[what]}: give a {' or a '.join(able)}")
+    raise FullheadError(f"no {FAMILIES[family].title} {DOES[what]}: with --model give a {' or a '.join(able)}")
 
 
 def all_configs() -> dict[str, Any]:

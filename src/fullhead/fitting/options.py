@@ -10,8 +10,8 @@ class InvertConfig:
     """The fit of a head to a photo."""
 
     steps: int = 400
-    """Of the first stage, which looks for the head among those the model knows."""
+    """Number of steps of the first stage, which looks for the head among those that the model knows."""
     pivot_steps: int = 200
-    """Of the second stage, which adapts the model to the photo; 0 leaves the model as it is."""
+    """Number of steps of the second stage, which adapts the model to the photo; 0 leaves the model as it is."""
     seed: int = 0
-    """Of the fit's randomness."""
+    """Seed of the random numbers of the fit."""

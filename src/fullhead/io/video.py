@@ -22,7 +22,7 @@ def check_video_path(path: str | Path) -> Path:
         try:
             importlib.import_module("imageio_ffmpeg")
         except ImportError as error:
-            raise FullheadError(f"{path.name}: .mp4 needs `pip install fullhead[video]`; .webp works without") from error
+            raise FullheadError(f"{path.name}: .mp4 needs `pip install imageio-ffmpeg`; .webp works without") from error
     return path
 
 

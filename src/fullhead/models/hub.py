@@ -64,8 +64,9 @@ def model_file(model: str | Path) -> Path:
     shipped = files("fullhead.models") / "weights" / f"{model}.safetensors"
     if shipped.is_file():
         return Path(str(shipped))
-    if Path(model).is_dir():
-        return existing_file(Path(model) / WEIGHTS, "a model file")
+    if Path(model).is_dir():  # of a model, or of the one head that a fit wrote
+        found = list(Path(model).glob("*.safetensors"))
+        return found[0] if len(found) == 1 else existing_file(Path(model) / WEIGHTS, "a model file")
     if Path(model).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", model) or model.endswith((".safetensors", ".pkl")):
         if "/" not in model and "." not in model and not Path(model).exists():
             raise FullheadError(f"no model called {model}: `fullhead presets` lists them; or give a file or a hub id")

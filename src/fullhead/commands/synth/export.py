@@ -25,8 +25,8 @@ def export(
         out: A .glb; or an .obj (with .mtl and textures beside it) or .ply of the head at rest; for several seeds a folder of
             seed0003.glb and so on.
         seeds: Which heads: single seeds and ranges, as in 0-3,7.
-        suffix: Kind of the files in a folder.
-        animation: Also store one, in a .glb. all52 shows every expression once.
+        suffix: Kind of the files, if they go to a folder.
+        animation: Also store an animation in a .glb; all52 shows every expression once.
         texture_size: Pixels a side of the skin's colours.
         hair_detail: How many ribbons of hair, relative to the usual number; the file shrinks and grows with it.
         set: Who the head is, as in hair.style=afro worn.glasses=none skin.tone=0.6; docs/heads.md lists the knobs.
