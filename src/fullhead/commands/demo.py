@@ -35,10 +35,12 @@ def demo(out: Path = Path("out/demo"), using: ModelOptions = ModelOptions()) -> 
         using: The model that makes the heads.
     """
     from fullhead.families.opening import load
+    from fullhead.families.table import require
     from fullhead.viewing.page import write_page
 
     check_place(out, folder=True)
     opened = using.open()
+    require(opened.family, "fit_photo")  # before the rest is computed
     stages = {
         "heads": lambda: heads(opened.model, out),
         "a turntable, and heads that flow into each other": lambda: turntable(opened.model, out),
