@@ -24,7 +24,7 @@ SETTINGS = [
     f'task.encoder={{"alone_images": {IMAGES}}}',  # the part in which it only learns to draw photos
 ]
 
-fullhead.write_photos(OUT / "photos", PHOTOS, size=64, workers=0, quiet=True)
+fullhead.write_photos(OUT / "photos", fullhead.PhotosOptions(PHOTOS, size=64, views_per_head=1), workers=0, quiet=True)
 run = OUT / "run"
 train_run("panohead-tiny", all_runs()["panohead-tiny"], OUT / "photos", run, SETTINGS)
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fullhead.models.head import HeadPose as HeadPose
     from fullhead.models.head import Latents as Latents
     from fullhead.models.head import RenderOptions as RenderOptions
+    from fullhead.synth.datasets.options import PhotosOptions as PhotosOptions
     from fullhead.synth.datasets.photos import write_photos as write_photos
     from fullhead.viewing.animate import animate as animate
     from fullhead.viewing.draw_mesh import draw_mesh as draw_mesh
@@ -51,6 +52,7 @@ _HOMES = {
     "HeadPose": "models.head",
     "InvertConfig": "fitting.options",
     "Latents": "models.head",
+    "PhotosOptions": "synth.datasets.options",
     "RenderOptions": "models.head",
     "animate": "viewing.animate",
     "contact_sheet": "io.images",

@@ -314,6 +314,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["synth", "export", "--out", "a.glb", "--animation", "tlk"], "--animation tlk: there is talk, blink, all52"),
         (["invert"], "missing: photo; see fullhead invert --help"),
+        (["synth", "photos"], "missing: out; see fullhead synth photos --help"),
         (["sample", "--model", "no-such-model"], "`fullhead presets` lists them"),
         (["sample", "--model", "missing.safetensors"], "no model file"),
         (["sample", "--model", "PICTURE"], "not a model file"),

@@ -13,7 +13,7 @@ from fullhead.training.head_features import (
     accuracy,
     answers,
     augmented,
-    blurred,
+    blurred_photos,
     main,
     read_examples,
     split,
@@ -55,7 +55,7 @@ def test_augmentation_is_repeatable_and_in_range(examples: Examples):
 def test_blur_keeps_the_mean_spreads_a_point_by_sigma_and_leaves_what_sigma_0_leaves():
     point = torch.zeros(2, 1, 33, 33)
     point[:, :, 16, 16] = 1
-    x = blurred(point, torch.tensor([0.0, 1.5]))
+    x = blurred_photos(point, torch.tensor([0.0, 1.5]))
     torch.testing.assert_close(x[0], point[0])
     assert float(x[1].sum()) == pytest.approx(1, rel=1e-4)
     offset = torch.arange(33) - 16.0

@@ -137,6 +137,6 @@ def test_a_film_with_an_unknown_suffix_lists_the_valid_ones():
 
 def test_an_mp4_without_the_extra_says_what_to_install_before_any_frame(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(FullheadError, match=r"pip install fullhead\[video\]"):
+    with pytest.raises(FullheadError, match=r"pip install imageio-ffmpeg"):
         save_video((pytest.fail("a frame was computed") for _ in range(1)), tmp_path / "turn.mp4")
     assert check_video_path("turn.webp").name == "turn.webp"

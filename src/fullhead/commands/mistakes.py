@@ -49,7 +49,7 @@ def _explain(event: Any, words: Sequence[str], commands: Commands) -> str | None
     if kind == "UnrecognizedArgs":
         return f"{event.tokens[0]}: the command takes no such word, files to write come behind --out; {see}"
     if kind == "MissingArgs":
-        names = [argument.arg.display_name() for argument in event.missing_arguments]
+        names = [argument.arg.display_name().rpartition(".")[2] for argument in event.missing_arguments]
         return f"missing: {' and '.join(names)}; {see}"
     if kind in ("InvalidChoice", "BadValue", "InstantiationFailure") and event.argument is not None:
         option = event.argument.lowered.name_or_flags[0]

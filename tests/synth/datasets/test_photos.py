@@ -12,6 +12,7 @@ from PIL import Image
 from fullhead.core.cameras import FOCAL, RADIUS, cameras_from_labels, yaw_pitch
 from fullhead.fitting.align import face_place, find_face
 from fullhead.io.sets import read_records, write_set
+from fullhead.synth.datasets.options import PhotosOptions
 from fullhead.synth.datasets.photos import Misalignment, Photos, image_key, write_photos
 from fullhead.synth.datasets.shots import replay
 from fullhead.synth.people.population import population
@@ -22,12 +23,12 @@ SIZE, VIEWS, IMAGES = 20, 2, 6
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("synth") / "set"
-    assert write_photos(out, IMAGES, SIZE, VIEWS, seed=3, workers=0, quiet=True) == IMAGES
+    assert write_photos(out, PhotosOptions(IMAGES, SIZE, VIEWS, seed=3), workers=0, quiet=True) == IMAGES
     return out
 
 
 def test_another_seed_shows_other_heads(photos: Path, tmp_path: Path) -> None:
-    write_photos(tmp_path / "set", 1, SIZE, VIEWS, seed=4, workers=0, quiet=True)
+    write_photos(tmp_path / "set", PhotosOptions(1, SIZE, VIEWS, seed=4), workers=0, quiet=True)
     first = f"img/{image_key(0)}.png"
     mine, other = (np.asarray(Image.open(folder / first), float) for folder in (photos, tmp_path / "set"))
     assert np.abs(mine - other).mean() > 5

@@ -18,7 +18,7 @@ from fullhead.synth.datasets.shots import (
     ShotSpec,
     View,
     camera_label,
-    render_views,
+    render_shot,
     rig_vertices,
     shot_from_record,
     true_camera,
@@ -47,7 +47,7 @@ def shot(context: RenderContext) -> ShotSpec:
 
 @pytest.fixture(scope="module")
 def rendered(context: RenderContext, shot: ShotSpec) -> Part:
-    return render_views(context, shot, tuple(FIELDS))
+    return render_shot(context, shot, tuple(FIELDS))
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_a_smaller_world_is_the_same_picture_with_other_numbers(context: RenderC
     large = ShotSpec(
         shot.subject, SIZE, (View("0", 0.0, 0.1, camera_label(camera)),), shot.expression, shot.joint_pose, world=3.0
     )
-    done = render_views(context, large, ("depth",))
+    done = render_shot(context, large, ("depth",))
     assert np.abs(picture(done, 0, "img").astype(int) - picture(rendered, 0, "img")).mean() < 0.1
     assert np.abs(picture(done, 0, "depth").astype(int) - picture(rendered, 0, "depth")).mean() < 2
     np.testing.assert_allclose(np.array(done.record["landmarks"]) / 3, rendered.record["landmarks"], atol=1e-5)
@@ -141,7 +141,7 @@ def test_a_smaller_world_is_the_same_picture_with_other_numbers(context: RenderC
 
 
 def test_without_hair_no_hair_is_seen_and_the_face_stays(context: RenderContext, shot: ShotSpec, rendered: Part) -> None:
-    bald = render_views(
+    bald = render_shot(
         context, ShotSpec(shot.subject, SIZE, shot.views[:1], shot.expression, shot.joint_pose, hair=False), ("parts",)
     )
     parts, before = picture(bald, 0, "parts"), picture(rendered, 0, "parts")

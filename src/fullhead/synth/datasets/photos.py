@@ -17,8 +17,10 @@ import torch
 from numpy.random import RandomState
 
 from fullhead.core.cameras import Cameras, orbit
+from fullhead.core.errors import FullheadError
 from fullhead.core.random import stream
 from fullhead.io.sets import Form, Part, write_set
+from fullhead.synth.datasets.options import PhotosOptions
 from fullhead.synth.datasets.shots import (
     RenderContext,
     ShotSpec,
@@ -32,7 +34,7 @@ from fullhead.synth.datasets.shots import (
 from fullhead.synth.people.expressions import mild_expression
 from fullhead.synth.people.population import Population
 from fullhead.synth.people.population import population as default_population
-from fullhead.synth.rendering.ground_truth import describe_fields
+from fullhead.synth.rendering.ground_truth import describe_fields, parse_fields
 
 VERSION = 9  # of the pictures: raise it when the same seed gives other ones
 PER_FOLDER = 1000
@@ -135,16 +137,40 @@ class Photos:
         return lists
 
 
-def write_photos(
-    out: Path, images: int, size: int = 128, views_per_head: int = 1, seed: int = 0, *, form: Form = "folder",
-    workers: int | None = None, quiet: bool = False,
-) -> int:  # fmt: skip
-    """Write a set of `images` photos (rounded up to whole heads) to `out`; returns how many are new.
+def recipe(options: PhotosOptions, population: Population | None = None) -> Photos:
+    """What `write_set` makes a set of. FullheadError for what makes no sense."""
+    o = options
+    if o.images < 1 or o.views_per_head < 1:
+        raise FullheadError(f"--images {o.images} and --views-per-head {o.views_per_head}: both are at least 1")
+    if not 0.5 <= o.zoom <= 2:
+        raise FullheadError(f"--zoom {o.zoom:g}: from 0.5 to 2")
+    return Photos(
+        heads=math.ceil(o.images / o.views_per_head),
+        size=o.size,
+        views_per_head=o.views_per_head,
+        seed=o.seed,
+        yaw=o.yaw_distribution,
+        yaw_limit=o.yaw_limit,
+        pitch_spread=o.pitch_spread,
+        expressive=o.expressive,
+        zoom=o.zoom,
+        misaligned=Misalignment(o.scale_error, o.shift_error, o.angle_error),
+        ground_truth=parse_fields(",".join(o.truth)),
+        population=default_population() if population is None else population,
+    )
 
-    For a set with other settings: `sets.write_set(out, Photos(...))`, which also says what the rest means.
-    """
-    recipe = Photos(math.ceil(images / views_per_head), size, views_per_head, seed)
-    return write_set(out, recipe, form=form, workers=workers, quiet=quiet)
+
+def write_photos(
+    out: Path,
+    options: PhotosOptions = PhotosOptions(),
+    population: Population | None = None,
+    *,
+    form: Form = "folder",
+    workers: int | None = None,
+    quiet: bool = False,
+) -> int:
+    """Write a set of photos to `out`, or what is missing of it; returns how many are new. Files are the command's own."""
+    return write_set(out, recipe(options, population), form=form, workers=workers, quiet=quiet)
 
 
 def image_key(index: int) -> str:
