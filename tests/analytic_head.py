@@ -1,9 +1,13 @@
 """A head in closed form that fulfils HeadModel: an ellipsoid with a nose, hair and a neck that leaves the box."""
 
+import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 from fullhead.core.cameras import Cameras
+from fullhead.core.tri_mesh import TriMesh
+from fullhead.export.mesh import extract_mesh
 from fullhead.models.head import Head, HeadPose, Latents, Render, RenderOptions
 
 
@@ -76,3 +80,27 @@ class AnalyticHead:
         size = options.size or self.size
         image = torch.nn.functional.interpolate(raw, (size, size), mode="bilinear")
         return Render(image, raw, mask, depth)
+
+
+@pytest.fixture
+def model() -> AnalyticHead:
+    return AnalyticHead()
+
+
+@pytest.fixture
+def latents(model: AnalyticHead) -> Latents:
+    return model.sample_latents(3, torch.Generator().manual_seed(4))
+
+
+@pytest.fixture
+def head(model: AnalyticHead, latents: Latents) -> Head:
+    return model.decode(latents[0])
+
+
+@pytest.fixture(scope="session")
+def mesh() -> TriMesh[np.ndarray]:
+    """The mesh of `head`, made once."""
+    model = AnalyticHead()
+    return extract_mesh(
+        model, model.decode(model.sample_latents(3, torch.Generator().manual_seed(4))[0]), resolution=64, coarse=32
+    )

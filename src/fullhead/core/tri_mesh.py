@@ -80,11 +80,11 @@ def joined(meshes: Sequence[TriMesh[NDArray]]) -> TriMesh[NDArray]:
     first = np.cumsum([0, *(len(mesh.textures) for mesh in meshes)])
     uv = [np.zeros((len(mesh.faces), 3, 2)) if mesh.uv is None else mesh.uv for mesh in meshes]
     ids = [np.full(len(mesh.faces), -1) if mesh.texture_ids is None else mesh.texture_ids for mesh in meshes]
-    ids = [np.where(own < 0, -1, own + start) for own, start in zip(ids, first, strict=False)]
+    ids = [np.where(own < 0, -1, own + start) for own, start in zip(ids, first[:-1], strict=True)]
     textures = tuple(texture for mesh in meshes for texture in mesh.textures)
     return TriMesh(
         np.concatenate([mesh.vertices for mesh in meshes]),
-        np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts, strict=False)]),
+        np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts[:-1], strict=True)]),
         _all_or_none([mesh.normals for mesh in meshes]),
         _all_or_none([mesh.colours for mesh in meshes]),
         np.concatenate(uv) if textures else None,
