@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
-from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.sparse.csgraph import dijkstra
 
-from fullhead.core.meshes import area_vectors, vertex_normals
+from fullhead.core.meshes import area_vectors, components, interpolate_vertices, vertex_normals
 from fullhead.core.random import stream
 from fullhead.core.smooth import Noise
 from fullhead.kernels.raster import rasterize_arrays
@@ -85,29 +85,33 @@ class TemplateAssets:
 def load_template_assets(texture_size: int) -> TemplateAssets:
     """Load the template and prepare everything that does not depend on the subject."""
     template = load_template()
-    operator, quads, used = _subdivided(template, "skin")
-    quad_uv, uv = _subdivided_uv(template)
-    faces, uv_faces = triangles_from_quads(quads), triangles_from_quads(quad_uv)
-    lip, eye = (operator @ _rings(template, opening) for opening in (MOUTH, SOCKET))
-    side = operator @ _lip_side(template)
-    island = _islands(uv, quad_uv)
-    island = np.concatenate([island, island])  # both halves of the quads
+    skin = _subdivided(template, "skin")
+    uv_operator, quads = bilinear(len(template.uv), template.part("skin")[1])  # the texture's, in step with the skin's
+    used, inverse = np.unique(quads, return_inverse=True)
+    quad_uv, uv = inverse.reshape(-1, 4), (uv_operator @ template.uv)[used]
+    faces, uv_faces = skin.faces, triangles_from_quads(quad_uv)
+    lip, side, eye = (skin.operator @ field for field in _fields(template))
+    island = np.tile(_islands(uv, quad_uv), 2)  # both halves of the quads
     uv = _packed(uv, uv_faces, island)
-    rest = (operator @ identity_vertices(template, Phenotype(), {})).astype(np.float32)
-    members = [np.isin(np.arange(len(used)), faces[island == k]) for k in (HEAD, TORSO, MOUTH, SOCKET)]
+    rest = (skin.operator @ identity_vertices(template, Phenotype(), {})).astype(np.float32)
+    members = [np.isin(np.arange(len(rest)), faces[island == k]) for k in (HEAD, TORSO, MOUTH, SOCKET)]
     cavity = _cavity(rest, faces)
-    uv_vertex, seam_uv_row, uv_faces = _seams(faces, uv_faces)
+    pairs = np.stack([faces.ravel(), uv_faces.ravel()], axis=1)  # of vertices and texture rows
+    pairs, inverse = np.unique(pairs, axis=0, return_inverse=True)
+    uv_vertex, uv_row = pairs.T
+    uv, uv_faces = uv[uv_row], inverse.reshape(-1, 3).astype(np.int32)
     fields = np.stack([lip, side, eye, cavity], axis=1)[uv_vertex]  # [U, 3]
-    eye_vertices = np.unique(template.part("eyes")[0])
-    on_left = template.vertices[eye_vertices, 0] > 0
+    eyes = np.unique(template.part("eyes")[0])
+    on_left = template.vertices[eyes, 0] > 0
+    eyes = (eyes[on_left], eyes[~on_left])
     return TemplateAssets(
         template=template,
         parameters=head_parameters(template),
-        skin=SubdividedPart(operator, faces),
-        teeth=_part(template, "teeth"),
-        tongue=_part(template, "tongue"),
-        lash_columns=_lash_columns(template, eye_vertices),
-        eye_vertices=(eye_vertices[on_left], eye_vertices[~on_left]),
+        skin=skin,
+        teeth=_subdivided(template, "teeth"),
+        tongue=_subdivided(template, "tongue"),
+        lash_columns=_lash_columns(template, eyes),
+        eye_vertices=eyes,
         rest=rest,
         rest_normals=vertex_normals(rest, faces),
         tree_order=sorted_into_boxes(rest),
@@ -122,60 +126,43 @@ def load_template_assets(texture_size: int) -> TemplateAssets:
         eye_ring=eye,
         labels=regions.skin_labels(rest[faces].mean(1), lip[faces].mean(1), side[faces].mean(1), island),
         uv_vertex=uv_vertex,
-        uv=uv[seam_uv_row].astype(np.float32),
+        uv=uv.astype(np.float32),
         uv_faces=uv_faces,
-        atlas=_atlas(texture_size, rest[uv_vertex], uv[seam_uv_row], uv_faces, island, fields),
+        atlas=_atlas(texture_size, rest[uv_vertex], uv, uv_faces, island, fields),
     )
 
 
-def _subdivided(template: Template, name: str) -> tuple[sparse.csr_matrix, NDArray, NDArray]:
-    """Operator [V, N], quads [F, 4] and the rows kept of one part after Catmull-Clark subdivision."""
+def _subdivided(template: Template, name: str) -> SubdividedPart:
+    """One part after Catmull-Clark subdivision."""
     operator, quads = catmull_clark(len(template.vertices), template.part(name)[0])
     used, inverse = np.unique(quads, return_inverse=True)
-    return sparse.csr_matrix(operator[used]), inverse.reshape(-1, 4), used
+    return SubdividedPart(sparse.csr_matrix(operator[used]), triangles_from_quads(inverse.reshape(-1, 4)))
 
 
-def _subdivided_uv(template: Template) -> tuple[NDArray, NDArray]:
-    """Texture quads [F, 4] and coordinates [T, 2] of the skin, subdivided in step with it."""
-    operator, quads = bilinear(len(template.uv), template.part("skin")[1])
-    used, inverse = np.unique(quads, return_inverse=True)
-    return inverse.reshape(-1, 4), (operator @ template.uv)[used]
-
-
-def _part(template: Template, name: str) -> SubdividedPart:
-    operator, quads, _ = _subdivided(template, name)
-    return SubdividedPart(operator, triangles_from_quads(quads))
-
-
-def _lash_columns(template: Template, eye_vertices: NDArray) -> NDArray:
-    """The strips of the template's lashes as columns of rungs [C, 5, 2], leading away from the eyes."""
-    points = template.vertices
-    on_left = points[eye_vertices, 0] > 0
-    centres = [points[eye_vertices[side]].mean(0) for side in (on_left, ~on_left)]
-    following: dict[tuple[int, int], tuple[int, int]] = {}
-    for quad in template.part("lashes")[0]:
-        centre = centres[0 if points[quad[0], 0] > 0 else 1]
-        a, b, c, d = (int(v) for v in quad)
-        far = {v: float(np.linalg.norm(points[v] - centre)) for v in (a, b, c, d)}
-        leads_away = abs(far[a] + far[b] - far[c] - far[d]) > abs(far[b] + far[c] - far[d] - far[a])
-        rungs = ((a, b), (d, c)) if leads_away else ((b, c), (a, d))
-        near, beyond = sorted(rungs, key=lambda rung: far[rung[0]] + far[rung[1]])
-        turned = near[0] > near[1]
-        following[(near[1], near[0]) if turned else near] = (beyond[1], beyond[0]) if turned else beyond
-    ends = {tuple(sorted(rung)) for rung in following.values()}
+def _lash_columns(template: Template, eyes: tuple[NDArray, NDArray]) -> NDArray:
+    """The strips of the template's lashes as columns of rungs [C, 5, 2], leading away from the eyes (left, right)."""
+    points, quads = template.vertices, template.part("lashes")[0]
+    centre = np.where(points[quads[:, :1], :1] > 0, *(points[eye].mean(0) for eye in eyes))  # [Q, 1, 3]
+    far = np.linalg.norm(points[quads] - centre, axis=-1)
+    leads_away = np.abs(far @ [1, 1, -1, -1]) > np.abs(far @ [-1, 1, 1, -1])
+    rungs = np.where(leads_away[:, None, None], quads[:, [[0, 1], [3, 2]]], quads[:, [[1, 2], [0, 3]]])  # [Q, 2, 2]
+    near, beyond = np.linalg.norm(points[rungs] - centre[:, None], axis=-1).sum(-1).T
+    rungs[near > beyond] = rungs[near > beyond, ::-1]
+    following: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for first, second in (*rungs.tolist(), *rungs[..., ::-1].tolist()):
+        following[tuple(first)] = tuple(second)
     columns = []
-    for start in sorted(rung for rung in following if rung not in ends):
+    for start in sorted(rung for rung in set(following) - set(following.values()) if rung[0] < rung[1]):
         column = [start]
-        while (next_rung := following.get((min(column[-1]), max(column[-1])))) is not None:
-            column.append(next_rung if column[-1][0] < column[-1][1] else (next_rung[1], next_rung[0]))
+        while column[-1] in following:
+            column.append(following[column[-1]])
         columns.append(column)
     return np.array([column for column in columns if len(column) == 5])
 
 
 def _islands(uv: NDArray, quads: NDArray) -> NDArray:
     """HEAD, TORSO, MOUTH or SOCKET of each quad, by where its connected piece lies in the template's own texture."""
-    links = sparse.coo_matrix((np.ones(3 * len(quads)), (np.repeat(quads[:, 0], 3), quads[:, 1:].ravel())), (len(uv),) * 2)
-    piece = connected_components(links, directed=False)[1][quads[:, 0]]
+    piece = components(np.stack([np.repeat(quads[:, 0], 3), quads[:, 1:].ravel()], axis=1), len(uv))[quads[:, 0]]
     result = np.full(len(quads), TORSO)
     for k in np.unique(piece):
         u, v = uv[quads[piece == k]].mean((0, 1))
@@ -207,48 +194,29 @@ def _packed(uv: NDArray, faces: NDArray, island: NDArray) -> NDArray:
     return packed
 
 
-def _edge_graph(vertices: NDArray, faces: NDArray) -> sparse.csr_matrix:
-    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
-    lengths = np.linalg.norm(vertices[pairs[:, 0]] - vertices[pairs[:, 1]], axis=1)
-    return sparse.csr_matrix((lengths, (pairs[:, 0], pairs[:, 1])), (len(vertices),) * 2)
-
-
-def _rings(template: Template, opening: int) -> NDArray:
-    """Steps along edges of the head's skin from the border of its MOUTH or SOCKET, for template vertices [N] float32."""
+def _fields(template: Template) -> tuple[NDArray, NDArray, NDArray]:
+    """The lip_ring, lip_side and eye_ring of TemplateAssets, for template vertices [N] float32."""
     quads, quad_uv = template.part("skin")
     island = _islands(template.uv, quad_uv)
-    return _steps(template, np.intersect1d(quads[island == HEAD], quads[island == opening]))
-
-
-def _lip_side(template: Template) -> NDArray:
-    """1 for template vertices [N] that are nearer, along edges, to the upper lip's red edge, -1 to the lower one's."""
-    edge = np.flatnonzero(_rings(template, MOUTH) == round(regions.LIP_EDGE))
-    corner = template.vertices[edge[np.argmax(template.vertices[edge, 0])], 1]
-    above = template.vertices[edge, 1] > corner
-    return np.clip(_steps(template, edge[~above]) - _steps(template, edge[above]), -1, 1)
-
-
-def _steps(template: Template, start: NDArray, far: float = 40.0) -> NDArray:
-    """Steps along edges of the head's skin from the vertices `start`, for template vertices [N] float32."""
-    quads, quad_uv = template.part("skin")
-    head = quads[_islands(template.uv, quad_uv) == HEAD]
+    head = quads[island == HEAD]
     edges = np.stack([head, np.roll(head, -1, 1)], axis=-1).reshape(-1, 2)
     graph = sparse.csr_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (len(template.vertices),) * 2)
-    steps = dijkstra(graph, directed=False, indices=start, min_only=True, unweighted=True)
-    return np.minimum(steps, far).astype(np.float32)
 
+    def steps(start: NDArray, far: float = 40.0) -> NDArray:
+        found = dijkstra(graph, directed=False, indices=start, min_only=True, unweighted=True)
+        return np.minimum(found, far).astype(np.float32)
 
-def _seams(faces: NDArray, uv_faces: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Unique (vertex, texture row) pairs, and faces over them."""
-    pairs = np.stack([faces.ravel(), uv_faces.ravel()], axis=1)
-    unique, inverse = np.unique(pairs, axis=0, return_inverse=True)
-    return unique[:, 0], unique[:, 1], inverse.reshape(-1, 3).astype(np.int32)
+    lip, eye = (steps(np.intersect1d(head, quads[island == opening])) for opening in (MOUTH, SOCKET))
+    edge = np.flatnonzero(lip == round(regions.LIP_EDGE))  # of the red: its upper and its lower half meet at the corners
+    corner = template.vertices[edge[np.argmax(template.vertices[edge, 0])], 1]
+    above = template.vertices[edge, 1] > corner
+    return lip, np.clip(steps(edge[~above]) - steps(edge[above]), -1, 1), eye
 
 
 def _cavity(vertices: NDArray, faces: NDArray) -> NDArray:
     """How far the neighbours' mean lies above each vertex along its normal, relative to the fold of an eyelid [V]."""
-    graph = _edge_graph(vertices, faces)
+    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    graph = sparse.csr_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (len(vertices),) * 2)
     graph = ((graph + graph.T) > 0).astype(float)
     mean = sparse.diags(1 / np.maximum(np.asarray(graph.sum(1)).ravel(), 1)) @ graph
     height = ((mean @ vertices - vertices) * vertex_normals(vertices, faces)).sum(1)
@@ -259,22 +227,21 @@ def _atlas(size: int, rest: NDArray, uv: NDArray, faces: NDArray, island: NDArra
     """Rasterise the skin into its texture; fields [U, 4] are lip_ring, lip_side, eye_ring and cavity."""
     found, b, c, _ = rasterize_arrays(uv[:, 0] * size, (1 - uv[:, 1]) * size, np.ones(len(uv)), faces, size, size)
     covered = found >= 0
-    corners, weights = faces[found[covered]], np.stack([1 - b - c, b, c], axis=-1)[covered]  # [M, 3]
+    face, weights = found[covered], np.stack([1 - b - c, b, c], axis=-1)[covered]  # [M, 3]
     numbers = np.full((size, size), -1)
-    numbers[covered] = np.arange(len(corners))
-    nearest = np.asarray(ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True))  # [2, R, R]
-    position = np.einsum("mk,mkd->md", weights, rest[corners])
-    lip, side, eye, cavity = (np.einsum("mk,mk->m", weights, fields[corners, i]) for i in range(4))
-    on_head = island[found[covered]] == HEAD
+    numbers[covered] = np.arange(len(face))
+    row, column = np.asarray(ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True))
+    position = interpolate_vertices(rest, faces, face, weights)
+    lip, side, eye, cavity = interpolate_vertices(fields, faces, face, weights).T
     noise = Noise(stream(0, "atlas"))
     waves = np.array([[noise(position, rate, 3 * i + j) for j in range(3)] for i, rate in enumerate(NOISE_RATES)])
     return SkinAtlas(
-        texel=numbers[nearest[0], nearest[1]],
+        texel=numbers[row, column],
         covered=covered,
         position=position,
-        island=island[found[covered]],
+        island=island[face],
         lip_ring=lip,
         eye_ring=eye,
-        zones=regions.skin_zones(position, lip, side, eye, cavity, on_head),
+        zones=regions.skin_zones(position, lip, side, eye, cavity, island[face] == HEAD),
         noise=(waves / waves.std(-1, keepdims=True)).astype(np.float32),
     )
