@@ -26,7 +26,7 @@ CENTRE = (0.0, 7.55, 0.35)  # on the average head
 AXIS = unit_vectors(np.array([0.0, 1.0, -0.25]))
 SIDE = np.array([1.0, 0.0, 0.0])
 FRONT = np.cross(SIDE, AXIS)
-COLUMNS = 80
+TURN = np.linspace(0, 2 * np.pi, 80, endpoint=False)  # of a hat's columns
 # Angle in degrees from the axis down to which each hat reaches, by turn: front, side, back.
 EDGE_DEGREES = {"beanie": (86, 93, 110), "cap": (82, 91, 99), "brimmed": (82, 88, 95)}
 HAIR_ROOM = {"beanie": 0.045, "cap": 0.05, "brimmed": 0.05}  # for the hair underneath
@@ -41,9 +41,9 @@ class Skull:
 
     def radius(self, angle: NDArray, turn: NDArray) -> NDArray:
         """Radius [...] at angles and turns [...] in radians."""
-        places = np.stack([angle / np.pi * 60, np.mod(turn, 2 * np.pi) / (2 * np.pi) * 120])
+        places = np.broadcast_arrays(angle / np.pi * 60, np.mod(turn, 2 * np.pi) / (2 * np.pi) * 120)
         padded = np.concatenate([self.radii, self.radii[:, :1]], axis=1)
-        return ndimage.map_coordinates(padded, places.reshape(2, -1), order=1, mode="nearest").reshape(angle.shape)
+        return ndimage.map_coordinates(padded, np.stack(places), order=1, mode="nearest")
 
     def polar(self, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         """Distance, angle and turn [...] of points [..., 3]."""
@@ -52,9 +52,9 @@ class Skull:
         angle = np.arccos(np.clip(away @ AXIS / np.maximum(distance, 1e-6), -1, 1))
         return distance, angle, np.arctan2(away @ SIDE, away @ FRONT)
 
-    def point(self, radius: NDArray, angle: NDArray, turn: NDArray) -> NDArray:
-        """Points [..., 3]."""
-        return self.centre + radius[..., None] * direction(angle, turn)
+    def above(self, height: NDArray | float, angle: NDArray, turn: NDArray) -> NDArray:
+        """Points [..., 3] at a height [...] above the skin."""
+        return self.centre + (self.radius(angle, turn) + height)[..., None] * direction(angle, turn)
 
 
 def direction(angle: NDArray, turn: NDArray) -> NDArray:
@@ -105,14 +105,15 @@ def hat_meshes(scalp: ScalpSurface, subject: Subject, head: Skull) -> list[Textu
     return made[subject.worn.hat](scalp, subject, head) if subject.worn.hat in made else []
 
 
-def _shell(head: Skull, name: str, rows: int, thickness: NDArray) -> NDArray:
+def _shell(head: Skull, name: str, thickness: NDArray) -> NDArray:
     """Points [R + 1, C, 3] of a shell over the skull, `thickness` [R, C] above it, turned in at its edge."""
-    t, turn = np.linspace(0.02, 1, rows)[:, None], np.linspace(0, 2 * np.pi, COLUMNS, endpoint=False)
-    angle = t * edge_angle(name, turn)
-    radius = head.radius(angle, np.broadcast_to(turn, angle.shape))
-    points = head.point(radius + thickness, angle, np.broadcast_to(turn, angle.shape))
-    lip = head.point(radius[-1:] + 0.01, angle[-1:], turn[None])
-    return np.concatenate([points, lip])
+    angle = _rows(len(thickness)) * edge_angle(name, TURN)
+    return np.concatenate([head.above(thickness, angle, TURN), head.above(0.01, angle[-1:], TURN)])
+
+
+def _rows(count: int) -> NDArray:
+    """How far down the hat each row lies, [count, 1] from its top to 1 at its edge."""
+    return np.linspace(0.02, 1, count)[:, None]
 
 
 def _grid_cloth(points: NDArray, texture: NDArray, label: str, roughness: float = 0.9) -> TexturedMesh:
@@ -137,13 +138,12 @@ def _weave(seed: int, colour: tuple[float, ...], rows: int, columns: int) -> NDA
 
 
 def _beanie(scalp: ScalpSurface, subject: Subject, head: Skull) -> list[TexturedMesh]:
-    rows, worn = 40, subject.worn
-    t, turn = np.linspace(0.02, 1, rows)[:, None], np.linspace(0, 2 * np.pi, COLUMNS, endpoint=False)
-    cuff = smoothstep(0.76, 0.79, t) + 0 * turn
-    slouch = 0.10 * np.exp(-((t / 0.5) ** 2)) + 0.07 * np.exp(-(((t - 0.35) / 0.3) ** 2)) * (0.5 - 0.5 * np.cos(turn))
-    folds = 0.012 * np.sin(7 * turn + 3 * t) * (1 - cuff) * smoothstep(0.0, 0.3, t)
-    points = _shell(head, "beanie", rows, (0.075 + 0.035 * cuff + slouch + folds) * scalp.size)
-    texture = _weave(subject.seed, worn.hat_colour, 96, 256)
+    t = _rows(40)
+    cuff = smoothstep(0.76, 0.79, t)
+    slouch = 0.10 * np.exp(-((t / 0.5) ** 2)) + 0.07 * np.exp(-(((t - 0.35) / 0.3) ** 2)) * (0.5 - 0.5 * np.cos(TURN))
+    folds = 0.012 * np.sin(7 * TURN + 3 * t) * (1 - cuff) * smoothstep(0.0, 0.3, t)
+    points = _shell(head, "beanie", (0.075 + 0.035 * cuff + slouch + folds) * scalp.size)
+    texture = _weave(subject.seed, subject.worn.hat_colour, 96, 256)
     u, v = np.meshgrid(np.arange(256) / 256, np.arange(96) / 96)
     ribs = 1 - 0.28 * (0.5 + 0.5 * np.cos(2 * np.pi * u * 64)) ** 2 - 0.10 * (0.5 + 0.5 * np.cos(2 * np.pi * v * 40))
     texture *= (ribs * (1 - 0.35 * np.exp(-(((v - 0.765) / 0.012) ** 2))))[..., None]
@@ -151,28 +151,24 @@ def _beanie(scalp: ScalpSurface, subject: Subject, head: Skull) -> list[Textured
 
 
 def _cap(scalp: ScalpSurface, subject: Subject, head: Skull) -> list[TexturedMesh]:
-    rows, size = 28, scalp.size
-    t, turn = np.linspace(0.02, 1, rows)[:, None], np.linspace(0, 2 * np.pi, COLUMNS, endpoint=False)
-    ahead = np.clip(np.cos(turn), 0, 1) ** 2
-    panels = 0.10 * ahead * np.sin(np.pi * np.clip(t, 0, 1)) ** 1.2
-    points = _shell(head, "cap", rows, (0.075 + panels + 0.03 * np.cos(np.pi * t / 2)) * size)
+    t, size = _rows(28), scalp.size
+    panels = 0.10 * np.clip(np.cos(TURN), 0, 1) ** 2 * np.sin(np.pi * np.clip(t, 0, 1)) ** 1.2
+    points = _shell(head, "cap", (0.075 + panels + 0.03 * np.cos(np.pi * t / 2)) * size)
     texture = _weave(subject.seed, subject.worn.hat_colour, 64, 240)
     seams = np.exp(-(((np.arange(240) / 40 + 0.5) % 1 - 0.5) ** 2) / 0.02**2)
     texture *= 1 - 0.35 * seams[None, :, None]
     across, out = np.meshgrid(np.linspace(-1, 1, 25), np.linspace(0, 1, 8))
     at = across * np.radians(56)
-    base_angle = edge_angle("cap", at)
-    base = head.point(head.radius(base_angle, at) + 0.07 * size, base_angle, at)
+    base = head.above(0.07 * size, edge_angle("cap", at), at)
     length = 0.80 * np.sqrt(np.clip(1 - 0.72 * across**2, 0, 1)) * size
     forwards = np.stack([0.30 * np.sin(at), -0.16 - 0.10 * out, 0.97 + 0 * at], axis=-1)
     bill = base + (out * length)[..., None] * forwards
     bill[..., 1] -= 0.22 * across**2 * out * size
     under = bill - np.array([0, 0.018, 0.0])
     sheets = [BareMesh(sheet.reshape(-1, 3), grid_faces(8, 25)) for sheet in (bill, under)]
-    button = head.point(head.radius(np.zeros(1), np.zeros(1)) + 0.12 * size, np.zeros(1), np.zeros(1))[0]
-    shades = (subject.worn.hat_colour, tuple(0.7 * c for c in subject.worn.hat_colour))
-    knob = ball(button, 0.035 * size, rings=5, lowest=np.pi / 2, height=0.5)
-    pieces = zip([*sheets, knob], [shades[0], shades[1], shades[1]], strict=True)
+    knob = ball(head.above(0.12 * size, np.zeros(1), np.zeros(1)), 0.035 * size, rings=5, lowest=np.pi / 2, height=0.5)
+    light, dark = subject.worn.hat_colour, tuple(0.7 * c for c in subject.worn.hat_colour)
+    pieces = ((sheets[0], light), (sheets[1], dark), (knob, dark))
     return [_grid_cloth(points, texture, "hat"), *(plain(mesh, colour, "hat", CLOTH, 0.85) for mesh, colour in pieces)]
 
 
@@ -180,22 +176,20 @@ def _brimmed(scalp: ScalpSurface, subject: Subject, head: Skull) -> list[Texture
     """A hat of felt with a ribbon: rim, brim, crown, dented top."""
     size, random = scalp.size, stream(subject.seed, "brim")
     width, height = random.uniform(0.42, 0.72) * size, random.uniform(0.16, 0.26) * size
-    turn = np.linspace(0, 2 * np.pi, COLUMNS, endpoint=False)
-    angle = edge_angle("brimmed", turn)
-    foot = head.point(head.radius(angle, turn) + 0.065 * size, angle, turn) - head.centre  # [C, 3]
+    foot = head.above(0.065 * size, edge_angle("brimmed", TURN), TURN) - head.centre  # [C, 3]
     low = foot @ AXIS
     out = foot - low[:, None] * AXIS
     outwards = unit_vectors(out)
-    top = float(head.radius(np.zeros(1), np.zeros(1))[0]) + height
+    top = head.radius(np.zeros(1), np.zeros(1)) + height
     rows = []
     for s in np.linspace(1, 0, 9):  # from the rim inwards
-        rise = (0.10 * np.sin(turn) ** 2 - 0.06 * np.cos(turn)) * s**1.5 * width / (0.5 * size) - 0.05 * s
+        rise = (0.10 * np.sin(TURN) ** 2 - 0.06 * np.cos(TURN)) * s**1.5 * width / (0.5 * size) - 0.05 * s
         rows.append(foot + outwards * (width * s) + AXIS * rise[:, None])
     for s in np.linspace(0.06, 1, 14):  # up the crown
         taper = 1 - 0.15 * s - 0.06 * smoothstep(0.8, 1.0, s)
         rows.append(out * taper + AXIS * (low + (top - low) * s)[:, None])
     for s in np.linspace(0.9, 0.0, 8):  # the top, dented from front to back
-        dent = 0.13 * size * (1 - (s * np.abs(np.sin(turn))) ** 2 * 1.0) * smoothstep(1.0, 0.4, s)
+        dent = 0.13 * size * (1 - (s * np.abs(np.sin(TURN))) ** 2) * smoothstep(1.0, 0.4, s)
         rows.append(out * (0.79 * s) + AXIS * (top - dent)[:, None])
     points = head.centre + np.stack(rows)
     texture = _weave(subject.seed, subject.worn.hat_colour, 3 * len(rows), 128)
@@ -212,12 +206,10 @@ OPENING = (
 
 def headscarf_meshes(scalp: ScalpSurface, subject: Subject) -> list[TexturedMesh]:
     """A scarf drawn around the face, over the hair and around the neck: a hood and a drape."""
-    random = stream(subject.seed, "headscarf")
-    noise = Noise(random)
+    noise = Noise(stream(subject.seed, "headscarf"))
     texture = _weave(subject.seed, subject.worn.hat_colour, 192, 256)
     hood = _hood(scalp, noise)
-    drape = _drape(scalp, noise, hood)
-    return [_grid_cloth(hood, texture, "headscarf"), _grid_cloth(drape, texture, "headscarf")]
+    return [_grid_cloth(points, texture, "headscarf") for points in (hood, _drape(scalp, noise, hood))]
 
 
 def _hood(scalp: ScalpSurface, noise: Noise, rows: int = 30, columns: int = 96) -> NDArray:

@@ -62,36 +62,22 @@ def clip_mesh(attributes: NDArray, faces: NDArray, signed: NDArray) -> tuple[NDA
     """
     inside = signed[faces] > 0  # [F, 3]
     number = inside.sum(1)
-    made: list[NDArray] = []
-    cut_edges: dict[tuple[int, int], int] = {}
-
-    def cut(i: int, j: int) -> int:
-        key = (min(i, j), max(i, j))
-        if key not in cut_edges:
-            part = signed[i] / (signed[i] - signed[j])
-            cut_edges[key] = len(attributes) + len(made)
-            made.append(attributes[i] * (1 - part) + attributes[j] * part)
-        return cut_edges[key]
-
-    extra: list[tuple[int, int, int]] = []
-    border: list[tuple[int, int]] = []
     across = (number == 1) | (number == 2)
-    for corner_ids, corner_inside in zip(faces[across], inside[across], strict=True):
-        alone = int(np.argmax(corner_inside)) if corner_inside.sum() == 1 else int(np.argmin(corner_inside))
-        a, b, c = (int(corner_ids[(alone + k) % 3]) for k in range(3))
-        on_ab, on_ac = cut(a, b), cut(a, c)
-        if corner_inside.sum() == 1:
-            extra.append((a, on_ab, on_ac))
-            border.append((on_ab, on_ac))
-        else:
-            extra += [(on_ab, b, c), (on_ab, c, on_ac)]
-            border.append((on_ac, on_ab))
-    everything = np.concatenate([faces[number == 3], np.array(extra, int).reshape(-1, 3)])
-    values = np.concatenate([attributes, np.array(made).reshape(-1, attributes.shape[1])])
-    used, inverse = np.unique(everything, return_inverse=True)
-    renumbered = np.full(len(values), -1)
-    renumbered[used] = np.arange(len(used))
-    return values[used], inverse.reshape(-1, 3).astype(np.int32), renumbered[np.array(border, int).reshape(-1, 2)]
+    one_inside = number[across] == 1
+    alone = np.where(one_inside, inside[across].argmax(1), inside[across].argmin(1))
+    a, b, c = np.take_along_axis(faces[across], (alone[:, None] + np.arange(3)) % 3, axis=1).T  # a is the corner alone
+    edges = np.stack([a, b, a, c], axis=1).reshape(-1, 2)
+    _, first, edge = np.unique(np.sort(edges, axis=1), axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # cuts are numbered as the faces come to them
+    i, j = edges[first[order]].T
+    part = (signed[i] / (signed[i] - signed[j]))[:, None]
+    values = np.concatenate([attributes, attributes[i] * (1 - part) + attributes[j] * part])
+    on_ab, on_ac = len(attributes) + np.argsort(order)[edge.ravel()].reshape(-1, 2).T
+    pieces = np.stack([np.where(one_inside, (a, on_ab, on_ac), (on_ab, b, c)).T, np.stack([on_ab, c, on_ac], axis=1)], axis=1)
+    pieces = pieces[np.stack([np.ones_like(one_inside), ~one_inside], axis=1)]  # two triangles where two corners are inside
+    used, inverse = np.unique(np.concatenate([faces[number == 3], pieces]), return_inverse=True)
+    border = np.where(one_inside, (on_ab, on_ac), (on_ac, on_ab)).T
+    return values[used], inverse.reshape(-1, 3).astype(np.int32), np.searchsorted(used, border)
 
 
 def garment_texture(subject: Subject, size: int) -> NDArray:
