@@ -38,9 +38,6 @@ class ScalpSurface:
     def from_rest(self, points: NDArray) -> NDArray:
         return (points - self.rest_offset) / self.factor + self.offset
 
-    def height_from_rest(self, y: float) -> float:
-        return float((y - self.rest_offset[1]) / self.factor[1] + self.offset[1])
-
     def nearest(self, points: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         """Distance [...] to the nearest vertex, height above its tangent plane, its normal [..., 3]."""
         distance, vertex = self.tree.closest(points)

@@ -15,6 +15,7 @@ from fullhead.synth.anatomy import regions
 from fullhead.synth.anatomy.scalp import HairRoots, ScalpSurface, sample_roots
 from fullhead.synth.anatomy.skin import base_colour
 from fullhead.synth.anatomy.template_assets import TemplateAssets
+from fullhead.synth.hair.growth import leaning
 from fullhead.synth.hair.strands import Strands, hair_colours
 from fullhead.synth.people.subject import HAIR_COLOURS, Subject
 
@@ -111,8 +112,7 @@ def _short_hairs(
 ) -> NDArray:
     """Strands [n, K, 3] laid along `direction` [n, 3], rising from the skin by `rise` and bending back."""
     normal = roots.normals
-    along = direction - (direction * normal).sum(-1, keepdims=True) * normal * 0.95
-    along = unit_vectors(along) + normal * rise + 0.10 * random.normal(size=normal.shape)
+    along = unit_vectors(leaning(direction, normal, 0.95)) + normal * rise + 0.10 * random.normal(size=normal.shape)
     along = unit_vectors(along)
     t = np.linspace(0, 1, points)[None, :, None]
     shape = along[:, None] * t - normal[:, None] * (0.45 * rise * t**2)

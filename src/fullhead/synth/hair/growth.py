@@ -47,14 +47,6 @@ def _vectors(x: NDArray | float, y: NDArray | float, z: NDArray | float) -> NDAr
     return np.stack(np.broadcast_arrays(x, y, z), axis=-1)
 
 
-def _from_whorl(rest: NDArray, side: NDArray, style: HairStyle) -> NDArray:
-    return rest - CROWN
-
-
-def _down(rest: NDArray, side: NDArray, style: HairStyle) -> NDArray:
-    return _vectors(0 * side, -1.0, -0.35 * smoothstep(0.3, 0.8, rest[:, 2]))
-
-
 def _on_sides(rest: NDArray, combed: NDArray) -> NDArray:
     """`combed` on top, down and a little back on the sides and behind."""
     top = smoothstep(7.50, 7.95, rest[:, 1] + 0.10 * smoothstep(0.2, -0.4, rest[:, 2]))[:, None]
@@ -76,10 +68,6 @@ def _swept(rest: NDArray, side: NDArray, style: HairStyle) -> NDArray:
     over = _vectors(away * (1.0 - 0.45 * smoothstep(0.0, 0.5, x)), -0.1, back * smoothstep(1.4, 0.9, z) - 0.2)
     other = _vectors(0.35 * side, -0.5, -0.8)
     return _on_sides(rest, np.where(wide[:, None], over, other))
-
-
-def _back(rest: NDArray, side: NDArray, style: HairStyle) -> NDArray:
-    return _vectors(0 * side, 0.15 - 1.2 * smoothstep(0.2, -0.3, rest[:, 2]), -1.0)
 
 
 def _hanging(rest: NDArray, side: NDArray, on_top: NDArray, tuck: float) -> NDArray:
@@ -111,9 +99,14 @@ def _radial(rest: NDArray) -> NDArray:
 
 
 COMBS: dict[str, Callable[[NDArray, NDArray, HairStyle], NDArray]] = {
-    "whorl": _from_whorl, "down": _down, "forward": _forward, "swept": _swept, "back": _back, "part": _parted,
+    "whorl": lambda rest, side, style: rest - CROWN,
+    "down": lambda rest, side, style: _vectors(0 * side, -1.0, -0.35 * smoothstep(0.3, 0.8, rest[:, 2])),
+    "back": lambda rest, side, style: _vectors(0 * side, 0.15 - 1.2 * smoothstep(0.2, -0.3, rest[:, 2]), -1.0),
+    "forward": _forward,
+    "swept": _swept,
+    "part": _parted,
     "cap": _cap,
-}  # fmt: skip
+}
 
 
 def grow_guides(random: RandomState, scalp: ScalpSurface, style: HairStyle, roots: HairRoots, side: NDArray) -> NDArray:
@@ -127,24 +120,19 @@ def grow_guides(random: RandomState, scalp: ScalpSurface, style: HairStyle, root
     clearance = style.offset * (0.35 + 0.65 * random.uniform(size=count)) * size
     lift = style.lift + style.front_lift * smoothstep(0.75, 1.1, roots.rest[:, 2:3])
     direction = unit_vectors(roots.normals * lift + 1.5 * style.frizz * random.normal(size=(count, 3)))
-    point = roots.points.copy()
-    points = [point]
+    points = [roots.points]
     for k in range(1, style.points):
-        distance, _, normal = scalp.nearest(point)
-        rest = scalp.to_rest(point)
+        distance, _, normal = scalp.nearest(points[-1])
+        rest = scalp.to_rest(points[-1])
         comb = COMBS[style.comb](rest, side, style)
         comb[fringe] = _vectors(-0.3 * rest[fringe, 0], -0.5, 1.0)
-        comb = unit_vectors(comb - (comb * normal).sum(-1, keepdims=True) * normal * 0.9)
+        comb = unit_vectors(leaning(comb, normal, 0.9))
         near = np.exp(-distance / 0.35)[:, None]
         hanging = 0.45 * ((rest[:, 1:2] < 7.0) & (style.length > 1.5) & (style.comb == "part"))
         down = np.array([0, -1.0, 0]) * style.gravity * (0.4 + k / (style.points - 1))
         direction = unit_vectors(direction * style.inertia + comb * style.combed * np.maximum(near, hanging) + down)
         direction[fringe] = unit_vectors(direction[fringe] + np.array([0, -0.55, 0]))
-        point = point + direction * step
-        distance, height, normal = scalp.nearest(point)
-        wanted = clearance * min(1, k / 3)
-        point = point + normal * np.clip(np.where(distance < 0.6, wanted - height, 0), 0, None)[:, None]
-        points.append(point)
+        points.append(_kept_off(scalp, points[-1] + direction * step, clearance * min(1, k / 3)))
     return _trimmed(random, scalp, style, fringe, np.stack(points, axis=1))
 
 
@@ -154,25 +142,31 @@ def _gathered(random: RandomState, scalp: ScalpSurface, style: HairStyle, roots:
     gather = scalp.from_rest(np.array(style.gathers))[nearest_gather(style, roots.rest)]  # [G, 3]
     clearance = style.offset * (0.35 + 0.65 * random.uniform(size=count)) * size
     direction = unit_vectors(roots.normals * style.lift + 1.5 * style.frizz * random.normal(size=(count, 3)))
-    point = roots.points.copy()
-    points = [point]
+    points = [roots.points]
     for k in range(1, style.points):
-        left = np.linalg.norm(gather - point, axis=-1, keepdims=True)
-        _, _, normal = scalp.nearest(point)
-        comb = gather - point
-        comb = unit_vectors(comb - (comb * normal).sum(-1, keepdims=True) * normal * 0.7 * smoothstep(0.1, 0.4, left))
+        comb = gather - points[-1]
+        left = np.linalg.norm(comb, axis=-1, keepdims=True)
+        comb = unit_vectors(leaning(comb, scalp.nearest(points[-1])[2], 0.7 * smoothstep(0.1, 0.4, left)))
         direction = unit_vectors(0.5 * direction + 0.9 * comb)
-        point = point + direction * np.minimum(1.2 * left / (style.points - k), left)
-        distance, height, normal = scalp.nearest(point)
-        wanted = clearance * min(1, k / 3) * (distance < 0.6)
-        point = point + normal * np.clip(np.where(distance < 0.6, wanted - height, 0), 0, None)[:, None]
-        points.append(point)
+        point = points[-1] + direction * np.minimum(1.2 * left / (style.points - k), left)
+        points.append(_kept_off(scalp, point, clearance * min(1, k / 3)))
     return np.stack(points, axis=1)
+
+
+def leaning(directions: NDArray, normals: NDArray, share: NDArray | float) -> NDArray:
+    """Directions [..., 3] laid down along the surface with these normals by a share in [0, 1]."""
+    return directions - (directions * normals).sum(-1, keepdims=True) * normals * share
+
+
+def _kept_off(scalp: ScalpSurface, points: NDArray, height: NDArray) -> NDArray:
+    """Points [G, 3] near the skin lifted to a height [G] above it."""
+    distance, above, normal = scalp.nearest(points)
+    return points + normal * np.where(distance < 0.6, height - above, 0).clip(min=0)[:, None]
 
 
 def nearest_gather(style: HairStyle, rest: NDArray) -> NDArray:
     """Which of the style's places [n] roots on the average head [n, 3] go to."""
-    return np.array([int(np.argmin(np.abs(np.array(style.gathers)[:, 0] - x))) for x in rest[:, 0]], int)
+    return np.abs(np.array(style.gathers)[:, 0] - rest[:, :1]).argmin(axis=1)
 
 
 def tail_path(scalp: ScalpSurface, style: HairStyle, start: NDArray, points: int) -> NDArray:
@@ -191,27 +185,25 @@ def tail_path(scalp: ScalpSurface, style: HairStyle, start: NDArray, points: int
 
 def _trimmed(random: RandomState, scalp: ScalpSurface, style: HairStyle, fringe: NDArray, guides: NDArray) -> NDArray:
     """Guides cut off below the style's height (the fringe above the eyes) and resampled to K points."""
-    count, points = len(guides), guides.shape[1]
     if style.cut is None and style.fringe is None:
         return guides
-    height = np.full(count, -9.0 if style.cut is None else scalp.height_from_rest(style.cut))
+
+    def height_on_head(y: float) -> float:
+        return float(scalp.from_rest(np.array([0, y, 0], np.float32))[1])
+
+    height = np.full(len(guides), -9.0 if style.cut is None else height_on_head(style.cut))
     if style.fringe is not None:
-        height[fringe] = scalp.height_from_rest(style.fringe)
+        height[fringe] = height_on_head(style.fringe)
         x = scalp.to_rest(guides[fringe, 0])[:, 0]  # longer at the temples, rising to one side if slanted
         height[fringe] += (style.slant * x - 0.5 * np.maximum(np.abs(x) - 0.42, 0)) * scalp.size
-    height = height + np.where(fringe, 0.03, 0.08) * random.normal(size=count) * scalp.size
-    trimmed = guides.copy()
-    for i in range(count):
-        below = np.flatnonzero(guides[i, :, 1] < height[i])
-        if not len(below):
-            continue
-        end = below[0]
-        if end <= 1:
-            trimmed[i] = guides[i, :1] + (guides[i] - guides[i, :1]) * 0.12
-            continue
-        above, under = guides[i, end - 1, 1], guides[i, end, 1]
-        last = end - 1 + (above - height[i]) / max(above - under, 1e-6)
-        trimmed[i] = resampled(guides[i : i + 1], np.linspace(0, last, points)[None])[0]
+    height = height + np.where(fringe, 0.03, 0.08) * random.normal(size=len(guides)) * scalp.size
+    below = guides[..., 1] < height[:, None]
+    end = below.argmax(axis=1)  # the first point below; 0 and 1 leave a stub
+    trimmed = np.where((below.any(axis=1) & (end <= 1))[:, None, None], guides[:, :1] + (guides - guides[:, :1]) * 0.12, guides)
+    cut = np.flatnonzero(end > 1)
+    above, under = guides[cut, end[cut] - 1, 1], guides[cut, end[cut], 1]
+    last = end[cut] - 1 + (above - height[cut]) / np.maximum(above - under, 1e-6)
+    trimmed[cut] = resampled(guides[cut], np.linspace(0, last, guides.shape[1], axis=1))
     return trimmed
 
 
