@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
@@ -21,7 +23,8 @@ TONE_B = (13.0, 19.0, 23.5, 22.5, 17.5, 9.5)
 STUBBLE = {"none": 0.2, "stubble": 0.75, "moustache": 0.3, "goatee": 0.5, "short": 0.85, "full": 0.9}
 BLOOD = np.array([0.10, 0.52, 0.48], np.float32)  # share of the light that blood absorbs
 PIGMENT = np.array([0.30, 0.42, 0.48], np.float32)  # and that darker skin absorbs
-COARSE, MEDIUM, FINE, FINEST = range(4)  # rows of Atlas.noise
+COARSE, MEDIUM, FINE, FINEST = range(4)  # rows of SkinAtlas.noise
+OwnNoise = Callable[[int, int], NDArray]  # the subject's [M], of a rate and a channel: a mixture of the atlas's
 LEAST_SHARE = 0.004  # of another colour, that shows
 
 
@@ -41,16 +44,16 @@ def base_colour(subject: Subject) -> NDArray:
 def skin_texture(assets: TemplateAssets, subject: Subject) -> NDArray:
     """Linear albedo [R, R, 3] float32 in the atlas's layout; row 0 is v = 1."""
     random, atlas = stream(subject.seed, "skin"), assets.atlas
-    mix = random.normal(size=(4, 4, 3)) / np.sqrt(3)  # the subject's own noise is a mixture of the atlas's
+    mix = random.normal(size=(4, 4, 3)) / np.sqrt(3)
 
     def noise(rate: int, channel: int) -> NDArray:
         return np.tensordot(mix[channel, rate].astype(np.float32), atlas.noise[rate], 1)
 
     base = base_colour(subject).astype(np.float32)
-    colour = _complexion(subject, atlas, base, noise(COARSE, 0), noise(MEDIUM, 0), noise(FINE, 0), noise(FINEST, 0))
-    _paint_wrinkles(colour, subject, atlas, noise(COARSE, 1), noise(MEDIUM, 1))
-    _paint_lips(colour, subject, atlas, base, noise(FINE, 1))
-    _paint_hair_shadows(colour, subject, atlas, base, noise(MEDIUM, 2), noise(FINEST, 1))
+    colour = _complexion(subject, atlas, base, noise)
+    _paint_wrinkles(colour, subject, atlas, noise)
+    _paint_lips(colour, subject, atlas, base, noise)
+    _paint_hair_shadows(colour, subject, atlas, base, noise)
     _paint_makeup(colour, subject, atlas)
     colour[atlas.island == MOUTH] = (0.30, 0.07, 0.06)
     colour[atlas.island == SOCKET] = (0.35, 0.12, 0.09)
@@ -86,12 +89,10 @@ def _absorb(colour: NDArray, share: NDArray, absorbed: NDArray) -> None:
     colour[there] *= 1 - share[there][:, None] * absorbed.astype(np.float32)
 
 
-def _complexion(
-    subject: Subject, atlas: SkinAtlas, base: NDArray, coarse: NDArray, medium: NDArray, fine: NDArray, finest: NDArray
-) -> NDArray:
+def _complexion(subject: Subject, atlas: SkinAtlas, base: NDArray, noise: OwnNoise) -> NDArray:
     """Tone with mottling, blood in cheeks, nose, ears and chin, darker eyelids and folds [M, 3] float32."""
-    skin, zones = subject.skin, atlas.zones
-    light = 1 - skin.tone
+    skin, zones, light = subject.skin, atlas.zones, 1 - subject.skin.tone
+    coarse, medium, fine, finest = (noise(rate, 0) for rate in range(4))
     mottling = skin.mottle * (0.020 * coarse + 0.022 * medium) + 0.016 * fine + 0.020 * finest
     colour = base * (1 + mottling[:, None] * np.array([0.8, 1.1, 1.2], np.float32))
     blood = zones["blood"] * skin.redness * (1 + 0.18 * coarse + 0.15 * medium) * (0.30 + 0.40 * light)
@@ -105,14 +106,14 @@ def _complexion(
     return colour
 
 
-def _paint_lips(colour: NDArray, subject: Subject, atlas: SkinAtlas, base: NDArray, fine: NDArray) -> None:
+def _paint_lips(colour: NDArray, subject: Subject, atlas: SkinAtlas, base: NDArray, noise: OwnNoise) -> None:
     """Lips as they are, the darker the skin the browner, the upper darker; then lipstick."""
     tone, depth, makeup = subject.skin.tone, subject.skin.lip_depth, subject.makeup
     bare = base * np.array([0.98 - 0.22 * depth, 0.66 - 0.22 * depth, 0.70 - 0.18 * depth])
     bare = bare + smoothstep(0.45, 1.0, tone) * np.array([0.045, 0.012, 0.014])  # paler inside on dark skin
     there = np.flatnonzero(atlas.zones["lips"] > LEAST_SHARE)
     cover, lips = atlas.zones["lips"][there], colour[there]
-    creases = 1 + 0.06 * fine[there]
+    creases = 1 + 0.06 * noise(FINE, 1)[there]
     upper = 1 - (0.10 + 0.14 * smoothstep(0.3, 0.8, tone)) * atlas.zones["upper_lip"][there]
     inner = 1 - 0.35 * smoothstep(2.6, 1.2, atlas.lip_ring[there])
     _blend(lips, 0.92 * cover, bare * (creases * upper * inner)[:, None])
@@ -121,16 +122,14 @@ def _paint_lips(colour: NDArray, subject: Subject, atlas: SkinAtlas, base: NDArr
     colour[there] = lips
 
 
-def _paint_hair_shadows(
-    colour: NDArray, subject: Subject, atlas: SkinAtlas, base: NDArray, medium: NDArray, finest: NDArray
-) -> None:
+def _paint_hair_shadows(colour: NDArray, subject: Subject, atlas: SkinAtlas, base: NDArray, noise: OwnNoise) -> None:
     """Shaved or bearded cheeks, roots of the hair, and what shows between the hairs of the brows."""
-    own = np.array(HAIR_COLOURS[subject.hair.natural])
+    own, finest = np.array(HAIR_COLOURS[subject.hair.natural]), noise(FINEST, 1)
     dots = np.clip(0.75 + 0.35 * finest, 0.3, 1.4)
     if subject.male:
         share = 0.5 * STUBBLE[subject.face_hair.beard] * atlas.zones["beard"] * dots
         _blend(colour, share, 0.25 * base + 0.6 * own + 0.01)
-    cover, roots = _scalp_cover(subject, atlas, medium, finest), np.array(HAIR_COLOURS[subject.hair.colour])
+    cover, roots = _scalp_cover(subject, atlas, noise(MEDIUM, 2), finest), np.array(HAIR_COLOURS[subject.hair.colour])
     if subject.hair.colour != subject.hair.natural:
         roots = 0.5 * (roots + own)
     _blend(colour, cover * (np.maximum(dots, 0.8) if subject.hair.style in ("buzz", "bald") else 1), roots + 0.012 * base)
@@ -153,7 +152,7 @@ def _scalp_cover(subject: Subject, atlas: SkinAtlas, medium: NDArray, finest: ND
     return cover
 
 
-def _paint_wrinkles(colour: NDArray, subject: Subject, atlas: SkinAtlas, coarse: NDArray, medium: NDArray) -> None:
+def _paint_wrinkles(colour: NDArray, subject: Subject, atlas: SkinAtlas, noise: OwnNoise) -> None:
     """Lines of forehead, crow's feet, nose to mouth and under the eyes, each with a lighter side; spots of old age."""
     strength = subject.skin.wrinkle
     if strength <= 0.02:
@@ -161,7 +160,7 @@ def _paint_wrinkles(colour: NDArray, subject: Subject, atlas: SkinAtlas, coarse:
     points = atlas.position
     there = np.flatnonzero((points[:, 2] > 0.7) & (points[:, 1] > 6.3) & (points[:, 1] < 8.1) & (atlas.island == HEAD))
     x, y, z = np.abs(points[there, 0]), points[there, 1], points[there, 2]
-    coarse, medium = coarse[there], medium[there]
+    coarse, medium = noise(COARSE, 1)[there], noise(MEDIUM, 1)[there]
 
     def line(place: NDArray, width: float) -> NDArray:
         """A dark line where `place` is 0 with a light one beside it."""
@@ -186,9 +185,8 @@ def _paint_wrinkles(colour: NDArray, subject: Subject, atlas: SkinAtlas, coarse:
 def _paint_makeup(colour: NDArray, subject: Subject, atlas: SkinAtlas) -> None:
     makeup, zones = subject.makeup, atlas.zones
     _blend(colour, 0.55 * makeup.eyeshadow * zones["lid"], np.array(makeup.eyeshadow_colour))
-    _blend(
-        colour, 0.85 * makeup.liner * smoothstep(2.2, 1.2, atlas.eye_ring) * (zones["rim"] > 0), np.array([0.015, 0.012, 0.012])
-    )
+    liner = smoothstep(2.2, 1.2, atlas.eye_ring) * (zones["rim"] > 0)
+    _blend(colour, 0.85 * makeup.liner * liner, np.array([0.015, 0.012, 0.012]))
     _absorb(colour, 0.2 * makeup.blush * zones["cheek"], BLOOD)
 
 
@@ -204,9 +202,8 @@ def _add_spots(texture: NDArray, subject: Subject, atlas: SkinAtlas, random: Ran
         if count:
             total = np.cumsum(density)
             chosen = places[np.searchsorted(total, random.uniform(0, total[-1], count)).clip(max=len(places) - 1)]
-            _draw_spots(
-                texture, chosen, random.uniform(*radii, count) * atlas.size / 1024, random.uniform(0.4, 1, count) * depth
-            )
+            radius = random.uniform(*radii, count) * atlas.size / 1024
+            _draw_spots(texture, chosen, radius, random.uniform(0.4, 1, count) * depth)
 
 
 def _draw_spots(texture: NDArray, places: NDArray, wanted: NDArray, strength: NDArray) -> None:

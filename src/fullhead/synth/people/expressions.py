@@ -45,9 +45,9 @@ def random_expression(random: RandomState, count: int, strength: tuple[float, fl
     return found
 
 
-def mild_expression(random: RandomState, strength: float = 1.0) -> dict[str, float]:
+def mild_expression(random: RandomState, strength: float = 1.0) -> Weights:
     """ARKit weights as people have them in photos: neutral to a smile, hardly an open mouth, eyes that wander a little."""
-    weights: dict[str, float] = {}
+    weights: Weights = {}
 
     def both(name: str, value: float) -> None:
         lean = random.uniform(-0.1, 0.1) * value

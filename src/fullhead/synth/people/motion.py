@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import RandomState
-from numpy.typing import NDArray
 
 from fullhead.core.random import stream
 from fullhead.core.smooth import smoothstep
@@ -20,9 +19,11 @@ from fullhead.rig.arkit import ARKIT
 from fullhead.synth.people.expressions import COMPOUND_EXPRESSIONS, VISEMES, Weights, add_weights, random_expression
 
 Curve = Callable[[float], float]
+Clip = Callable[[float], "Pose"]  # of a time in seconds
 
 CLOSING, CLOSED, OPENING = 0.09, 0.05, 0.16  # seconds of a blink
 SYLLABLE = 0.19  # seconds
+STILL = (0.0, 0.0, 0.0)  # a joint at rest
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def clip_poses(name: str, seed: int, frames: int, fps: float) -> list[Pose]:
     return [at(frame / fps) for frame in range(frames)]
 
 
-def _talk(seed: int, seconds: float) -> Callable[[float], Pose]:
+def _talk(seed: int, seconds: float) -> Clip:
     """Blinks, speaks in phrases and smiles between them; the head nods along, the camera sways in front of it."""
     blink, gaze = _blinks(seed, seconds), _gaze(seed)
     phrases = _phrases(stream(seed, "phrases"), seconds)
@@ -65,18 +66,13 @@ def _talk(seed: int, seconds: float) -> Callable[[float], Pose]:
     return at
 
 
-def _idle(seed: int, seconds: float) -> Callable[[float], Pose]:
+def _idle(seed: int, seconds: float) -> Clip:
     """Breathes, looks around, blinks."""
     blink, gaze, sway = _blinks(seed, seconds), _gaze(seed), _sway(seed, "head", 0.25)
-
-    def at(t: float) -> Pose:
-        head = (0.04 * sway(t), 0.12 * sway(0.8 * t + 20), 0.03 * sway(t + 40))
-        return _pose({}, blink(t), gaze(t), head, 0.0, 0.0)
-
-    return at
+    return lambda t: _pose({}, blink(t), gaze(t), (0.04 * sway(t), 0.12 * sway(0.8 * t + 20), 0.03 * sway(t + 40)))
 
 
-def _wander(seed: int, seconds: float) -> Callable[[float], Pose]:
+def _wander(seed: int, seconds: float) -> Clip:
     """One face after the other while the head turns and the camera goes all around."""
     blink, gaze, sway, camera = _blinks(seed, seconds), _gaze(seed), _sway(seed, "head", 0.3), _sway(seed, "camera", 0.08)
     faces = [random_expression(stream(seed, "face", k), 2) for k in range(int(seconds) + 3)]
@@ -94,7 +90,7 @@ def _wander(seed: int, seconds: float) -> Callable[[float], Pose]:
     return at
 
 
-def _faces(seed: int, seconds: float) -> Callable[[float], Pose]:
+def _faces(seed: int, seconds: float) -> Clip:
     """Each of ARKit's 52 expressions in turn, seen from the front."""
 
     def at(t: float) -> Pose:
@@ -102,12 +98,12 @@ def _faces(seed: int, seconds: float) -> Callable[[float], Pose]:
         name = ARKIT[min(int(k), len(ARKIT) - 1)]
         weights = {name: 1.0} | ({"jawOpen": 1.0} if name == "mouthClose" else {})
         strength = float(smoothstep(0, 0.35, part) * smoothstep(1, 0.65, part))
-        return _pose({key: value * strength for key, value in weights.items()}, 0.0, (0.0, 0.0), (0.0, 0.0, 0.0), 0.0, 0.0)
+        return _pose({key: value * strength for key, value in weights.items()})
 
     return at
 
 
-def _turn(seed: int, seconds: float) -> Callable[[float], Pose]:
+def _turn(seed: int, seconds: float) -> Clip:
     """Shakes the head, nods, tilts it; the camera stays in front."""
     blink = _blinks(seed, seconds)
 
@@ -115,41 +111,38 @@ def _turn(seed: int, seconds: float) -> Callable[[float], Pose]:
         part = 3 * t / seconds
         wave = math.sin(2 * math.pi * (part % 1))
         head = tuple(size * wave * (int(part) == k) for k, size in ((1, 0.35), (0, 0.6), (2, 0.3)))
-        return _pose({}, blink(t), (0.0, 0.0), (head[0], head[1], head[2]), 0.0, 0.0)
+        return _pose({}, blink(t), head=head)
 
     return at
 
 
-def _orbit(seed: int, seconds: float) -> Callable[[float], Pose]:
+def _orbit(seed: int, seconds: float) -> Clip:
     """Stays still while the camera goes once around."""
-    del seed
-
-    def at(t: float) -> Pose:
-        yaw = math.remainder(2 * math.pi * t / seconds, 2 * math.pi)
-        return _pose({}, 0.0, (0.0, 0.0), (0.0, 0.0, 0.0), yaw, 0.0)
-
-    return at
+    return lambda t: _pose({}, yaw=math.remainder(2 * math.pi * t / seconds, 2 * math.pi))
 
 
-MOTIONS: Mapping[str, Callable[[int, float], Callable[[float], Pose]]] = {
+MOTIONS: Mapping[str, Callable[[int, float], Clip]] = {
     "talk": _talk, "idle": _idle, "wander": _wander, "faces": _faces, "turn": _turn, "orbit": _orbit,
 }  # fmt: skip
 
 
 def _pose(
-    weights: Weights, blink: float, gaze: tuple[float, float], head: tuple[float, float, float], yaw: float, pitch: float
+    weights: Weights,
+    blink: float = 0.0,
+    gaze: tuple[float, float] = (0.0, 0.0),
+    head: tuple[float, ...] = STILL,
+    yaw: float = 0.0,
+    pitch: float = 0.0,
 ) -> Pose:
     """A moment of an expression, a blink on top, a gaze (outwards to the left, up) and a turn of the head."""
     weights = dict(weights)
     for side, outwards in (("Left", gaze[0]), ("Right", -gaze[0])):
-        horizontal, vertical = "Out" if outwards > 0 else "In", "Up" if gaze[1] > 0 else "Down"
-        more = {"Blink": blink, f"Look{horizontal}": abs(outwards), f"Look{vertical}": abs(gaze[1])}
-        for name, value in more.items():
-            weights[f"eye{name}{side}"] = max(weights.get(f"eye{name}{side}", 0.0), value)
+        across, along = "Out" if outwards > 0 else "In", "Up" if gaze[1] > 0 else "Down"
+        for what, value in (("Blink", blink), (f"Look{across}", abs(outwards)), (f"Look{along}", abs(gaze[1]))):
+            weights[f"eye{what}{side}"] = max(weights.get(f"eye{what}{side}", 0.0), value)
     kept = {name: round(min(value, 1.0), 4) for name, value in sorted(weights.items())}
-    still = (0.0, 0.0, 0.0)
     neck = tuple(round(float(x), 5) for x in head)
-    return Pose({name: value for name, value in kept.items() if value > 0}, (still, neck, still, still, still), yaw, pitch)
+    return Pose({name: value for name, value in kept.items() if value > 0}, (STILL, neck, STILL, STILL, STILL), yaw, pitch)
 
 
 def _window(t: float, start: float, end: float, ramp: float) -> float:
@@ -163,21 +156,12 @@ def _sway(seed: int, name: str, rate: float) -> Curve:
     frequency, phase = rate * random.uniform(0.25, 1.0, 5), random.uniform(0, 2 * np.pi, 5)
     strength = random.uniform(0.5, 1.0, 5)
     strength = strength / np.sqrt((strength**2).sum() / 2) * 0.6
-
-    def curve(t: float) -> float:
-        return float(np.clip((strength * np.sin(2 * np.pi * frequency * t + phase)).sum(), -1.3, 1.3))
-
-    return curve
-
-
-def _times(random: RandomState, seconds: float, gap: tuple[float, float]) -> NDArray:
-    """Moments from 0 to beyond the end, `gap` apart."""
-    count = int(seconds / gap[0]) + 2
-    return np.cumsum(random.uniform(*gap, count))
+    return lambda t: float(np.clip((strength * np.sin(2 * np.pi * frequency * t + phase)).sum(), -1.3, 1.3))
 
 
 def _blinks(seed: int, seconds: float) -> Curve:
-    starts = _times(stream(seed, "blinks"), seconds, (1.2, 4.0)) - 0.8
+    shortest, longest = 1.2, 4.0  # seconds from one to the next
+    starts = np.cumsum(stream(seed, "blinks").uniform(shortest, longest, int(seconds / shortest) + 2)) - 0.8
 
     def curve(t: float) -> float:
         s = t - starts[(starts <= t)][-1] if (starts <= t).any() else 9.0
@@ -189,12 +173,10 @@ def _blinks(seed: int, seconds: float) -> Curve:
 def _gaze(seed: int) -> Callable[[float], tuple[float, float]]:
     """Where the eyes look: they rest and jump."""
 
-    def target(k: int) -> NDArray:
-        return stream(seed, "gaze", max(k, 0)).normal(size=2) * [0.22, 0.12]
-
     def curve(t: float) -> tuple[float, float]:
         k, part = divmod(t / 1.1, 1.0)
-        x, y = target(int(k) - 1) + (target(int(k)) - target(int(k) - 1)) * smoothstep(0, 0.06, part)
+        last, now = (stream(seed, "gaze", max(int(j), 0)).normal(size=2) * [0.22, 0.12] for j in (k - 1, k))
+        x, y = last + (now - last) * smoothstep(0, 0.06, part)
         return float(np.clip(x, -0.6, 0.6)), float(np.clip(y, -0.4, 0.4))
 
     return curve

@@ -5,6 +5,8 @@
 Shares of a choice are weights relative to each other. A knob changes what it names and nothing else of a seed's head.
 """
 
+# ruff: noqa: RUF009 (`_shares` makes a field)
+
 from __future__ import annotations
 
 import dataclasses
@@ -33,12 +35,17 @@ class Within:
 Share = Annotated[float, Within(0, 1)]
 
 
+def _shares(**shares: float) -> Any:
+    """A field with these shares as its default."""
+    return field(default_factory=lambda: dict(shares))
+
+
 @dataclass(frozen=True)
 class PersonKnobs:
     men: Share = 0.5  # share of men
     # The template's axis of age: 2/3 a young adult, 1 old; the younger are more.
     age: Annotated[Range, Within(ADULT, 1)] = (ADULT, 1.0)
-    ancestry: Shares = field(default_factory=lambda: {"african": 1, "asian": 1, "caucasian": 1})
+    ancestry: Shares = _shares(african=1, asian=1, caucasian=1)
     # Of ancestries in one person: small for hardly any, 1 for any mixture alike.
     mixing: Annotated[float, Within(0.01, 100)] = 0.45
     weight: Annotated[Range, Within(0, 1)] = (0.26, 0.76)  # 0.5 average; the middle of the range is likeliest
@@ -60,61 +67,52 @@ class SkinKnobs:
 class MakeupKnobs:
     women: Share = 0.6  # share with make-up
     men: Share = 0.02
-    lips: Shares = field(default_factory=lambda: {"nude": 3, "rose": 3, "red": 2, "berry": 1, "plum": 1})
+    lips: Shares = _shares(nude=3, rose=3, red=2, berry=1, plum=1)
 
 
 @dataclass(frozen=True)
 class EyeKnobs:
     # Light ones come with European ancestry.
-    iris: Shares = field(default_factory=lambda: {"brown": 2, "darkbrown": 1, "hazel": 1, "green": 1, "blue": 2, "grey": 1})
+    iris: Shares = _shares(brown=2, darkbrown=1, hazel=1, green=1, blue=2, grey=1)
 
 
 @dataclass(frozen=True)
 class HairKnobs:
-    style_men: Shares = field(default_factory=lambda: {
-        "bald": 8, "buzz": 12, "receding": 8, "balding": 5, "short": 24, "side_part": 13, "slicked_back": 9, "pixie": 0,
-        "curly": 7, "afro": 5, "bob": 0, "fringe": 0, "long_straight": 2, "long_wavy": 2, "long_curly": 1, "ponytail": 1,
-        "bun": 1, "braids": 0, "locs": 2,
-    })  # fmt: skip
-    style_women: Shares = field(default_factory=lambda: {
-        "bald": 0.5, "buzz": 1.5, "receding": 0, "balding": 0, "short": 0, "side_part": 0, "slicked_back": 2, "pixie": 7,
-        "curly": 6, "afro": 6, "bob": 14, "fringe": 9, "long_straight": 14, "long_wavy": 14, "long_curly": 7, "ponytail": 9,
-        "bun": 8, "braids": 7, "locs": 2,
-    })  # fmt: skip
+    style_men: Shares = _shares(
+        bald=8, buzz=12, receding=8, balding=5, short=24, side_part=13, slicked_back=9, pixie=0, curly=7, afro=5, bob=0,
+        fringe=0, long_straight=2, long_wavy=2, long_curly=1, ponytail=1, bun=1, braids=0, locs=2,
+    )  # fmt: skip
+    style_women: Shares = _shares(
+        bald=0.5, buzz=1.5, receding=0, balding=0, short=0, side_part=0, slicked_back=2, pixie=7, curly=6, afro=6, bob=14,
+        fringe=9, long_straight=14, long_wavy=14, long_curly=7, ponytail=9, bun=8, braids=7, locs=2,
+    )  # fmt: skip
     # As it grows: light ones come with European ancestry, and age turns them grey and white.
-    colour: Shares = field(default_factory=lambda: {
-        "black": 2, "darkbrown": 2, "brown": 2.4, "lightbrown": 1.6, "blond": 1.6, "red": 0.7, "auburn": 0.7, "grey": 0,
-        "white": 0,
-    })  # fmt: skip
+    colour: Shares = _shares(black=2, darkbrown=2, brown=2.4, lightbrown=1.6, blond=1.6, red=0.7, auburn=0.7, grey=0, white=0)
     grey: Annotated[Range | None, Within(0, 1)] = None  # share of grey; None leaves it to age
     dyed_men: Share = 0.03  # share with dyed hair
     dyed_women: Share = 0.12
-    dye: Shares = field(default_factory=lambda: {
-        "platinum": 3, "fire": 2, "pink": 2, "purple": 1, "blue": 2, "turquoise": 1, "green": 1,
-    })  # fmt: skip
+    dye: Shares = _shares(platinum=3, fire=2, pink=2, purple=1, blue=2, turquoise=1, green=1)
 
 
 @dataclass(frozen=True)
 class FaceHairKnobs:
     # Of men.
-    beard: Shares = field(default_factory=lambda: {
-        "none": 9, "stubble": 5, "moustache": 1.2, "goatee": 1, "short": 2.4, "full": 1.8,
-    })  # fmt: skip
+    beard: Shares = _shares(none=9, stubble=5, moustache=1.2, goatee=1, short=2.4, full=1.8)
 
 
 @dataclass(frozen=True)
 class AccessoryKnobs:
-    glasses: Shares = field(default_factory=lambda: {"none": 76, "clear": 19, "sun": 5})
-    hat_men: Shares = field(default_factory=lambda: {"none": 84, "beanie": 5, "cap": 7, "brimmed": 4, "headscarf": 0})
-    hat_women: Shares = field(default_factory=lambda: {"none": 84, "beanie": 4, "cap": 2, "brimmed": 4, "headscarf": 6})
-    earrings_men: Shares = field(default_factory=lambda: {"none": 92, "stud": 5, "hoop": 3, "drop": 0})
-    earrings_women: Shares = field(default_factory=lambda: {"none": 50, "stud": 20, "hoop": 16, "drop": 14})
+    glasses: Shares = _shares(none=76, clear=19, sun=5)
+    hat_men: Shares = _shares(none=84, beanie=5, cap=7, brimmed=4, headscarf=0)
+    hat_women: Shares = _shares(none=84, beanie=4, cap=2, brimmed=4, headscarf=6)
+    earrings_men: Shares = _shares(none=92, stud=5, hoop=3, drop=0)
+    earrings_women: Shares = _shares(none=50, stud=20, hoop=16, drop=14)
 
 
 @dataclass(frozen=True)
 class OutfitKnobs:
-    collar: Shares = field(default_factory=lambda: {"crew": 52, "vneck": 28, "turtle": 16, "none": 4})
-    pattern: Shares = field(default_factory=lambda: {"plain": 55, "stripe": 17, "check": 13, "knit": 15})
+    collar: Shares = _shares(crew=52, vneck=28, turtle=16, none=4)
+    pattern: Shares = _shares(plain=55, stripe=17, check=13, knit=15)
 
 
 @dataclass(frozen=True)
@@ -129,9 +127,7 @@ class LightKnobs:
 @dataclass(frozen=True)
 class BackdropKnobs:
     # What stands behind heads in photos and films.
-    kind: Shares = field(default_factory=lambda: {
-        "flat": 12, "gradient": 17, "soft": 20, "lights": 13, "room": 22, "outdoors": 16,
-    })  # fmt: skip
+    kind: Shares = _shares(flat=12, gradient=17, soft=20, lights=13, room=22, outdoors=16)
 
 
 @dataclass(frozen=True)

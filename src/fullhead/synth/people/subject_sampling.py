@@ -6,7 +6,7 @@ seed's head as they were. Adults only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,15 +74,40 @@ def sample_subject(seed: int, shape_names: Iterable[str], population: Population
         seed=seed,
         male=male,
         phenotype=phenotype,
-        shape=_sample_shape(draw.stream("shape"), shape_names, knobs.person.variety, male),
+        shape=_sample_shape(draw.stream("shape"), list(shape_names), knobs.person.variety, male),
         skin=_sample_skin(draw, knobs, phenotype),
         makeup=_sample_makeup(draw, knobs, male),
         iris=draw.choice("iris", knobs.eyes.iris, dict.fromkeys(("hazel", "green", "blue", "grey"), light)),
         hair=_sample_hair(draw, knobs, male, phenotype.age, light),
-        face_hair=_sample_face_hair(draw, knobs, male),
-        outfit=_sample_outfit(draw, knobs),
-        worn=_sample_accessories(draw, knobs, male),
-        lighting=_sample_lighting(draw, knobs),
+        face_hair=FaceHair(
+            beard=draw.choice("beard", knobs.face_hair.beard) if male else "none",
+            brow_density=draw.uniform("brow density", (0.7, 1.1) if male else (0.45, 0.85)),
+            brow_shift=draw.uniform("brow shift", (-0.012, 0.018)),
+            brow_thickness=draw.uniform("brow thickness", (0.8, 1.1) if male else (0.42, 0.72)),
+        ),
+        outfit=Outfit(
+            collar=draw.choice("collar", knobs.outfit.collar),
+            colour=_sample_cloth_colour(draw.stream("cloth colour")),
+            second=_sample_cloth_colour(draw.stream("second colour")),
+            pattern=draw.choice("pattern", knobs.outfit.pattern),
+        ),
+        worn=Accessories(
+            glasses=draw.choice("glasses", knobs.worn.glasses),
+            glasses_half=(draw.uniform("lens width", (0.235, 0.275)), draw.uniform("lens height", (0.165, 0.215))),
+            glasses_power=draw.uniform("lens shape", (2.0, 4.0)),
+            glasses_colour=FRAME_COLOURS[draw.choice("frame", {"black": 40, "brown": 20, "metal": 25, "blue": 8, "red": 7})],
+            hat=draw.choice("hat", knobs.worn.hat_men if male else knobs.worn.hat_women),
+            hat_colour=_sample_cloth_colour(draw.stream("hat colour")),
+            earrings=draw.choice("earrings", knobs.worn.earrings_men if male else knobs.worn.earrings_women),
+            metal=draw.choice("metal", {"gold": 0.5, "silver": 0.45, "black": 0.05}),
+        ),
+        lighting=Lighting(
+            azimuth=float(np.radians(draw.uniform("light azimuth", knobs.light.azimuth))),
+            elevation=float(np.radians(draw.uniform("light elevation", knobs.light.elevation))),
+            key=draw.uniform("light key", knobs.light.key),
+            ambient=draw.uniform("light ambient", knobs.light.ambient),
+            warmth=draw.uniform("light warmth", knobs.light.warmth),
+        ),
     )
 
 
@@ -106,36 +131,31 @@ def _sample_phenotype(draw: SubjectDraw, knobs: Population, male: bool) -> Pheno
     )
 
 
-def _shape_deviation(name: str) -> float:
-    """Standard deviation of a shape parameter: wide for features, narrow for what soon looks wrong."""
-    narrow = {
-        "asym": 0.14, "head-scale": 0.10, "head-back": 0.10, "head-trans": 0.02, "head-angle": 0.03, "head-age": 0.08,
-        "head-fat": 0.08, "head-": 0.12, "neck-trans": 0.03, "measure-neck": 0.12, "neck": 0.10, "nose-trans-in": 0.03,
-        "mouth-trans-in": 0.03, "eye-height": 0.10, "eye-push": 0.10, "eye-trans": 0.16, "eye-eyefold": 0.18,
-        "eye-scale": 0.18, "ear-shape": 0.15, "ear-wing": 0.18, "nose-scale": 0.18, "nose-point": 0.16,
-        "chin-prognathism": 0.14, "chin-prominent": 0.14, "chin-width": 0.14, "chin-jaw": 0.14, "forehead-scale": 0.15,
-        "forehead-nubian": 0.12, "cheek-volume": 0.14, "cheek-inner": 0.14, "mouth-scale": 0.15, "mouth-trans": 0.14,
-        "mouth-angles": 0.14, "mouth-lowerlip": 0.16, "mouth-upperlip": 0.16, "mouth-philtrum": 0.15,
-    }  # fmt: skip
-    return next((sd for start, sd in narrow.items() if name.startswith(start)), 0.22)
-
-
+# Standard deviation of shape parameters by how their names start: wide for features, narrow for what soon looks wrong.
+DEVIATION = {
+    "asym": 0.14, "head-scale": 0.10, "head-back": 0.10, "head-trans": 0.02, "head-angle": 0.03, "head-age": 0.08,
+    "head-fat": 0.08, "head-": 0.12, "neck-trans": 0.03, "measure-neck": 0.12, "neck": 0.10, "nose-trans-in": 0.03,
+    "mouth-trans-in": 0.03, "eye-height": 0.10, "eye-push": 0.10, "eye-trans": 0.16, "eye-eyefold": 0.18,
+    "eye-scale": 0.18, "ear-shape": 0.15, "ear-wing": 0.18, "nose-scale": 0.18, "nose-point": 0.16,
+    "chin-prognathism": 0.14, "chin-prominent": 0.14, "chin-width": 0.14, "chin-jaw": 0.14, "forehead-scale": 0.15,
+    "forehead-nubian": 0.12, "cheek-volume": 0.14, "cheek-inner": 0.14, "mouth-scale": 0.15, "mouth-trans": 0.14,
+    "mouth-angles": 0.14, "mouth-lowerlip": 0.16, "mouth-upperlip": 0.16, "mouth-philtrum": 0.15, "": 0.22,
+}  # fmt: skip
 # Beyond what the template's gender does: by how much women's features lie above the mean, men's half as much below.
 FEMININE = {
     "mouth-lowerlip-volume": 0.10, "mouth-upperlip-volume": 0.10, "eye-scale": 0.08, "neck-scale-horiz": -0.14,
-    "chin-width": -0.08, "chin-jaw-drop": -0.06, "eyebrows-trans-backward": -0.06, "nose-scale-horiz": -0.06,
+    "chin-width": -0.08, "chin-jaw-drop": -0.06, "eyebrows-trans-backward": -0.06, "nose-scale-horiz": -0.06, "": 0.0,
 }  # fmt: skip
 
 
-def _sample_shape(random: RandomState, names: Iterable[str], variety: float, male: bool) -> dict[str, float]:
-    names = list(names)
-    deviation = np.array([_shape_deviation(name) for name in names])
-    drawn = variety * deviation * np.clip(random.normal(size=len(names)), -2.2, 2.2)
-    lean = np.array([next((shift for start, shift in FEMININE.items() if name.startswith(start)), 0.0) for name in names])
-    drawn += lean * (-0.5 if male else 1.0)
-    return {
-        name: round(value if "/" in name else max(0.0, value), 4) for name, value in zip(names, drawn.tolist(), strict=True)
-    }
+def _sample_shape(random: RandomState, names: Sequence[str], variety: float, male: bool) -> dict[str, float]:
+    deviation, lean = (
+        np.array([next(value for start, value in table.items() if name.startswith(start)) for name in names])
+        for table in (DEVIATION, FEMININE)
+    )
+    drawn = variety * deviation * np.clip(random.normal(size=len(names)), -2.2, 2.2) + lean * (-0.5 if male else 1.0)
+    values = np.where(["/" in name for name in names], drawn, np.maximum(drawn, 0)).tolist()
+    return {name: round(value, 4) for name, value in zip(names, values, strict=True)}
 
 
 def _sample_skin(draw: SubjectDraw, knobs: Population, phenotype: Phenotype) -> Skin:
@@ -192,50 +212,8 @@ def _sample_hair(draw: SubjectDraw, knobs: Population, male: bool, age: float, l
     )
 
 
-def _sample_face_hair(draw: SubjectDraw, knobs: Population, male: bool) -> FaceHair:
-    return FaceHair(
-        beard=draw.choice("beard", knobs.face_hair.beard) if male else "none",
-        brow_density=draw.uniform("brow density", (0.7, 1.1) if male else (0.45, 0.85)),
-        brow_shift=draw.uniform("brow shift", (-0.012, 0.018)),
-        brow_thickness=draw.uniform("brow thickness", (0.8, 1.1) if male else (0.42, 0.72)),
-    )
-
-
 def _sample_cloth_colour(random: RandomState) -> Colour:
     """Mostly greys and muted colours."""
     grey = random.uniform(0.06, 0.92)
     tint = random.uniform(-1, 1, 3) * random.choice([0.04, 0.16, 0.34], p=[0.4, 0.4, 0.2])
     return linear_colour(np.clip(grey + tint, 0.04, 0.95))
-
-
-def _sample_outfit(draw: SubjectDraw, knobs: Population) -> Outfit:
-    return Outfit(
-        collar=draw.choice("collar", knobs.outfit.collar),
-        colour=_sample_cloth_colour(draw.stream("cloth colour")),
-        second=_sample_cloth_colour(draw.stream("second colour")),
-        pattern=draw.choice("pattern", knobs.outfit.pattern),
-    )
-
-
-def _sample_accessories(draw: SubjectDraw, knobs: Population, male: bool) -> Accessories:
-    return Accessories(
-        glasses=draw.choice("glasses", knobs.worn.glasses),
-        glasses_half=(draw.uniform("lens width", (0.235, 0.275)), draw.uniform("lens height", (0.165, 0.215))),
-        glasses_power=draw.uniform("lens shape", (2.0, 4.0)),
-        glasses_colour=FRAME_COLOURS[draw.choice("frame", {"black": 40, "brown": 20, "metal": 25, "blue": 8, "red": 7})],
-        hat=draw.choice("hat", knobs.worn.hat_men if male else knobs.worn.hat_women),
-        hat_colour=_sample_cloth_colour(draw.stream("hat colour")),
-        earrings=draw.choice("earrings", knobs.worn.earrings_men if male else knobs.worn.earrings_women),
-        metal=draw.choice("metal", {"gold": 0.5, "silver": 0.45, "black": 0.05}),
-    )
-
-
-def _sample_lighting(draw: SubjectDraw, knobs: Population) -> Lighting:
-    light = knobs.light
-    return Lighting(
-        azimuth=float(np.radians(draw.uniform("light azimuth", light.azimuth))),
-        elevation=float(np.radians(draw.uniform("light elevation", light.elevation))),
-        key=draw.uniform("light key", light.key),
-        ambient=draw.uniform("light ambient", light.ambient),
-        warmth=draw.uniform("light warmth", light.warmth),
-    )
