@@ -96,9 +96,8 @@ def load_template_assets(texture_size: int) -> TemplateAssets:
     rest = (skin.operator @ identity_vertices(template, Phenotype(), {})).astype(np.float32)
     members = [np.isin(np.arange(len(rest)), faces[island == k]) for k in (HEAD, TORSO, MOUTH, SOCKET)]
     cavity = _cavity(rest, faces)
-    pairs = np.stack([faces.ravel(), uv_faces.ravel()], axis=1)  # of vertices and texture rows
-    pairs, inverse = np.unique(pairs, axis=0, return_inverse=True)
-    uv_vertex, uv_row = pairs.T
+    pairs, inverse = np.unique(np.stack([faces.ravel(), uv_faces.ravel()], axis=1), axis=0, return_inverse=True)
+    uv_vertex, uv_row = pairs.T  # a vertex on a seam has several rows of the texture
     uv, uv_faces = uv[uv_row], inverse.reshape(-1, 3).astype(np.int32)
     fields = np.stack([lip, side, eye, cavity], axis=1)[uv_vertex]  # [U, 3]
     eyes = np.unique(template.part("eyes")[0])

@@ -38,11 +38,8 @@ def glasses_meshes(scalp: ScalpSurface, worn: Accessories, eyes: NDArray) -> lis
     part = np.linspace(0, 1, 9)[:, None]
     arch = bridge[0] * (1 - part) + bridge[1] * part + 4 * part * (1 - part) * np.array([0, 0.03, 0.02])
     frame.append(tube(arch, thick))
-    lens = joined_bare(lenses)
-    if worn.glasses == "sun":
-        glass = plain(lens, LENS_TINT, "glasses", PLAIN, 0.12)
-    else:
-        glass = plain(lens, (1.0, 1.0, 1.0), "glasses", GLASS, 0.05)
+    tint, material, roughness = (LENS_TINT, PLAIN, 0.12) if worn.glasses == "sun" else ((1.0, 1.0, 1.0), GLASS, 0.05)
+    glass = plain(joined_bare(lenses), tint, "glasses", material, roughness)
     return [plain(joined_bare(frame), worn.glasses_colour, "glasses", PLAIN, 0.25), glass]
 
 
@@ -58,9 +55,8 @@ def earring_meshes(scalp: ScalpSurface, subject: Subject) -> list[TexturedMesh]:
             radius = (0.10 + 0.07 * ((subject.seed >> 3) % 5) / 4) * size
             turn = np.linspace(0, 2 * np.pi, 40, endpoint=False)[:, None]
             circle = np.sin(turn) * np.array([0.15 * side, 0, 1.0]) + np.cos(turn) * np.array([0, 1.0, 0])
-            pieces.append(
-                tube(lobe + np.array([0.008 * side, -radius + 0.03, 0.01]) + radius * circle, 0.009 * size, closed=True)
-            )
+            centre = lobe + np.array([0.008 * side, -radius + 0.03, 0.01])
+            pieces.append(tube(centre + radius * circle, 0.009 * size, closed=True))
         else:
             end = lobe + 0.02 * outwards + np.array([0, -0.17 * size, 0])
             pieces += [ball(lobe + 0.012 * outwards, 0.018 * size), ball(end, 0.034 * size)]
@@ -76,31 +72,27 @@ def grid_faces(rows: int, columns: int, closed: bool = False) -> NDArray:
     return triangles_from_quads(np.stack(np.broadcast_arrays(*corners), axis=-1).reshape(-1, 4))
 
 
-def tube(line: NDArray, radius: float, closed: bool = False, around: int = 6) -> BareMesh:
+def tube(line: NDArray, radius: float, closed: bool = False) -> BareMesh:
     """A tube along a polyline [n, 3]."""
-    along = np.roll(line, -1, 0) - np.roll(line, 1, 0) if closed else np.gradient(line, axis=0)
-    along = unit_vectors(along)
+    along = unit_vectors(np.roll(line, -1, 0) - np.roll(line, 1, 0) if closed else np.gradient(line, axis=0))
     u = unit_vectors(np.cross(along, np.array([0.1, 0.2, 1.0])) + 1e-6)
     v = np.cross(along, u)
-    angle = np.linspace(0, 2 * np.pi, around, endpoint=False)[None, :, None]
+    angle = np.linspace(0, 2 * np.pi, 6, endpoint=False)[None, :, None]
     vertices = line[:, None] + radius * (np.cos(angle) * u[:, None] + np.sin(angle) * v[:, None])
     if closed:
         vertices = np.concatenate([vertices, vertices[:1]])
-    return BareMesh(vertices.reshape(-1, 3), grid_faces(len(vertices), around, closed=True))
+    return BareMesh(vertices.reshape(-1, 3), grid_faces(len(vertices), angle.size, closed=True))
 
 
-def ball(
-    centre: NDArray, radius: float, rings: int = 8, around: int = 12, lowest: float = np.pi, height: float = 1.0
-) -> BareMesh:
+def ball(centre: NDArray, radius: float, rings: int = 8, lowest: float = np.pi, height: float = 1.0) -> BareMesh:
     """A ball, or its cap down to the angle `lowest` from the top, `height` times as high."""
-    polar, turn = np.linspace(0, lowest, rings)[:, None], np.linspace(0, 2 * np.pi, around, endpoint=False)
+    polar, turn = np.linspace(0, lowest, rings)[:, None], np.linspace(0, 2 * np.pi, 12, endpoint=False)
     points = np.stack([np.sin(polar) * np.cos(turn), np.cos(polar) + 0 * turn, np.sin(polar) * np.sin(turn)], axis=-1)
-    return BareMesh(centre + radius * np.array([1, height, 1]) * points.reshape(-1, 3), grid_faces(rings, around, closed=True))
+    return BareMesh(centre + radius * np.array([1, height, 1]) * points.reshape(-1, 3), grid_faces(rings, 12, closed=True))
 
 
-def _disc(ring: NDArray, bulge: float = 0.022, rings: int = 5) -> BareMesh:
+def _disc(ring: NDArray) -> BareMesh:
     """A lens that fills a ring [n, 3], bulging forwards."""
-    centre = ring.mean(0)
-    t = np.linspace(0, 1, rings)[:, None, None]
-    points = centre + t * (ring - centre) + np.array([0, 0, bulge]) * (1 - t**2)
-    return BareMesh(points.reshape(-1, 3), grid_faces(rings, len(ring), closed=True))
+    centre, t = ring.mean(0), np.linspace(0, 1, 5)[:, None, None]
+    points = centre + t * (ring - centre) + np.array([0, 0, 0.022]) * (1 - t**2)
+    return BareMesh(points.reshape(-1, 3), grid_faces(len(t), len(ring), closed=True))

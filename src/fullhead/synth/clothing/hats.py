@@ -73,8 +73,7 @@ def measure_skull(scalp: ScalpSurface) -> Skull:
     found, near = KDTree(away / distance[:, None]).query(direction(angle, turn), k=6)
     weight = 1 / (np.asarray(found) + 0.01)
     radii = (distance[near] * weight).sum(-1) / weight.sum(-1)
-    smooth = _smooth(radii, 1.5, 3.0)
-    return Skull(centre, np.maximum(radii, smooth))
+    return Skull(centre, np.maximum(radii, _smooth(radii, 1.5, 3.0)))
 
 
 def _smooth(values: NDArray, down: float, around: float) -> NDArray:
@@ -100,9 +99,8 @@ def press_hair(head: Skull, hat: str, points: NDArray) -> NDArray:
 
 
 def hat_meshes(scalp: ScalpSurface, subject: Subject, head: Skull) -> list[TexturedMesh]:
-    """The subject's hat, if any; headscarves come from `headscarf_meshes`."""
-    made = {"beanie": _beanie, "cap": _cap, "brimmed": _brimmed}
-    return made[subject.worn.hat](scalp, subject, head) if subject.worn.hat in made else []
+    """The subject's hat, one of EDGE_DEGREES; headscarves come from `headscarf_meshes`."""
+    return {"beanie": _beanie, "cap": _cap, "brimmed": _brimmed}[subject.worn.hat](scalp, subject, head)
 
 
 def _shell(head: Skull, name: str, thickness: NDArray) -> NDArray:
@@ -164,11 +162,10 @@ def _cap(scalp: ScalpSurface, subject: Subject, head: Skull) -> list[TexturedMes
     forwards = np.stack([0.30 * np.sin(at), -0.16 - 0.10 * out, 0.97 + 0 * at], axis=-1)
     bill = base + (out * length)[..., None] * forwards
     bill[..., 1] -= 0.22 * across**2 * out * size
-    under = bill - np.array([0, 0.018, 0.0])
-    sheets = [BareMesh(sheet.reshape(-1, 3), grid_faces(8, 25)) for sheet in (bill, under)]
+    upper, lower = (BareMesh((bill - lowered).reshape(-1, 3), grid_faces(8, 25)) for lowered in ([0, 0, 0], [0, 0.018, 0]))
     knob = ball(head.above(0.12 * size, np.zeros(1), np.zeros(1)), 0.035 * size, rings=5, lowest=np.pi / 2, height=0.5)
     light, dark = subject.worn.hat_colour, tuple(0.7 * c for c in subject.worn.hat_colour)
-    pieces = ((sheets[0], light), (sheets[1], dark), (knob, dark))
+    pieces = ((upper, light), (lower, dark), (knob, dark))
     return [_grid_cloth(points, texture, "hat"), *(plain(mesh, colour, "hat", CLOTH, 0.85) for mesh, colour in pieces)]
 
 
@@ -193,8 +190,7 @@ def _brimmed(scalp: ScalpSurface, subject: Subject, head: Skull) -> list[Texture
         rows.append(out * (0.79 * s) + AXIS * (top - dent)[:, None])
     points = head.centre + np.stack(rows)
     texture = _weave(subject.seed, subject.worn.hat_colour, 3 * len(rows), 128)
-    ribbon = np.arange(3 * len(rows))
-    texture[(ribbon >= 28) & (ribbon < 40)] = 0.25 * np.array(subject.worn.hat_colour) + 0.004
+    texture[28:40] = 0.25 * np.array(subject.worn.hat_colour) + 0.004  # the ribbon
     return [_grid_cloth(points, texture, "hat", roughness=0.95)]
 
 
@@ -219,8 +215,7 @@ def _hood(scalp: ScalpSurface, noise: Noise, rows: int = 30, columns: int = 96) 
     corner = np.array(OPENING)
     corner = np.concatenate([corner, corner[-2:0:-1] * np.array([-1, 1])])  # all around
     along = np.linspace(0, len(corner), columns, endpoint=False)
-    closed = np.concatenate([corner, corner[:1]])
-    outline = np.stack([np.interp(along, np.arange(len(closed)), closed[:, i]) for i in range(2)], axis=1)
+    outline = np.stack([np.interp(along, np.arange(len(corner)), axis, period=len(corner)) for axis in corner.T], axis=1)
     outline = ndimage.gaussian_filter1d(outline, 1.5, axis=0, mode="wrap")
     front = scalp.assets.in_head & (rest[:, 2] > 0.35) & (np.abs(rest[:, 0]) < 0.70)
     depth = KDTree(rest[front, :2]).query(outline, k=4)[1]
@@ -269,8 +264,7 @@ def _drape(scalp: ScalpSurface, noise: Noise, hood: NDArray, rows: int = 44, col
     first = np.maximum(radius[:1], 0.60 + 0.25 * ahead)
     hanging = first * (1 - t) + np.maximum(radius[-1:], first) * t
     straight = hanging * (1 - 0.10 * np.sin(np.pi * t)) * (1 - 0.25 * ahead**2)
-    radius = np.maximum(radius + 0.09 * smoothstep(0.0, 0.15, t), straight)
-    radius = _smooth(radius, 2.0, 1.5)
+    radius = _smooth(np.maximum(radius + 0.09 * smoothstep(0.0, 0.15, t), straight), 2.0, 1.5)
     wind = np.stack(np.broadcast_arrays(np.cos(turn) * 1.3, height * 2.6 + 0.9 * np.sin(turn), np.sin(turn) * 1.3), axis=-1)
     folds = 0.05 * noise(wind, 1.5, 2) + 0.025 * noise(wind, 3.6, 3)
     radius = radius + folds * smoothstep(0.0, 0.25, t) - 0.05 + 0.08 * smoothstep(0.0, 0.15, t)  # from inside the hood

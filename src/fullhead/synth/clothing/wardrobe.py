@@ -24,18 +24,12 @@ COLLAR_HEIGHT = {
 }
 
 
-def collar_height(assets: TemplateAssets, outfit: Outfit) -> NDArray:
-    """Height [U] of the collar above each textured vertex, dm; positive under the cloth."""
-    rest = assets.rest[assets.uv_vertex]
-    azimuth = np.degrees(np.arctan2(np.abs(rest[:, 0]), rest[:, 2] - 0.25))
-    inside = (assets.in_mouth | assets.in_socket)[assets.uv_vertex]
-    return np.where(inside, -1.0, np.interp(azimuth, COLLAR_AZIMUTH, COLLAR_HEIGHT[outfit.collar]) - rest[:, 1])
-
-
 def garment_mesh(assets: TemplateAssets, outfit: Outfit, skin: NDArray, normals: NDArray) -> BareMesh:
     """The garment over a skin [V, 3], with texture coordinates."""
-    signed = collar_height(assets, outfit)
-    rest = assets.rest[assets.uv_vertex]
+    rest, inside = assets.rest[assets.uv_vertex], (assets.in_mouth | assets.in_socket)[assets.uv_vertex]
+    azimuth = np.degrees(np.arctan2(np.abs(rest[:, 0]), rest[:, 2] - 0.25))
+    collar = np.interp(azimuth, COLLAR_AZIMUTH, COLLAR_HEIGHT[outfit.collar])
+    signed = np.where(inside, -1.0, collar - rest[:, 1])  # [U], dm below the collar: where the cloth is
     folds = np.sin(9 * rest[:, 0] + 5 * rest[:, 1]) * np.sin(8 * rest[:, 2] - 3 * rest[:, 1]) * smoothstep(0, 0.4, signed)
     lifted = skin[assets.uv_vertex] + normals[assets.uv_vertex] * (0.010 * folds)[:, None]
     flat = (rest[:, :2] - PATTERN_LOW) / PATTERN_SIDE  # the cloth is printed from the front

@@ -30,32 +30,23 @@ def grow_brows(scalp: ScalpSurface, subject: Subject) -> list[Strands]:
     rest = scalp.assets.rest
     density = smoothstep(0.22, 0.7, regions.brow_mask(rest, hair)) * scalp.assets.in_head
     count = int(1150 * hair.brow_density * hair.brow_thickness)
-    own = brow_colour(subject)
-
-    def direction(at: NDArray) -> NDArray:
-        side, x = np.sign(at[:, 0]), np.abs(at[:, 0])
-        to_middle = -5.0 * (at[:, 1] - regions.brow_line(x) - hair.brow_shift)
-        up = 0.9 * (1 - smoothstep(0.12, 0.34, x)) - 0.40 * smoothstep(0.4, 0.55, x)
-        return np.stack([side * (0.45 + 1.2 * smoothstep(0.1, 0.3, x)), up + to_middle, 0 * x], axis=-1)
-
+    natural = "grey" if subject.hair.natural == "white" else subject.hair.natural  # brows never turn quite white
+    own = np.array(HAIR_COLOURS[natural]) * (0.55 if natural == "grey" else 0.85) + 0.05 * base_colour(subject)
     found = []
     for side, name in ((1, "l_brow"), (-1, "r_brow")):
         random = stream(subject.seed, name)
         roots = sample_roots(random, scalp, density * (rest[:, 0] * side > 0), count)
-        length = np.interp(np.abs(roots.rest[:, 0]), (0.1, 0.2, 0.45, 0.58), (0.05, 0.072, 0.062, 0.042)) * scalp.size
+        x, y = np.abs(roots.rest[:, 0]), roots.rest[:, 1]
+        to_middle = -5.0 * (y - regions.brow_line(x) - hair.brow_shift)
+        up = 0.9 * (1 - smoothstep(0.12, 0.34, x)) - 0.40 * smoothstep(0.4, 0.55, x)
+        direction = np.stack([side * (0.45 + 1.2 * smoothstep(0.1, 0.3, x)), up + to_middle, 0 * x], axis=-1)
+        length = np.interp(x, (0.1, 0.2, 0.45, 0.58), (0.05, 0.072, 0.062, 0.042)) * scalp.size
         length = length * random.uniform(0.7, 1.1, count)
-        points = _short_hairs(random, roots, direction(roots.rest), length, 4, rise=0.12)
+        points = _hairs(random, roots, direction, length, 4, rise=0.12)
         spread = np.exp(0.2 * random.normal(size=(count, 1)))
         radius = np.full(count, 0.00105 * scalp.size, np.float32)
         found.append(Strands(points, (own * spread).astype(np.float32), radius, regions.LABELS[name]))
     return found
-
-
-def brow_colour(subject: Subject) -> NDArray:
-    """Linear colour [3]: that of the hair as it grows, but brows never turn quite white."""
-    natural = "grey" if subject.hair.natural == "white" else subject.hair.natural
-    lively = np.array(HAIR_COLOURS[natural]) * (0.55 if natural == "grey" else 0.85)
-    return lively + 0.05 * base_colour(subject)
 
 
 def grow_beard(scalp: ScalpSurface, subject: Subject, detail: float = 1.0) -> Strands | None:
@@ -78,7 +69,7 @@ def grow_beard(scalp: ScalpSurface, subject: Subject, detail: float = 1.0) -> St
     at_roots = density[scalp.tree.closest(roots.points)[1]]
     length *= 0.4 + 0.6 * smoothstep(0.3, 0.8, at_roots)  # shorter towards the edge
     down = np.stack([0.8 * roots.rest[:, 0], np.full(count, -1.0), np.full(count, 0.15)], axis=-1)
-    points = _short_hairs(random, roots, down, length, 6 if kind == "full" else 3, rise=0.45)
+    points = _hairs(random, roots, down, length, 6 if kind == "full" else 3, rise=0.45)
     if kind == "full":
         t = np.linspace(0, 1, points.shape[1])[:, None]
         points = points + (0.025 * random.normal(size=(count, 1, 3)) + 0.006 * random.normal(size=points.shape)) * t
@@ -107,13 +98,10 @@ def grow_lashes(assets: TemplateAssets, subject: Subject, vertices: NDArray, per
     return Strands(points.astype(np.float32), np.full((count, 3), 0.014, np.float32), radius, regions.LABELS["lash"])
 
 
-def _short_hairs(
-    random: RandomState, roots: HairRoots, direction: NDArray, length: NDArray, points: int, rise: float
-) -> NDArray:
+def _hairs(random: RandomState, roots: HairRoots, direction: NDArray, length: NDArray, points: int, rise: float) -> NDArray:
     """Strands [n, K, 3] laid along `direction` [n, 3], rising from the skin by `rise` and bending back."""
     normal = roots.normals
     along = unit_vectors(leaning(direction, normal, 0.95)) + normal * rise + 0.10 * random.normal(size=normal.shape)
-    along = unit_vectors(along)
     t = np.linspace(0, 1, points)[None, :, None]
-    shape = along[:, None] * t - normal[:, None] * (0.45 * rise * t**2)
+    shape = unit_vectors(along)[:, None] * t - normal[:, None] * (0.45 * rise * t**2)
     return (roots.points[:, None] + shape * length[:, None, None] + 0.004 * normal[:, None]).astype(np.float32)

@@ -5,7 +5,7 @@ Everything here is in the frame of the subject's neutral head, dm. S strands of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import RandomState
@@ -41,7 +41,8 @@ def grow_hair(scalp: ScalpSurface, subject: Subject, detail: float = 1.0) -> Str
     With little detail strands that do not curl have fewer points.
     """
     if subject.hair.style == "bald":
-        return _strands(np.zeros((0, 2, 3)), np.zeros((0, 3)), np.zeros(0))
+        none = np.zeros((0, 2, 3), np.float32)
+        return Strands(none, none[:, 0], none[:, 0, 0], regions.LABELS["hair"])
     style = STYLE_SAMPLERS[subject.hair.style](stream(subject.seed, "hair style"))
     rest = scalp.assets.rest
     density = regions.scalp_mask(rest, regions.recession(subject.hair)) * (np.abs(rest[:, 0]) < 0.735)
@@ -57,25 +58,20 @@ def grow_hair(scalp: ScalpSurface, subject: Subject, detail: float = 1.0) -> Str
     roots = sample_roots(stream(subject.seed, "roots"), scalp, density, count)
     strands, lock, thin = _strands_among_guides(subject.seed, scalp, style, guide_roots, side, guides, roots)
     extra = [_with_points(knot, points) for knot in _knots(subject.seed, scalp, style, detail)]
-    strands = np.concatenate([strands, *extra]) if extra else strands
+    strands = np.concatenate([strands, *extra])
     lock = np.concatenate([lock, *(np.arange(len(e)) // 24 + 10**6 for e in extra)])
     thin = np.concatenate([thin, np.ones(len(strands) - len(thin))])
     colour = hair_colours(stream(subject.seed, "hair colour"), subject, lock)
     mixed = stream(subject.seed, "shuffle").permutation(len(strands)) if extra else np.arange(len(strands))
-    hair = _strands(strands[mixed], colour[mixed], 0.5 * style.width * scalp.size * (1 / detail) ** 0.85 * thin[mixed])
-    return replace(hair, tied=mixed >= len(roots.points))
+    radius = 0.5 * style.width * scalp.size * (1 / detail) ** 0.85 * thin[mixed]
+    points, radius, tied = strands[mixed].astype(np.float32), radius.astype(np.float32), mixed >= len(roots.points)
+    return Strands(points, colour[mixed], radius, regions.LABELS["hair"], tied)
 
 
 def _with_points(strands: NDArray, points: int) -> NDArray:
     """The same strands [S, K, 3], each of `points` points."""
-    last = strands.shape[1] - 1
-    if points == last + 1:
-        return strands
-    return resampled(strands, np.broadcast_to(np.linspace(0, last, points), (len(strands), points)))
-
-
-def _strands(points: NDArray, colour: NDArray, radius: NDArray) -> Strands:
-    return Strands(points.astype(np.float32), colour.astype(np.float32), radius.astype(np.float32), regions.LABELS["hair"])
+    places = np.linspace(0, strands.shape[1] - 1, points)
+    return resampled(strands, np.broadcast_to(places, (len(strands), points)))
 
 
 def hair_colours(random: RandomState, subject: Subject, lock: NDArray) -> NDArray:
@@ -117,13 +113,9 @@ def _strands_among_guides(
         shorter = (1 - style.uneven * random.uniform(size=(count, 1)) ** 1.5) * (0.4 + 0.6 * inwards[:, None])
         strands = resampled(strands, shorter * np.linspace(0, points - 1, points))
     strands = _curled(random, style, strands, lock)
-    knots = random.normal(size=(count, 4, 3))
-    knots *= np.where(random.uniform(size=(count, 1, 1)) < 0.03 * (style.curl == 0), 2.5, 1.0)  # some fly away
-    places = np.linspace(0, 3, points)
-    first = np.clip(places.astype(int), 0, 2)
-    part = (places - first)[:, None]
-    wobble = knots[:, first] * (1 - part) + knots[:, first + 1] * part
-    strands = strands + wobble * style.frizz * (t**0.7)[:, None] * size
+    wobble = random.normal(size=(count, 4, 3))
+    wobble *= np.where(random.uniform(size=(count, 1, 1)) < 0.03 * (style.curl == 0), 2.5, 1.0)  # some fly away
+    strands = strands + _with_points(wobble, points) * style.frizz * (t**0.7)[:, None] * size
     moving = strands[:, 1:].reshape(-1, 3)
     strands[:, 1:] = scalp.push_out(moving, 0.012).reshape(count, points - 1, 3)
     return strands, lock, 0.4 + 0.6 * inwards

@@ -17,8 +17,7 @@ VISEMES: tuple[Weights, ...] = (  # what lips do in speech
 )
 COMPOUND_EXPRESSIONS: tuple[Weights, ...] = (  # what faces do as a whole; weights at full strength
     {"mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "cheekSquintLeft": 0.6, "cheekSquintRight": 0.6},
-    {"jawOpen": 0.8},
-    {"mouthPucker": 1.0},
+    {"jawOpen": 0.8}, {"mouthPucker": 1.0},
     {"mouthFunnel": 0.9, "jawOpen": 0.15},
     {"mouthFrownLeft": 0.9, "mouthFrownRight": 0.9},
     {"browInnerUp": 1.0, "browOuterUpLeft": 0.8, "browOuterUpRight": 0.8, "eyeWideLeft": 0.6, "eyeWideRight": 0.6},
@@ -26,15 +25,11 @@ COMPOUND_EXPRESSIONS: tuple[Weights, ...] = (  # what faces do as a whole; weigh
     {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
     {"eyeBlinkLeft": 1.0, "mouthSmileLeft": 0.5},
     {"noseSneerLeft": 0.9, "noseSneerRight": 0.9, "mouthUpperUpLeft": 0.6, "mouthUpperUpRight": 0.6},
-    {"cheekPuff": 1.0},
-    {"jawLeft": 0.8},
-    {"jawRight": 0.8},
-    {"mouthLeft": 0.9},
-    {"mouthRight": 0.9},
+    {"cheekPuff": 1.0}, {"jawLeft": 0.8}, {"jawRight": 0.8}, {"mouthLeft": 0.9}, {"mouthRight": 0.9},
     {"mouthStretchLeft": 0.9, "mouthStretchRight": 0.9, "mouthLowerDownLeft": 0.6, "mouthLowerDownRight": 0.6},
     {"mouthPressLeft": 0.8, "mouthPressRight": 0.8},
     {"jawOpen": 0.5, "tongueOut": 0.9},
-)
+)  # fmt: skip
 
 
 def random_expression(random: RandomState, count: int, strength: tuple[float, float] = (0.5, 1.0)) -> Weights:

@@ -18,6 +18,7 @@ from fullhead.core.smooth import smoothstep
 from fullhead.rig.arkit import ARKIT
 from fullhead.synth.people.expressions import COMPOUND_EXPRESSIONS, VISEMES, Weights, add_weights, random_expression
 
+Angles = tuple[float, ...]
 Curve = Callable[[float], float]
 Clip = Callable[[float], "Pose"]  # of a time in seconds
 
@@ -31,15 +32,14 @@ class Pose:
     """One moment."""
 
     expression: Weights  # ARKit weights, those above 0
-    joint_pose: tuple[tuple[float, ...], ...]  # [5, 3] axis-angle, radians
+    joint_pose: tuple[Angles, ...]  # [5, 3] axis-angle, radians
     yaw: float  # of the camera, radians
     pitch: float
 
 
 def clip_poses(name: str, seed: int, frames: int, fps: float) -> list[Pose]:
     """The frames of a clip; `name` is one of MOTIONS."""
-    seconds = frames / fps
-    at = MOTIONS[name](seed, seconds)
+    at = MOTIONS[name](seed, frames / fps)
     return [at(frame / fps) for frame in range(frames)]
 
 
@@ -127,12 +127,7 @@ MOTIONS: Mapping[str, Callable[[int, float], Clip]] = {
 
 
 def _pose(
-    weights: Weights,
-    blink: float = 0.0,
-    gaze: tuple[float, float] = (0.0, 0.0),
-    head: tuple[float, ...] = STILL,
-    yaw: float = 0.0,
-    pitch: float = 0.0,
+    weights: Weights, blink: float = 0.0, gaze: Angles = (0.0, 0.0), head: Angles = STILL, yaw: float = 0.0, pitch: float = 0.0
 ) -> Pose:
     """A moment of an expression, a blink on top, a gaze (outwards to the left, up) and a turn of the head."""
     weights = dict(weights)
@@ -170,10 +165,10 @@ def _blinks(seed: int, seconds: float) -> Curve:
     return curve
 
 
-def _gaze(seed: int) -> Callable[[float], tuple[float, float]]:
+def _gaze(seed: int) -> Callable[[float], Angles]:
     """Where the eyes look: they rest and jump."""
 
-    def curve(t: float) -> tuple[float, float]:
+    def curve(t: float) -> Angles:
         k, part = divmod(t / 1.1, 1.0)
         last, now = (stream(seed, "gaze", max(int(j), 0)).normal(size=2) * [0.22, 0.12] for j in (k - 1, k))
         x, y = last + (now - last) * smoothstep(0, 0.06, part)

@@ -24,15 +24,8 @@ Range = tuple[float, float]
 ADULT = 2 / 3  # on the template's age axis: the corner of its young adults; nobody is younger
 
 
-@dataclass(frozen=True)
-class Within:
-    """Of a number, or of both ends of a range: what it may be."""
-
-    low: float
-    high: float
-
-
-Share = Annotated[float, Within(0, 1)]
+# A number is annotated with the least and most that it, or both ends of a range, may be.
+Share = Annotated[float, (0, 1)]
 
 
 def _shares(**shares: float) -> Any:
@@ -44,23 +37,23 @@ def _shares(**shares: float) -> Any:
 class PersonKnobs:
     men: Share = 0.5  # share of men
     # The template's axis of age: 2/3 a young adult, 1 old; the younger are more.
-    age: Annotated[Range, Within(ADULT, 1)] = (ADULT, 1.0)
+    age: Annotated[Range, (ADULT, 1)] = (ADULT, 1.0)
     ancestry: Shares = _shares(african=1, asian=1, caucasian=1)
     # Of ancestries in one person: small for hardly any, 1 for any mixture alike.
-    mixing: Annotated[float, Within(0.01, 100)] = 0.45
-    weight: Annotated[Range, Within(0, 1)] = (0.26, 0.76)  # 0.5 average; the middle of the range is likeliest
-    muscle: Annotated[Range, Within(0, 1)] = (0.40, 0.65)
-    variety: Annotated[float, Within(0, 1.5)] = 1.0  # factor of how far single features deviate from the average face
+    mixing: Annotated[float, (0.01, 100)] = 0.45
+    weight: Annotated[Range, (0, 1)] = (0.26, 0.76)  # 0.5 average; the middle of the range is likeliest
+    muscle: Annotated[Range, (0, 1)] = (0.40, 0.65)
+    variety: Annotated[float, (0, 1.5)] = 1.0  # factor of how far single features deviate from the average face
 
 
 @dataclass(frozen=True)
 class SkinKnobs:
     # 0 lightest, 1 darkest, in even steps of skin.ita_of_tone; None leaves it to ancestry.
-    tone: Annotated[Range | None, Within(0, 1)] = None
+    tone: Annotated[Range | None, (0, 1)] = None
     freckled: Share = 0.3  # share with freckles, fewer and fainter on darker skin
-    moles: Annotated[Range, Within(0, 40)] = (0, 6)  # how many
-    wrinkles: Annotated[Range, Within(0, 2)] = (0.5, 1.1)  # strength in old age
-    shine: Annotated[Range, Within(0, 2)] = (0.6, 1.3)  # strength of the skin's highlights
+    moles: Annotated[Range, (0, 40)] = (0, 6)  # how many
+    wrinkles: Annotated[Range, (0, 2)] = (0.5, 1.1)  # strength in old age
+    shine: Annotated[Range, (0, 2)] = (0.6, 1.3)  # strength of the skin's highlights
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,7 @@ class HairKnobs:
     )  # fmt: skip
     # As it grows: light ones come with European ancestry, and age turns them grey and white.
     colour: Shares = _shares(black=2, darkbrown=2, brown=2.4, lightbrown=1.6, blond=1.6, red=0.7, auburn=0.7, grey=0, white=0)
-    grey: Annotated[Range | None, Within(0, 1)] = None  # share of grey; None leaves it to age
+    grey: Annotated[Range | None, (0, 1)] = None  # share of grey; None leaves it to age
     dyed_men: Share = 0.03  # share with dyed hair
     dyed_women: Share = 0.12
     dye: Shares = _shares(platinum=3, fire=2, pink=2, purple=1, blue=2, turquoise=1, green=1)
@@ -117,11 +110,11 @@ class OutfitKnobs:
 
 @dataclass(frozen=True)
 class LightKnobs:
-    azimuth: Annotated[Range, Within(-180, 180)] = (-70, 70)  # degrees of the key light from the front, + to the subject's left
-    elevation: Annotated[Range, Within(-90, 90)] = (10, 60)  # degrees
-    key: Annotated[Range, Within(0, 10)] = (1.0, 2.3)
-    ambient: Annotated[Range, Within(0, 10)] = (0.65, 1.2)
-    warmth: Annotated[Range, Within(-1, 1)] = (-0.1, 0.1)  # of the key light, + yellow
+    azimuth: Annotated[Range, (-180, 180)] = (-70, 70)  # degrees of the key light from the front, + to the subject's left
+    elevation: Annotated[Range, (-90, 90)] = (10, 60)  # degrees
+    key: Annotated[Range, (0, 10)] = (1.0, 2.3)
+    ambient: Annotated[Range, (0, 10)] = (0.65, 1.2)
+    warmth: Annotated[Range, (-1, 1)] = (-0.1, 0.1)  # of the key light, + yellow
 
 
 @dataclass(frozen=True)
@@ -173,7 +166,7 @@ def _check(name: str, value: Any, knob: dataclasses.Field[Any], hint: Any) -> No
         if min(value.values(), default=0) < 0 or sum(value.values()) <= 0:
             raise FullheadError(f"{name} needs shares that are not negative, one of them positive, not {value}")
     elif value is not None:
-        low, high = hint.__metadata__[0].low, hint.__metadata__[0].high
+        low, high = hint.__metadata__[0]
         first, last = value if isinstance(value, tuple) else (value, value)
         if not low <= first <= last <= high:
             raise FullheadError(f"{name} must lie in {low:g} to {high:g}, the lower end first, not {value}")

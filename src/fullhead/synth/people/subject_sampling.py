@@ -52,6 +52,9 @@ class SubjectDraw:
     def normal(self, name: str) -> float:
         return float(self.stream(name).normal())
 
+    def beta(self, name: str, between: Range, a: float, b: float) -> float:
+        return between[0] + (between[1] - between[0]) * float(self.stream(name).beta(a, b))
+
     def happens(self, name: str, share: float) -> bool:
         return self.uniform(name) < share
 
@@ -113,20 +116,15 @@ def sample_subject(seed: int, shape_names: Iterable[str], population: Population
 
 def _sample_phenotype(draw: SubjectDraw, knobs: Population, male: bool) -> Phenotype:
     person = knobs.person
-
-    def within(name: str, between: Range, a: float, b: float) -> float:
-        return between[0] + (between[1] - between[0]) * float(draw.stream(name).beta(a, b))
-
     names = [name for name, share in person.ancestry.items() if share > 0]
     shares = np.array([person.ancestry[name] for name in names])
     mixture = draw.stream("ancestry").dirichlet(person.mixing * len(names) * shares / shares.sum())
-    ancestry = dict.fromkeys(("african", "asian", "caucasian"), 0.0)
-    ancestry |= {name: float(part) for name, part in zip(names, mixture, strict=True)}
+    ancestry = dict.fromkeys(("african", "asian", "caucasian"), 0.0) | dict(zip(names, mixture.tolist(), strict=True))
     return Phenotype(
         gender=float(np.clip((0.92 if male else 0.06) + 0.05 * draw.normal("gender"), 0, 1)),
-        age=within("age", person.age, 1.2, 2.0),
+        age=draw.beta("age", person.age, 1.2, 2.0),
         muscle=draw.uniform("muscle", person.muscle),
-        weight=within("weight", person.weight, 3.0, 3.0),
+        weight=draw.beta("weight", person.weight, 3.0, 3.0),
         **ancestry,
     )
 
@@ -135,11 +133,11 @@ def _sample_phenotype(draw: SubjectDraw, knobs: Population, male: bool) -> Pheno
 DEVIATION = {
     "asym": 0.14, "head-scale": 0.10, "head-back": 0.10, "head-trans": 0.02, "head-angle": 0.03, "head-age": 0.08,
     "head-fat": 0.08, "head-": 0.12, "neck-trans": 0.03, "measure-neck": 0.12, "neck": 0.10, "nose-trans-in": 0.03,
-    "mouth-trans-in": 0.03, "eye-height": 0.10, "eye-push": 0.10, "eye-trans": 0.16, "eye-eyefold": 0.18,
-    "eye-scale": 0.18, "ear-shape": 0.15, "ear-wing": 0.18, "nose-scale": 0.18, "nose-point": 0.16,
-    "chin-prognathism": 0.14, "chin-prominent": 0.14, "chin-width": 0.14, "chin-jaw": 0.14, "forehead-scale": 0.15,
-    "forehead-nubian": 0.12, "cheek-volume": 0.14, "cheek-inner": 0.14, "mouth-scale": 0.15, "mouth-trans": 0.14,
-    "mouth-angles": 0.14, "mouth-lowerlip": 0.16, "mouth-upperlip": 0.16, "mouth-philtrum": 0.15, "": 0.22,
+    "mouth-trans-in": 0.03, "eye-height": 0.10, "eye-push": 0.10, "eye-trans": 0.16, "eye-eyefold": 0.18, "eye-scale": 0.18,
+    "ear-shape": 0.15, "ear-wing": 0.18, "nose-scale": 0.18, "nose-point": 0.16, "chin-prognathism": 0.14,
+    "chin-prominent": 0.14, "chin-width": 0.14, "chin-jaw": 0.14, "forehead-scale": 0.15, "forehead-nubian": 0.12,
+    "cheek-volume": 0.14, "cheek-inner": 0.14, "mouth-scale": 0.15, "mouth-trans": 0.14, "mouth-angles": 0.14,
+    "mouth-lowerlip": 0.16, "mouth-upperlip": 0.16, "mouth-philtrum": 0.15, "": 0.22,
 }  # fmt: skip
 # Beyond what the template's gender does: by how much women's features lie above the mean, men's half as much below.
 FEMININE = {

@@ -20,11 +20,10 @@ from fullhead.core.smooth import smoothstep
 from fullhead.rig.arkit import arkit_weights
 from fullhead.rig.rig import Rig
 from fullhead.rig.template import LEFT_EYE, NECK, RIGHT_EYE, ROOT
-from fullhead.synth.anatomy.eyes import eye_texture, eyeball
+from fullhead.synth.anatomy.eyes_and_teeth import eye_texture, eyeball, teeth_texture, teeth_uv
 from fullhead.synth.anatomy.regions import LABELS
 from fullhead.synth.anatomy.scalp import ScalpSurface, head_weight, scalp_surface
 from fullhead.synth.anatomy.skin import skin_roughness, skin_texture
-from fullhead.synth.anatomy.teeth import teeth_texture, teeth_uv
 from fullhead.synth.anatomy.template_assets import TemplateAssets
 from fullhead.synth.anatomy.textured_mesh import CLOTH, EYE, PLAIN, SKIN, BareMesh, TexturedMesh, textured
 from fullhead.synth.clothing.accessories import earring_meshes, glasses_meshes

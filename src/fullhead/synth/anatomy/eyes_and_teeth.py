@@ -1,4 +1,8 @@
-"""Eyeballs: a sphere with a corneal bulge and a polar texture (u azimuth, v from the back pole to the pupil)."""
+"""Eyeballs and teeth.
+
+An eyeball is a sphere with a corneal bulge and a polar texture (u azimuth, v from the back pole to the pupil). The template's
+two arches of teeth have no gaps, so they are painted.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,10 @@ from fullhead.synth.anatomy.textured_mesh import BareMesh
 from fullhead.synth.people.subject import IRIS_COLOURS, Subject
 
 IRIS_ANGLE = 0.47  # radians from the optical axis to the iris's edge
+IVORY = np.array([0.60, 0.55, 0.46])
+GAPS = (0.0, 0.086, 0.152, 0.228, 0.298, 0.366, 0.46, 0.56)  # between the teeth of one half, dm along the arch
+ARCH_SPAN = 1.3  # dm of the arch that the texture covers, its middle in the middle
+ARCH_RADIUS = 0.27  # radius of the arch, dm
 
 
 def eye_texture(subject: Subject, rows: int = 128) -> NDArray:
@@ -49,3 +57,18 @@ def eyeball(radius: float, around: int = 36, rings: int = 28) -> BareMesh:
     quads = np.stack([first, first + around + 1, first + around + 2, first + 1], axis=-1).reshape(-1, 4)
     vertices = (radius * bulge[..., None] * direction).reshape(-1, 3)
     return BareMesh(vertices.astype(np.float32), triangles_from_quads(quads), uv.reshape(-1, 2).astype(np.float32))
+
+
+def teeth_texture(columns: int = 512) -> NDArray:
+    """Linear albedo [1, columns, 3] float32 along the arch."""
+    along = np.abs((np.arange(columns) + 0.5) / columns - 0.5) * ARCH_SPAN
+    gap = np.exp(-(((along[:, None] - np.array(GAPS)) / 0.0035) ** 2)).max(1)
+    yellow = np.clip(along / 0.5, 0, 1)[:, None] * np.array([0.05, 0.10, 0.22])
+    return (IVORY * (1 - yellow) * (1 - 0.55 * gap[:, None]))[None].astype(np.float32)
+
+
+def teeth_uv(points: NDArray) -> NDArray:
+    """Texture coordinates [V, 2] of the arches' vertices [V, 3] at rest, dm."""
+    front = points[:, 2].max()
+    along = ARCH_RADIUS * np.arctan2(points[:, 0] - points[:, 0].mean(), points[:, 2] - (front - ARCH_RADIUS))
+    return np.stack([0.5 + along / ARCH_SPAN, np.full(len(points), 0.5)], axis=-1).astype(np.float32)
