@@ -17,7 +17,7 @@ from scipy.spatial import KDTree
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.export.posable import LEAST_OFFSET, Layer, RiggedHead, Target
 from fullhead.export.rigged_layers import select_strands, strand_layers, surface_layers
-from fullhead.rig.arkit import ARKIT, BUILT_ON
+from fullhead.rig.arkit import ARKIT, BUILT_ON, alone
 from fullhead.rig.identity import shape_parameters
 from fullhead.rig.template import JOINT_PARENTS
 from fullhead.synth.anatomy.template_assets import load_template_assets
@@ -66,9 +66,8 @@ def rig_person(person: Person, hair_detail: float = 1.0) -> RiggedHead:
     drawn += strand_layers(strands, subsets, places, joints, metres, surfaces)
     targets: list[dict[str, Target]] = [{} for _ in drawn]
     for name in ARKIT:
-        base = {BUILT_ON[name]: 1.0} if name in BUILT_ON else {}
-        before, faced = built(base) if base else (places, normals)
-        moved, turned = built({**base, name: 1.0})
+        before, faced = built({BUILT_ON[name]: 1.0}) if name in BUILT_ON else (places, normals)
+        moved, turned = built(alone(name))
         offsets, turns = moved - before, (turned - faced)[donors]
         for (_, bound, _), found in zip(drawn, targets, strict=True):
             target = Target.of(*(values[bound.anchor] for values in (offsets, turns, least)))

@@ -22,6 +22,11 @@ ARKIT = (
 BUILT_ON = {"mouthClose": "jawOpen"}  # an expression that is defined on top of another: it closes the lips of an open jaw
 
 
+def alone(name: str) -> dict[str, float]:
+    """The weights that show one expression: its own at 1, and that of what it is built on."""
+    return {name: 1.0} | ({BUILT_ON[name]: 1.0} if name in BUILT_ON else {})
+
+
 def arkit_weights(weights: Mapping[str, float]) -> Tensor:
     """[52] of weights by name; those left out are 0."""
     unknown = sorted(set(weights) - set(ARKIT))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fullhead.core.random import stream
 from fullhead.core.smooth import smoothstep
-from fullhead.rig.arkit import ARKIT
+from fullhead.rig.arkit import ARKIT, alone
 from fullhead.synth.people.expressions import COMPOUND_EXPRESSIONS, VISEMES, Weights, add_weights, random_expression
 
 Curve = Callable[[float], float]
@@ -100,9 +100,8 @@ def _faces(seed: int, seconds: float) -> Callable[[float], Pose]:
     def at(t: float) -> Pose:
         k, part = divmod(len(ARKIT) * t / seconds, 1.0)
         name = ARKIT[min(int(k), len(ARKIT) - 1)]
-        weights = {name: 1.0} | ({"jawOpen": 1.0} if name == "mouthClose" else {})
         strength = float(smoothstep(0, 0.35, part) * smoothstep(1, 0.65, part))
-        return _pose({key: value * strength for key, value in weights.items()}, 0.0, (0.0, 0.0), (0.0, 0.0, 0.0), 0.0, 0.0)
+        return _pose({key: value * strength for key, value in alone(name).items()}, 0.0, (0.0, 0.0), (0.0, 0.0, 0.0), 0.0, 0.0)
 
     return at
 
