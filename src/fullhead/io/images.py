@@ -5,13 +5,14 @@ Inside: float [B, 3, H, W] in [-1, 1].  At the borders: uint8 [H, W, 3] RGB, or 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageCms, ImageColor, ImageDraw, ImageFont, ImageOps
 from scipy import ndimage
 from torch import Tensor
 
@@ -36,7 +37,7 @@ def from_uint8(pictures: Bytes) -> Tensor:
 
 
 def read_image(path: str | Path) -> Bytes:
-    """The picture in a file as uint8 [H, W, 3], upright (EXIF), transparency laid over white.
+    """The picture in a file as uint8 [H, W, 3], sRGB by its colour profile, upright (EXIF), transparency laid over white.
 
     Raises FullheadError when there is no file, or no whole picture in it.
     """
@@ -46,6 +47,7 @@ def read_image(path: str | Path) -> Bytes:
             picture = ImageOps.exif_transpose(opened)
             if picture.mode.startswith("I;16") or picture.mode == "I":  # 16 bits a channel, which pillow would cut off
                 picture = Image.fromarray((np.asarray(picture, np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+            picture = _in_srgb(picture)
             if not picture.has_transparency_data:
                 return np.array(picture.convert("RGB"))
             picture = picture.convert("RGBA")
@@ -54,6 +56,21 @@ def read_image(path: str | Path) -> Bytes:
         raise FullheadError(f"{path} is not an image that pillow can read: give a PNG, JPEG or WebP") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise FullheadError(f"cannot read the image {path} ({in_words(error)}): is the file whole?") from error
+
+
+def _in_srgb(picture: Image.Image) -> Image.Image:
+    """The picture with its embedded colour profile applied; one without, or with one that does not fit, is as it was."""
+    profile = picture.info.get("icc_profile")
+    if not profile:
+        return picture
+    if picture.mode not in ("L", "RGB", "RGBA", "CMYK", "LAB"):
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+    try:
+        found = ImageCms.profileToProfile(picture, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError):
+        return picture
+    return picture if found is None else found
 
 
 def check_still_path(path: str | Path) -> Path:
