@@ -6,6 +6,7 @@ Inside: float [B, 3, H, W] in [-1, 1].  At the borders: uint8 [H, W, 3] RGB, or 
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from fullhead.io.files import check_suffix, existing_file, written_whole
 Bytes = NDArray[np.uint8]
 
 STILL_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+MAX_PIXELS = 2**26  # of a picture that is read
 PAPER = (255, 255, 255)  # the colour between the pictures of a sheet
 INK = (90, 90, 90)
 
@@ -43,7 +45,11 @@ def read_image(path: str | Path) -> Bytes:
     """
     path = existing_file(path, "an image")
     try:
-        with Image.open(path) as opened:
+        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning), Image.open(path) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                opened.draft(None, (opened.width // 2, opened.height // 2))  # a JPEG can be read at half its size
+            if opened.width * opened.height > MAX_PIXELS:
+                raise Image.DecompressionBombError(f"it has {opened.width} x {opened.height} pixels")
             picture = ImageOps.exif_transpose(opened)
             if picture.mode.startswith("I;16") or picture.mode == "I":  # 16 bits a channel, which pillow would cut off
                 picture = Image.fromarray((np.asarray(picture, np.uint32) >> 8).clip(0, 255).astype(np.uint8))
@@ -51,10 +57,14 @@ def read_image(path: str | Path) -> Bytes:
             if not picture.has_transparency_data:
                 return np.array(picture.convert("RGB"))
             picture = picture.convert("RGBA")
-            return np.array(Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB"))
+            white = Image.new("RGB", picture.size, "white")
+            white.paste(picture, mask=picture.getchannel("A"))
+            return np.array(white)
     except Image.UnidentifiedImageError as error:
         raise FullheadError(f"{path} is not an image that pillow can read: give a PNG, JPEG or WebP") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise FullheadError(f"{path} is too large ({in_words(error)}): make it smaller than 8000 x 8000 pixels") from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise FullheadError(f"cannot read the image {path} ({in_words(error)}): is the file whole?") from error
 
 
