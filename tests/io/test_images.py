@@ -109,7 +109,7 @@ def test_a_profile_that_is_damaged_or_of_other_channels_changes_nothing(tmp_path
 def test_a_picture_of_too_many_pixels_is_refused_and_a_jpeg_read_smaller(tmp_path, photo, monkeypatch):
     monkeypatch.setattr("fullhead.io.images.MAX_PIXELS", 599)
     save_image(photo, tmp_path / "photo.png")
-    with pytest.raises(FullheadError, match="too large .it has 30 x 20 pixels"):
+    with pytest.raises(FullheadError, match=r"too large .it has 30 x 20 pixels"):
         read_image(tmp_path / "photo.png")
     assert read_image(save_image(photo, tmp_path / "photo.jpg")).shape == (10, 15, 3)
 
