@@ -293,7 +293,6 @@ def test_storages_that_torch_never_wrote_are_refused(read, data):
         b"S'a'\n",  # STRING
         b"V\\u0041\n",  # UNICODE
         b"(l",  # LIST
-        b"(d",  # DICT
         b"(\x91",  # FROZENSET
         b"\xff",  # no operation at all
         b"h\x07",  # BINGET of nothing

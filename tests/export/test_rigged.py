@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 import trimesh
 from scipy.interpolate import interp1d
 from scipy.spatial import KDTree
+from test_gltf_writer import array_of, parts
 
 from fullhead.core.colour import linear_from_srgb
 from fullhead.core.errors import FullheadError
@@ -21,6 +23,7 @@ from fullhead.export.rigged_layers import OPEN, select_strands
 from fullhead.export.rigged_person import Layer, RiggedHead, rig_person
 from fullhead.rig.arkit import ARKIT
 from fullhead.rig.identity import shape_parameters
+from fullhead.rig.landmarks import landmark_weights
 from fullhead.rig.template import JOINT_PARENTS, JOINTS
 from fullhead.synth.anatomy.template_assets import load_template_assets
 from fullhead.synth.anatomy.textured_mesh import SKIN
@@ -84,6 +87,54 @@ def test_the_stored_model_posed_by_plain_skinning_is_the_posed_person(
     distance = np.linalg.norm(posed(head, skin, expression, pose) - moved[vertex], axis=1)[own]
     assert distance.max() < 2e-3
     assert distance.mean() < 1e-4
+
+
+@pytest.fixture(scope="module")
+def file_of(head: RiggedHead, tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, float]], np.ndarray]:
+    """Vertices of the skin as glTF says, from a written file: rest + sum of weight * target."""
+    path = save_rigged(head, tmp_path_factory.mktemp("pairs") / "head.glb")
+    mesh = next(mesh for mesh in parts(path)[0]["meshes"] if mesh["name"] == "skin")
+    primitive = mesh["primitives"][0]
+    targets = dict(zip(mesh["extras"]["targetNames"], primitive["targets"], strict=True))
+    rest = array_of(path, primitive["attributes"]["POSITION"]).astype(float)
+
+    def vertices(weights: dict[str, float]) -> np.ndarray:
+        return rest + sum(weight * array_of(path, targets[name]["POSITION"]) for name, weight in weights.items())
+
+    return vertices
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.5])
+def test_mouth_close_closes_the_open_jaw_of_a_file(person: Person, file_of: Callable, weight: float) -> None:
+    lips = person.to_world(landmark_weights(person.assets.template) @ person.neutral)[[62, 66]] * person.metres_per_unit
+    upper, lower = KDTree(file_of({})).query(lips)[1]
+
+    def gap(weights: dict[str, float]) -> float:
+        return np.linalg.norm(np.subtract(*file_of(weights)[[upper, lower]]))
+
+    assert gap({"jawOpen": weight}) > weight * 0.03
+    assert gap({"jawOpen": weight, "mouthClose": weight}) < gap({}) + 3e-4
+
+
+# metres, as docs/export.md says
+FURTHEST = {
+    "mouthClose+jawOpen": 1e-4,
+    "tongueOut+jawOpen": 0.02,
+    "tongueOut+jawOpen+mouthClose": 0.02,
+}
+TEMPLATE_COMBINATIONS = ["+".join(ARKIT[i] for i in pair) for pair in load_template_assets(256).template.rig.combinations]
+
+
+@pytest.mark.parametrize("pair", TEMPLATE_COMBINATIONS)
+def test_how_far_a_file_is_from_the_rig_where_expressions_combine(person: Person, file_of: Callable, pair: str) -> None:
+    weights = dict.fromkeys(pair.split("+"), 1.0)
+    rest, combined = (
+        next(s for s in posed_parts(person, shown)[0] if s.material == SKIN).vertices * person.metres_per_unit
+        for shown in ({}, weights)
+    )
+    apart, vertex = KDTree(rest).query(file_of({}))
+    off = np.linalg.norm(file_of(weights) - combined[vertex], axis=1)[apart < 1e-6].max()
+    assert off < FURTHEST.get(pair, 0.011)
 
 
 def test_eyeballs_turn_with_their_joint_and_look_the_same_way_by_targets(head: RiggedHead) -> None:
@@ -282,10 +333,18 @@ def test_clips_end_as_they_begin_and_stay_within_bounds(name: str) -> None:
         np.testing.assert_allclose(np.linalg.norm(quaternions(turns), axis=1), 1, atol=1e-6)
 
 
-def test_all52_shows_each_expression_alone_in_order() -> None:
+@pytest.mark.parametrize("name", list(CLIPS))
+def test_clips_close_no_mouth_further_than_the_jaw_is_open(name: str) -> None:
+    weights = CLIPS[name]().weights
+    assert (weights.get("mouthClose", 0.0) <= weights.get("jawOpen", np.zeros(1))).all()
+
+
+def test_all52_shows_each_expression_in_order_and_mouth_close_on_an_open_jaw() -> None:
     clip = CLIPS["all52"]()
     weights = np.stack([clip.weights[name] for name in ARKIT])
-    np.testing.assert_array_equal(weights[:, 1::2], np.eye(52))
+    expected = np.eye(52)
+    expected[ARKIT.index("jawOpen"), ARKIT.index("mouthClose")] = 1
+    np.testing.assert_array_equal(weights[:, 1::2], expected)
     np.testing.assert_array_equal(weights[:, ::2], 0)
 
 

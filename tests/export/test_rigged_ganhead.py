@@ -101,12 +101,13 @@ def turned(name: str | None) -> torch.Tensor:
         (None, "neck"),
         ("mouthSmileLeft", "neck"),
         ("jawOpen", "root"),
+        ("jawOpen+mouthClose", None),  # one built on the other: the lips meet
     ],
 )
 def test_a_file_poses_as_the_model_does_to_a_twentieth_of_a_millimetre(
     waved_ganhead: GANHead, decoded: DecodedGANHead, head: RiggedHead, tmp_path: Path, expression: str | None, joint: str | None
 ) -> None:
-    weights = {} if expression is None else {expression: 1.0}
+    weights = {} if expression is None else dict.fromkeys(expression.split("+"), 1.0)
     path = save_rigged(head, tmp_path / "head.glb")
     model = waved_ganhead.posed(decoded, HeadPose(arkit_weights(weights)[None], turned(joint))).posed[0]
     found = posed_file(path, weights, {} if joint is None else {joint: (0.1, 0.4, -0.05)})

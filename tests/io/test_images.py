@@ -1,9 +1,11 @@
 """Pictures through tensors, files and sheets."""
 
+import struct
+
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
 from fullhead.core.errors import FullheadError
 from fullhead.io.images import (
@@ -55,6 +57,61 @@ def test_transparency_is_laid_over_white_and_other_modes_become_rgb(tmp_path):
     assert (read_image(tmp_path / "grey.png") == 77).all()
     Image.fromarray(np.full((4, 4), 40000, np.uint16)).save(tmp_path / "deep.png")
     assert (read_image(tmp_path / "deep.png") == 40000 >> 8).all()
+    skin = Image.new("RGB", (4, 4), (200, 140, 110))
+    to_lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+    ImageCms.applyTransform(skin, to_lab).save(tmp_path / "lab.tif")
+    skin.convert("CMYK").save(tmp_path / "cmyk.tif")
+    for name in ("lab.tif", "cmyk.tif"):
+        np.testing.assert_allclose(read_image(tmp_path / name)[0, 0], [200, 140, 110], atol=2)
+
+
+P3 = np.array([[0.51512, 0.29198, 0.1571], [0.2412, 0.69225, 0.06657], [-0.00105, 0.04189, 0.78407]])
+SRGB = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.7141]])
+
+
+def p3_profile(gamma: float) -> bytes:
+    """A colour profile of Display P3's primaries, as phones embed one."""
+
+    def numbers(values) -> bytes:
+        return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
+    tags = {b"wtpt": b"XYZ " + bytes(4) + numbers([0.9642, 1.0, 0.8249])}
+    tags |= {letter + b"XYZ": b"XYZ " + bytes(4) + numbers(P3[:, k]) for k, letter in enumerate((b"r", b"g", b"b"))}
+    tags |= {letter + b"TRC": curve for letter in (b"r", b"g", b"b")}
+    place, table, data = 132 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    for name, content in tags.items():
+        table += name + struct.pack(">II", place + len(data), len(content))
+        data += content
+    header = struct.pack(">I4sI", place + len(data), bytes(4), 0x02400000) + b"mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28)
+    return header + numbers([0.9642, 1.0, 0.8249]) + bytes(48) + table + data
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_a_photo_is_converted_by_its_colour_profile(tmp_path, mode):
+    skin = np.array([200, 140, 110], np.uint8)
+    picture = Image.fromarray(np.tile(skin, (4, 4, 1)))
+    picture = picture.quantize(4) if mode == "P" else picture.convert(mode)
+    picture.save(tmp_path / "phone.png", icc_profile=p3_profile(2.2))
+    linear = np.linalg.inv(SRGB) @ P3 @ (skin / 255) ** 2.2
+    expected = 255 * (1.055 * linear ** (1 / 2.4) - 0.055)
+    assert np.abs(expected - skin).max() > 8
+    np.testing.assert_allclose(read_image(tmp_path / "phone.png")[0, 0], expected, atol=1)
+
+
+def test_a_profile_that_is_damaged_or_of_other_channels_changes_nothing(tmp_path, photo):
+    Image.fromarray(photo).save(tmp_path / "odd.png", icc_profile=b"no profile")
+    np.testing.assert_array_equal(read_image(tmp_path / "odd.png"), photo)
+    Image.new("L", (4, 4), 77).save(tmp_path / "grey.png", icc_profile=p3_profile(2.2))
+    assert (read_image(tmp_path / "grey.png") == 77).all()
+
+
+def test_a_picture_of_too_many_pixels_is_refused_and_a_jpeg_read_smaller(tmp_path, photo, monkeypatch):
+    monkeypatch.setattr("fullhead.io.images.MAX_PIXELS", 599)
+    save_image(photo, tmp_path / "photo.png")
+    with pytest.raises(FullheadError, match=r"too large .it has 30 x 20 pixels"):
+        read_image(tmp_path / "photo.png")
+    assert read_image(save_image(photo, tmp_path / "photo.jpg")).shape == (10, 15, 3)
 
 
 def test_what_is_no_image_is_refused_in_one_line(tmp_path, photo):

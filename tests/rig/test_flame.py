@@ -4,6 +4,7 @@ golden/flame.safetensors: a synthetic rig of 402 vertices (nothing of FLAME's), 
 components, and what GANHead's FLAME layer and server computed with it (units of 1/6 metre, moved along z).
 """
 
+import pickle
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from safetensors.numpy import load_file, save_file
 
@@ -153,6 +155,18 @@ def test_a_pickle_of_python_2_with_chumpy_and_scipy_reads_without_them(npz: Path
     same(load_flame(tmp_path / "generic_model.pkl"), load_flame(npz))
 
 
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("kind", ["csc_matrix", "csr_matrix", "coo_matrix", "csr_array"])
+def test_a_pickle_that_others_saved_again_reads_too(npz: Path, tmp_path: Path, protocol: int, kind: str) -> None:
+    found = arrays()
+    found["J_regressor"], found["v_template"] = (
+        getattr(scipy.sparse, kind)(found["J_regressor"]),
+        np.asfortranarray(found["v_template"]),
+    )
+    (tmp_path / "FLAME.PKL").write_bytes(pickle.dumps(found | {"bs_style": "lbs"}, protocol))
+    same(load_flame(tmp_path / "FLAME.PKL"), load_flame(npz))
+
+
 def test_safetensors_read_too(npz: Path, tmp_path: Path) -> None:
     save_file({name: np.ascontiguousarray(value) for name, value in arrays().items()}, tmp_path / "flame.safetensors")
     same(load_flame(tmp_path / "flame.safetensors"), load_flame(npz))
@@ -181,10 +195,11 @@ def damaged(change: Callable[[dict[str, np.ndarray]], Any]) -> dict[str, np.ndar
         (damaged(lambda a: a.update(weights=a["weights"][:, :4])), r"weights of shape \[402, 4\], not \[402, 5\]"),
         (damaged(lambda a: a.update(f=a["f"] + 1)), "faces that name vertices beyond its 402"),
         (damaged(lambda a: a.update(shapedirs=a["shapedirs"][..., :300])), "300 shape components, not 300 and those"),
+        (damaged(lambda a: a.update(weights=a["weights"] * np.nan)), "numbers in weights that are infinite or no numbers"),
         (damaged(lambda a: a.pop("kintree_table")), "no kintree_table"),
         (damaged(lambda a: a.update(kintree_table=a["kintree_table"] + 3)), "parents do not stand before them"),
     ],
-    ids=["missing", "weights", "faces", "basis", "no parents", "parents"],
+    ids=["missing", "weights", "faces", "basis", "not finite", "no parents", "parents"],
 )
 def test_files_that_are_not_flame_s_are_refused_in_words(found: dict[str, np.ndarray], reason: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "flame.npz", **found)  # type: ignore[arg-type]
@@ -192,12 +207,13 @@ def test_files_that_are_not_flame_s_are_refused_in_words(found: dict[str, np.nda
         load_flame(tmp_path / "flame.npz")
 
 
-def test_damaged_and_foreign_files_are_refused_in_words(tmp_path: Path) -> None:
+def test_damaged_and_foreign_files_are_refused_in_words(npz: Path, tmp_path: Path) -> None:
     whole = flame_pickle()
     cases = {
         "cut.pkl": (whole[: len(whole) // 2], "damaged or cut short"),
         "other.pkl": (b"\x80\x02]q\x01.", "has a list as its content"),
         "objects.npz": (b"not a zip", "cannot be read"),
+        "cut.npz": (npz.read_bytes()[:-500], "cannot be read"),
         "text.safetensors": (b"hello", "cannot be read"),
         "flame.obj": (b"v 0 0 0", "ends in .pkl, .npz or .safetensors"),
     }
@@ -212,7 +228,7 @@ def test_damaged_and_foreign_files_are_refused_in_words(tmp_path: Path) -> None:
 def test_arrays_whose_sizes_do_not_fit_are_refused(tmp_path: Path) -> None:
     long = PY2(np.zeros(3)).replace(struct.pack("<i", 3), struct.pack("<i", 4))
     columns = PY2.object("scipy.sparse.csc.csc_matrix", sparse(np.eye(5)) | {"indices": np.full(5, 9)})
-    for value, reason in ((long, "shape .4. in 24 bytes"), (columns, "5 x 5 whose rows do not fit")):
+    for value, reason in ((long, "shape .4. in 24 bytes"), (columns, "sparse matrix whose parts do not fit")):
         (tmp_path / "flame.pkl").write_bytes(flame_pickle({"v_template": value}))
         with pytest.raises(FullheadError, match=reason):
             load_flame(tmp_path / "flame.pkl")

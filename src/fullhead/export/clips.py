@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fullhead.rig.arkit import ARKIT
+from fullhead.rig.arkit import ARKIT, BUILT_ON
 
 RATE = 30  # samples a second
 SECONDS_EACH = 0.6  # of an expression in all52: up and down
@@ -32,9 +32,12 @@ def blink() -> AnimationClip:
 
 
 def all52() -> AnimationClip:
-    """Every expression once, in ARKit's order, up to its full weight and down again."""
+    """Every expression once, in ARKit's order, up to its full weight and down again; what is built on another, with that."""
     times = np.arange(2 * len(ARKIT) + 1) * SECONDS_EACH / 2
-    return AnimationClip("all52", times, {name: (np.arange(len(times)) == 2 * i + 1) * 1.0 for i, name in enumerate(ARKIT)}, {})
+    weights = {name: (np.arange(len(times)) == 2 * i + 1) * 1.0 for i, name in enumerate(ARKIT)}
+    for name, base in BUILT_ON.items():
+        weights[base] = weights[base] + weights[name]
+    return AnimationClip("all52", times, weights, {})
 
 
 def talk() -> AnimationClip:
@@ -63,7 +66,7 @@ def talk() -> AnimationClip:
         "mouthUpperUpRight": 0.2 * syllable,
         "mouthLowerDownLeft": 0.3 * syllable,
         "mouthLowerDownRight": 0.3 * syllable,
-        "mouthClose": 0.12 * speaking * np.clip(wave(8, 0.4), 0, 1) * (1 - syllable),
+        "mouthClose": 0.32 * syllable * np.clip(wave(8, 0.4), 0, 1),
         "browInnerUp": 0.5 * bump(1.1, 0.25) + 0.35 * bump(2.9, 0.3),
         "browOuterUpLeft": 0.3 * bump(1.1, 0.25),
         "browOuterUpRight": 0.3 * bump(1.1, 0.25),

@@ -24,6 +24,7 @@ from fullhead.io.images import filled
 from fullhead.kernels.raster import rasterize_arrays
 from fullhead.models.ganhead import GANHead, GANHeadCodes, colour_pose, flat
 from fullhead.representations.surface import CanonicalMesh
+from fullhead.rig.arkit import BUILT_ON
 
 ROUGHNESS = 0.8
 CHUNK = 2**17  # points whose features are held at once
@@ -56,8 +57,10 @@ def rig_ganhead(
     on = painted.carrier
     targets = {}
     for i, name in enumerate(rig.expression_names):
-        moved, turned = built(expressions[i : i + 1])
-        targets[name] = Target.of((moved - vertices)[on], (turned - normals)[on])
+        base = expressions[[rig.expression_names.index(BUILT_ON[name])]] if name in BUILT_ON else 0 * expressions[:1]
+        before, faced = built(base) if name in BUILT_ON else (vertices, normals)
+        moved, turned = built(base + expressions[i : i + 1])
+        targets[name] = Target.of((moved - before)[on], (turned - faced)[on])
     layer = Layer(
         name="head",
         vertices=vertices[on],

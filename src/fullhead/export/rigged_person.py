@@ -17,7 +17,7 @@ from scipy.spatial import KDTree
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.export.posable import LEAST_OFFSET, Layer, RiggedHead, Target
 from fullhead.export.rigged_layers import select_strands, strand_layers, surface_layers
-from fullhead.rig.arkit import ARKIT
+from fullhead.rig.arkit import ARKIT, BUILT_ON, alone
 from fullhead.rig.identity import shape_parameters
 from fullhead.rig.template import JOINT_PARENTS
 from fullhead.synth.anatomy.template_assets import load_template_assets
@@ -61,14 +61,14 @@ def rig_person(person: Person, hair_detail: float = 1.0) -> RiggedHead:
     in_surfaces = np.arange(len(places)) < sum(len(surface.vertices) for surface in surfaces)
     least = np.where(in_surfaces, LEAST_OFFSET, LEAST_HAIR_OFFSET)
     donors = _donors(places, normals, int(in_surfaces.sum()))
-    normals = normals[donors]
     weights = _weights(places, joints, lambda pose: built({}, pose)[0])
-    drawn = surface_layers(person, surfaces, places, normals, joints, light.surface_ambient)
+    drawn = surface_layers(person, surfaces, places, normals[donors], joints, light.surface_ambient)
     drawn += strand_layers(strands, subsets, places, joints, metres, surfaces)
     targets: list[dict[str, Target]] = [{} for _ in drawn]
     for name in ARKIT:
-        moved, turned = built({name: 1.0})
-        offsets, turns = moved - places, turned[donors] - normals
+        before, faced = built({BUILT_ON[name]: 1.0}) if name in BUILT_ON else (places, normals)
+        moved, turned = built(alone(name))
+        offsets, turns = moved - before, (turned - faced)[donors]
         for (_, bound, _), found in zip(drawn, targets, strict=True):
             target = Target.of(*(values[bound.anchor] for values in (offsets, turns, least)))
             if len(target.rows):

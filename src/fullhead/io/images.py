@@ -5,13 +5,15 @@ Inside: float [B, 3, H, W] in [-1, 1].  At the borders: uint8 [H, W, 3] RGB, or 
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageCms, ImageColor, ImageDraw, ImageFont, ImageOps
 from scipy import ndimage
 from torch import Tensor
 
@@ -21,6 +23,7 @@ from fullhead.io.files import check_suffix, existing_file, written_whole
 Bytes = NDArray[np.uint8]
 
 STILL_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+MAX_PIXELS = 2**26  # of a picture that is read
 PAPER = (255, 255, 255)  # the colour between the pictures of a sheet
 INK = (90, 90, 90)
 
@@ -36,24 +39,48 @@ def from_uint8(pictures: Bytes) -> Tensor:
 
 
 def read_image(path: str | Path) -> Bytes:
-    """The picture in a file as uint8 [H, W, 3], upright (EXIF), transparency laid over white.
+    """The picture in a file as uint8 [H, W, 3], sRGB by its colour profile, upright (EXIF), transparency laid over white.
 
     Raises FullheadError when there is no file, or no whole picture in it.
     """
     path = existing_file(path, "an image")
     try:
-        with Image.open(path) as opened:
+        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning), Image.open(path) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                opened.draft(None, (opened.width // 2, opened.height // 2))  # a JPEG can be read at half its size
+            if opened.width * opened.height > MAX_PIXELS:
+                raise Image.DecompressionBombError(f"it has {opened.width} x {opened.height} pixels")
             picture = ImageOps.exif_transpose(opened)
             if picture.mode.startswith("I;16") or picture.mode == "I":  # 16 bits a channel, which pillow would cut off
                 picture = Image.fromarray((np.asarray(picture, np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+            picture = _in_srgb(picture)
             if not picture.has_transparency_data:
                 return np.array(picture.convert("RGB"))
             picture = picture.convert("RGBA")
-            return np.array(Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB"))
+            white = Image.new("RGB", picture.size, "white")
+            white.paste(picture, mask=picture.getchannel("A"))
+            return np.array(white)
     except Image.UnidentifiedImageError as error:
         raise FullheadError(f"{path} is not an image that pillow can read: give a PNG, JPEG or WebP") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise FullheadError(f"{path} is too large ({in_words(error)}): make it smaller than 8000 x 8000 pixels") from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise FullheadError(f"cannot read the image {path} ({in_words(error)}): is the file whole?") from error
+
+
+def _in_srgb(picture: Image.Image) -> Image.Image:
+    """The picture with its embedded colour profile applied; one without, or with one that does not fit, is as it was."""
+    profile = picture.info.get("icc_profile")
+    if not profile:
+        return picture
+    if picture.mode not in ("L", "RGB", "RGBA", "CMYK", "LAB"):
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+    try:
+        found = ImageCms.profileToProfile(picture, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError):
+        return picture
+    return picture if found is None else found
 
 
 def check_still_path(path: str | Path) -> Path:

@@ -165,6 +165,10 @@ class _Machine:
         for key, value in zip(values[::2], values[1::2], strict=True):
             target[_key(key)] = value
 
+    def dict(self, values: list[Any]) -> None:
+        self.stack.append({})
+        self.set_items(values)
+
     def add_items(self, values: list[Any]) -> None:
         expect(self.stack[-1], set, "the target of ADDITEMS").update(map(_key, values))
 
@@ -201,12 +205,12 @@ class _Machine:
         self.stack.append(self.vocabulary.persistent(self.stack.pop()))
 
 
-# All that Python's pickler writes from protocol 2 to 4. These push their argument:
+# All that Python's pickler writes for plain values, from protocol 0 to 5. These push their argument:
 _ARGUMENTS = frozenset(
-    {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"}
-    | {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"}
+    {"INT", "LONG", "FLOAT", "UNICODE", "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"}
+    | {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 )
-_PYTHON2_STRINGS = frozenset({"SHORT_BINSTRING", "BINSTRING"})
+_PYTHON2_STRINGS = frozenset({"STRING", "SHORT_BINSTRING", "BINSTRING"})
 _OPERATIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "PROTO": lambda machine, _: None,
     "FRAME": lambda machine, size: machine.frame(size),
@@ -217,6 +221,8 @@ _OPERATIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "EMPTY_LIST": lambda machine, _: machine.push([]),
     "EMPTY_DICT": lambda machine, _: machine.push({}),
     "EMPTY_SET": lambda machine, _: machine.push(set()),
+    "LIST": lambda machine, _: machine.push(machine.after_mark()),
+    "DICT": lambda machine, _: machine.dict(machine.after_mark()),
     "MARK": lambda machine, _: machine.mark(),
     "POP": lambda machine, _: machine.stack.pop(),
     "POP_MARK": lambda machine, _: machine.after_mark(),
@@ -230,8 +236,10 @@ _OPERATIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "SETITEMS": lambda machine, _: machine.set_items(machine.after_mark()),
     "ADDITEMS": lambda machine, _: machine.add_items(machine.after_mark()),
     "MEMOIZE": lambda machine, _: machine.keep(len(machine.memo)),
+    "PUT": lambda machine, index: machine.keep(index),
     "BINPUT": lambda machine, index: machine.keep(index),
     "LONG_BINPUT": lambda machine, index: machine.keep(index),
+    "GET": lambda machine, index: machine.recall(index),
     "BINGET": lambda machine, index: machine.recall(index),
     "LONG_BINGET": lambda machine, index: machine.recall(index),
     "GLOBAL": lambda machine, names: machine.name(*names.split(" ", 1)),

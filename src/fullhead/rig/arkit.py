@@ -19,6 +19,12 @@ ARKIT = (
     "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
     "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
 )  # fmt: skip
+BUILT_ON = {"mouthClose": "jawOpen"}  # an expression that is defined on top of another: it closes the lips of an open jaw
+
+
+def alone(name: str) -> dict[str, float]:
+    """The weights that show one expression: its own at 1, and that of what it is built on."""
+    return {name: 1.0} | ({BUILT_ON[name]: 1.0} if name in BUILT_ON else {})
 
 
 def arkit_weights(weights: Mapping[str, float]) -> Tensor:

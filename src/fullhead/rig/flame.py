@@ -6,17 +6,21 @@ needed: a chumpy object is the array in its state's entry `x`, a sparse matrix i
 
 from __future__ import annotations
 
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
+from scipy import sparse
 from torch import Tensor
 
 from fullhead.core.errors import FullheadError, in_words
@@ -38,10 +42,11 @@ def load_flame(path: str | Path) -> Rig:
     """
     path = existing_file(path, "FLAME file")
     readers: dict[str, Callable[[Path], Arrays]] = {".npz": _npz, ".safetensors": _safetensors, ".pkl": _pickle}
-    if path.suffix not in readers:
+    suffix = path.suffix.lower()
+    if suffix not in readers:
         raise FullheadError(f"{path}: a FLAME file ends in .pkl, .npz or .safetensors")
     try:
-        return flame_rig(readers[path.suffix](path))
+        return flame_rig(readers[suffix](path))
     except Refused as error:
         raise FullheadError(f"{path} {error}") from None
 
@@ -68,6 +73,8 @@ def flame_rig(arrays: Arrays) -> Rig:
         found = arrays[name].shape
         if len(found) != len(shape) or any(w not in (None, n) for n, w in zip(found, shape, strict=True)):
             raise Refused(f"has {name} of shape {list(found)}, not {['any' if n is None else n for n in shape]}")
+        if not np.isfinite(arrays[name].astype(np.float32)).all():
+            raise Refused(f"has numbers in {name} that are infinite or no numbers")
     faces = torch.from_numpy(np.array(arrays["f"], np.int64))
     if len(faces) == 0 or faces.min() < 0 or faces.max() >= count:
         raise Refused(f"has faces that name vertices beyond its {count}")
@@ -117,7 +124,7 @@ def _npz(path: Path) -> Arrays:
     try:
         with np.load(path) as file:
             return {name: file[name] for name in file.files}
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, tokenize.TokenError, zlib.error, NotImplementedError) as error:
         raise Refused(f"cannot be read: {in_words(error)}; save FLAME's arrays as plain numbers") from None
 
 
@@ -129,10 +136,14 @@ def _safetensors(path: Path) -> Arrays:
 
 
 class _Bytes(Source):
-    """Python 2's strings are decoded as they are read, so no windows."""
+    """Strings of Python 2 and of protocol 0 are decoded as they are read, so no windows, and lines of any length."""
 
     def read(self, n: int) -> bytes:
         return bytes(super().read(n))
+
+    def readline(self) -> bytes:
+        end = cast(bytes, self.view.obj).find(b"\n", self.position) + 1
+        return self.read((end or len(self.view)) - self.position)
 
 
 @dataclass(eq=False)
@@ -153,7 +164,10 @@ class _Object:
     state: dict[Any, Any] = field(default_factory=dict)
 
 
-SPARSE = ("scipy.sparse.csc.csc_matrix", "scipy.sparse._csc.csc_matrix", "scipy.sparse._csc.csc_array")
+SPARSE = {
+    f"scipy.sparse.{private}{kind}.{kind}_{name}": kind
+    for kind in ("csc", "csr", "coo") for private in ("", "_") for name in ("matrix", "array")
+}  # fmt: skip
 CHUMPY = ("chumpy.ch.Ch", "chumpy.Ch")
 
 
@@ -161,7 +175,9 @@ def _pickle(path: Path) -> Arrays:
     """The arrays of a pickled dict. What else it holds is left out, whatever it calls for."""
     source = _Bytes(memoryview(path.read_bytes()))
     classes = {name: lambda name=name: _Object(name) for name in (*SPARSE, *CHUMPY)}
-    made = {f"{module}.multiarray._reconstruct": lambda arguments: _Array() for module in ("numpy.core", "numpy._core")}
+    made: dict[str, Callable[[tuple], Any]] = {"_codecs.encode": _encoded}
+    for module in ("numpy.core", "numpy._core"):
+        made |= {f"{module}.multiarray._reconstruct": lambda arguments: _Array(), f"{module}.numeric._frombuffer": _from_buffer}
     vocabulary = Vocabulary(
         operations=MAX_OPERATIONS,
         calls={
@@ -191,6 +207,21 @@ def _new(arguments: tuple, classes: Mapping[str, Callable[[], Any]]) -> Any:
     return classes[kind.name]() if isinstance(kind, Global) and kind.name in classes else kind
 
 
+def _encoded(arguments: tuple) -> bytes:
+    """codecs.encode(text, "latin1"), as protocols 0 to 2 hold bytes."""
+    if len(arguments) != 2 or type(arguments[0]) is not str or arguments[1] not in ("latin1", "latin-1"):
+        raise Refused("encodes text in a way that no such file does")
+    return arguments[0].encode("latin-1")
+
+
+def _from_buffer(arguments: tuple) -> _Array:
+    """numpy's _frombuffer(bytes, dtype, shape, "C" or "F"), as protocol 5 holds arrays."""
+    if len(arguments) != 4:
+        raise Refused("holds an array that numpy did not write")
+    data, dtype, shape, order = arguments
+    return _Array(_array((1, shape, dtype, order == "F", data)))
+
+
 def _dtype(arguments: tuple) -> _Dtype:
     code = arguments[0] if arguments else None
     if type(code) is not str or code not in NUMBERS:
@@ -216,7 +247,7 @@ def _array(state: tuple) -> NDArray:
         raise Refused("holds an array that numpy did not write")
     shape, dtype, by_columns, data = state[1:]
     dtype = np.dtype("<" + expect(dtype, _Dtype, "the type of an array").code)
-    data = data.encode("latin-1") if isinstance(data, str) else expect(data, bytes, "the numbers of an array")
+    data = data.encode("latin-1") if isinstance(data, str) else expect(data, (bytes, bytearray), "the numbers of an array")
     sizes = [expect(n, int, "the size of an array") for n in expect(shape, tuple, "the shape of an array")]
     if any(n < 0 for n in sizes) or prod(sizes) * dtype.itemsize != len(data):
         raise Refused(f"holds an array of shape {sizes} in {len(data)} bytes")
@@ -228,22 +259,28 @@ def _numbers(value: Any) -> NDArray | None:
     if isinstance(value, _Array):
         return value.numbers
     if isinstance(value, _Object):
-        return _dense(value.state) if value.kind in SPARSE else _numbers(value.state.get("x"))
+        return _dense(SPARSE[value.kind], value.state) if value.kind in SPARSE else _numbers(value.state.get("x"))
     return None
 
 
-def _dense(state: Mapping[Any, Any]) -> NDArray:
-    """The array of a matrix in compressed columns."""
-    data, rows, starts = (_numbers(state.get(name)) for name in ("data", "indices", "indptr"))
-    shape = state.get("_shape", state.get("shape"))
-    if data is None or rows is None or starts is None or not isinstance(shape, tuple) or len(shape) != 2:
+def _dense(kind: str, state: Mapping[Any, Any]) -> NDArray:
+    """The array of a sparse matrix: in compressed columns or rows, or as places and numbers."""
+    shape, data = state.get("_shape", state.get("shape")), _numbers(state.get("data"))
+    if kind == "coo":
+        coords = state.get("coords", (state.get("row"), state.get("col")))
+        places = [_numbers(values) for values in coords] if isinstance(coords, tuple) else []
+    else:
+        places = [_numbers(state.get(name)) for name in ("indices", "indptr")]
+    if data is None or len(places) != 2 or any(p is None for p in places) or not isinstance(shape, tuple) or len(shape) != 2:
         raise Refused("holds a sparse matrix without its parts")
     height, width = (expect(n, int, "the size of a matrix") for n in shape)
-    steps = np.diff(starts)
-    if len(starts) != width + 1 or (steps < 0).any() or starts[0] != 0 or starts[-1] != len(data) or len(rows) != len(data):
-        raise Refused("holds a sparse matrix whose columns do not fit")
-    if height * width > 10_000_000 or (len(rows) and not 0 <= rows.min() <= rows.max() < height):
-        raise Refused(f"holds a sparse matrix of {height} x {width} whose rows do not fit")
-    dense = np.zeros((height, width))
-    np.add.at(dense, (rows, np.repeat(np.arange(width), steps)), data)
-    return dense
+    if height * width > 10_000_000 or height < 0 or width < 0:
+        raise Refused(f"holds a sparse matrix of {height} x {width}")
+    try:
+        if kind == "coo":
+            return sparse.coo_array((data, tuple(places)), (height, width)).toarray()
+        matrix = (sparse.csc_array if kind == "csc" else sparse.csr_array)((data, *places), (height, width))
+        matrix.check_format()
+        return matrix.toarray()
+    except (ValueError, TypeError) as error:
+        raise Refused(f"holds a sparse matrix whose parts do not fit ({in_words(error)})") from None

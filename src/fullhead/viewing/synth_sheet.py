@@ -19,7 +19,7 @@ from fullhead.core.colour import linear_from_srgb
 from fullhead.core.errors import FullheadError
 from fullhead.core.random import stream
 from fullhead.kernels.raster import orthographic
-from fullhead.rig.arkit import ARKIT
+from fullhead.rig.arkit import ARKIT, alone
 from fullhead.synth.anatomy.skin import ita_of_tone
 from fullhead.synth.datasets.scans import make_scan
 from fullhead.synth.datasets.shots import RenderContext, ShotSpec, rig_vertices
@@ -94,7 +94,7 @@ def expressions_sheet(size: int, seed: int = 0) -> NDArray:
     camera = _close_up(orbit(math.radians(18), math.radians(4)))
     tiles = []
     for name in (None, *ARKIT):
-        weights = {} if name is None else {name: 1.0, **({"jawOpen": 1.0} if name == "mouthClose" else {})}
+        weights = {} if name is None else alone(name)
         _, light = context.lit_scene(replace(_shot(subject, size), expression=weights))
         tiles.append(_captioned(composite_over(render_photo(light, camera, size), BACKGROUNDS[1]), name or "at rest"))
     return _grid(tiles, 9)

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from fullhead.core import cameras as eg3d
 from fullhead.core.cameras import orbit
 from fullhead.io.sets import Part, Sample
-from fullhead.rig.arkit import ARKIT
+from fullhead.rig.arkit import ARKIT, alone
 from fullhead.rig.identity import Phenotype, identity
 from fullhead.rig.subdivision import triangles_from_quads
 from fullhead.rig.template import PARTS, Template, load_template
@@ -54,7 +54,6 @@ MESH_SCALE = 4.5  # world units per unit of its meshes
 PITCHES, YAWS = (-30, 0, 30), 24  # degrees; yaws of a row, the seventh of which is the front
 OUTER_LIP_LANDMARKS = slice(48, 60)  # among the 68 landmarks
 EXPRESSIONS = tuple(sorted(ARKIT))
-ADDED_EXPRESSION = {"mouthClose": "jawOpen"}  # an expression that means something only on top of another
 
 
 @dataclass(frozen=True)
@@ -125,9 +124,8 @@ class Heads360:
     def shot(self, context: RenderContext, number: int, expression: str) -> ShotSpec:
         """A subject with an expression, with hair, and the 72 cameras."""
         subject = context.subject(subject_seed(self.seed, number), self.population)
-        weights = {name: 1.0 for name in (expression, ADDED_EXPRESSION.get(expression)) if name}
         folder = f"{subject_name(number)}/{expression}"
-        return ShotSpec(subject, self.size, orbit_views(folder), weights, world=ENLARGED)
+        return ShotSpec(subject, self.size, orbit_views(folder), alone(expression), world=ENLARGED)
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         lists = {"template.obj": template_obj(load_template())}

@@ -15,7 +15,7 @@ from numpy.random import RandomState
 
 from fullhead.core.random import stream
 from fullhead.core.smooth import smoothstep
-from fullhead.rig.arkit import ARKIT
+from fullhead.rig.arkit import ARKIT, alone
 from fullhead.synth.people.expressions import COMPOUND_EXPRESSIONS, VISEMES, Weights, add_weights, random_expression
 
 Angles = tuple[float, ...]
@@ -96,9 +96,8 @@ def _faces(seed: int, seconds: float) -> Clip:
     def at(t: float) -> Pose:
         k, part = divmod(len(ARKIT) * t / seconds, 1.0)
         name = ARKIT[min(int(k), len(ARKIT) - 1)]
-        weights = {name: 1.0} | ({"jawOpen": 1.0} if name == "mouthClose" else {})
         strength = float(smoothstep(0, 0.35, part) * smoothstep(1, 0.65, part))
-        return _pose({key: value * strength for key, value in weights.items()})
+        return _pose({key: value * strength for key, value in alone(name).items()})
 
     return at
 
