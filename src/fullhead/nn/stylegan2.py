@@ -126,9 +126,7 @@ class Synthesis(nn.Module):
 
     b4: SynthesisBlock
 
-    def __init__(
-        self, w_dim: int, size: int, image_channels: int, *, channel_base: int = 32768, channel_max: int = 512
-    ) -> None:
+    def __init__(self, w_dim: int, size: int, image_channels: int, channel_base: int = 32768, channel_max: int = 512) -> None:
         super().__init__()
         self.sizes = [4 << i for i in range(int(math.log2(size)) - 1)]
         inputs = 0
