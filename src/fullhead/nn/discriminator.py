@@ -55,7 +55,6 @@ class Pyramid(ConfiguredModule):
 
     def __init__(self, config: Any, image_channels: int, image_size: int, clamp: float | None) -> None:
         super().__init__(config)
-        self.precision = torch.float32  # of the convolutions
         self.sizes = [image_size >> i for i in range(int(math.log2(image_size)) - 2)]
         widths = [channels_at(size, config.channel_base, config.channel_max) for size in (*self.sizes, 4)]
         self.width = widths[-1]  # channels of the last features

@@ -137,11 +137,7 @@ class Synthesis(nn.Module):
         self.num_ws = 2 * len(self.sizes)
 
     def forward(
-        self,
-        ws: Tensor,
-        noise: bool = True,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype = torch.float32,
+        self, ws: Tensor, noise: bool = True, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
     ) -> Tensor:
         """ws [B, num_ws, w_dim] -> [B, image_channels, size, size] float32; convolutions run in `dtype`.
 

@@ -5,7 +5,7 @@ A field turns the backbone's image into `planes` [B, P, C, D, H, W] and gives fe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import torch
@@ -51,16 +51,11 @@ class TriGrid:
         return sample_planes_mean(planes, in_planes(xyz, PANOHEAD_AXES, box_size))
 
 
-class TriPlane:
+class TriPlane(TriGrid):
     """Three flat planes, laid as in EG3D's released weights [eg3d §3]."""
 
     def __init__(self, config: PlanesConfig) -> None:
-        self.image_channels = 3 * config.channels
-
-    def planes(self, image: Tensor) -> Tensor:
-        """image [B, 3 C, H, W] -> [B, 3, C, 1, H, W]."""
-        B, _, H, W = image.shape
-        return channels_last(image.reshape(B, 3, -1, 1, H, W))
+        super().__init__(replace(config, depth=1))
 
     def features(self, planes: Tensor, xyz: Tensor, box_size: float) -> Tensor:
         return sample_planes_mean(planes, in_planes(xyz, EG3D_AXES, box_size) * torch.tensor([1.0, 1.0, 0.0]).to(xyz))
@@ -73,12 +68,10 @@ class DualSphericalPlanes(nn.Module):
 
     def __init__(self, config: PlanesConfig) -> None:
         super().__init__()
-        self.channels = config.channels
-        outputs = 3 * config.channels
+        self.channels, outputs = config.channels, 3 * config.channels
         self.ConvA, self.ConvB = (
             nn.Sequential(
-                Conv(self.image_channels, 256, 1, bias=False, leaky=False),
-                Conv(256, outputs, 1, bias=False, leaky=False),
+                Conv(self.image_channels, 256, 1, bias=False, leaky=False), Conv(256, outputs, 1, bias=False, leaky=False)
             )
             for _ in range(2)
         )

@@ -9,7 +9,6 @@ Every scan owns a row of the three tables of codes. N points x [N, 3] are flat, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,7 +27,6 @@ from fullhead.kernels.raster import orthographic
 from fullhead.metrics.features import feature_distance, load_features
 from fullhead.models.ganhead import GANHead, GANHeadCodes, GANHeadConfig, colour_pose, flat, sized_for
 from fullhead.models.head import HeadPose, RenderOptions
-from fullhead.nn.module import ConfiguredModule
 from fullhead.representations.canonical_field import CanonicalPoints, Volume
 from fullhead.representations.correspondence import find_correspondences, select_correspondences
 from fullhead.representations.deformer import Deformer, Motion, Warp
@@ -162,28 +160,18 @@ class GANHeadTask:
         self.fine = nn.ModuleList([head.normal, head.texture, model.detail_codes, model.colour_codes])
         self.adam_coarse = adam(self.coarse, config.coarse_lr, config.code_lr_scale)
         self.adam_fine = adam(self.fine, config.fine_lr, config.code_lr_scale)
+        self.modules = self.results = {"model": model}
+        clip, rate, end = config.clip, self.lr_scale, config.coarse_images
+        self.phases = [
+            Phase("coarse", self.coarse, self.adam_coarse, 1, self.coarse_loss, end=end, clip=clip, lr_scale=rate),
+            Phase("fine", self.fine, self.adam_fine, 1, self.fine_loss, begin=end, clip=clip, lr_scale=rate),
+        ]
         self.neutral = NeutralRig(model.rig, model.canonical_pose())
         self.rig_known = self.neutral.labelled(RIG_POINTS) if config.rig_points else None
         self.eye = load_features().to(device) if config.perceptual else None
         self.coarse_surfaces = ByteCache[int, CoarseSurface](KEPT_BYTES)
 
     # -- what the loop asks for
-
-    @property
-    def modules(self) -> Mapping[str, ConfiguredModule]:
-        return {"model": self.model}
-
-    @property
-    def results(self) -> Mapping[str, ConfiguredModule]:
-        return self.modules
-
-    @property
-    def phases(self) -> list[Phase]:
-        c, end = self.config, self.config.coarse_images
-        return [
-            Phase("coarse", self.coarse, self.adam_coarse, 1, self.coarse_loss, 0, end, c.clip, self.lr_scale),
-            Phase("fine", self.fine, self.adam_fine, 1, self.fine_loss, end, clip=c.clip, lr_scale=self.lr_scale),
-        ]
 
     def lr_scale(self, clock: Clock) -> float:
         """Rates fall at the end of each stage."""
