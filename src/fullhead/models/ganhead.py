@@ -60,15 +60,10 @@ class GANHeadConfig:
 
 def sized_for(config: GANHeadConfig, rig: Rig) -> GANHeadConfig:
     """The config of a model that this rig can move."""
-    joints, expressions = len(rig.parents), len(rig.expression_names)
-    deformer = replace(
-        config.deformer,
-        joints=joints,
-        shapes=len(rig.shape_basis),
-        expressions=len(rig.expression_basis),
-        pose_features=len(rig.pose_basis),
-    )
-    return replace(config, deformer=deformer, canonical=replace(config.canonical, pose=3 * joints + expressions))
+    joints, shapes, features, poses = map(len, (rig.parents, rig.shape_basis, rig.expression_basis, rig.pose_basis))
+    deformer = replace(config.deformer, joints=joints, shapes=shapes, expressions=features, pose_features=poses)
+    canonical = replace(config.canonical, pose=3 * joints + len(rig.expression_names))
+    return replace(config, deformer=deformer, canonical=canonical)
 
 
 @dataclass(frozen=True)
@@ -144,10 +139,8 @@ class GANHead(HubModel):
     @property
     def rig(self) -> Rig:
         if self._rig is None:
-            raise FullheadError(
-                "this GANHead is moved by FLAME, whose licence keeps the file with you: give it with --flame, in Python with "
-                "model.use_flame(file)"
-            )
+            hint = "give it with --flame, in Python with model.use_flame(file)"
+            raise FullheadError(f"this GANHead is moved by FLAME, whose licence keeps the file with you: {hint}")
         return self._rig.to(device_of(self))
 
     def rig_pose(self, pose: HeadPose) -> HeadPose:
@@ -272,9 +265,8 @@ class GANHead(HubModel):
     def posed_mesh(self, codes: GANHeadCodes, mesh: CanonicalMesh, pose: HeadPose) -> TriMesh[Tensor]:
         """The surface of one head in a pose, coloured."""
         vertices, normals = self.posed_vertices(codes, mesh, pose)
-        colours = self.canonical.colours(
-            codes.colour, colour_pose(pose.expression, pose.joint_pose), mesh.at, mesh.normal_feature
-        )
+        seen = colour_pose(pose.expression, pose.joint_pose)
+        colours = self.canonical.colours(codes.colour, seen, mesh.at, mesh.normal_feature)
         return TriMesh(vertices, mesh.faces, normals, colours.clamp(-1, 1))
 
     def decode(

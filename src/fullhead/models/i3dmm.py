@@ -186,8 +186,7 @@ class I3DMM(HubModel):
         """The surface of one head, coloured at its vertices; pieces that hang free are left out."""
 
         def inside(xyz: Tensor) -> Tensor:
-            (value,) = by_chunks(lambda x: (-self.distance(codes, x[None])[0],), xyz.to(codes.device))
-            return value
+            return by_chunks(lambda x: (-self.distance(codes, x[None])[0],), xyz.to(codes.device))[0]
 
         def colour(x: Tensor) -> tuple[Tensor]:
             return (self.colours_at_reference(codes, x[None] + self.deformation(codes, x[None]))[0],)

@@ -9,6 +9,7 @@ Module names are those of the published checkpoints.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -157,15 +158,9 @@ class PanoHead(HubModel):
         """Images of heads, one camera each, on the heads' device. Without background features or the option, a head is
         rendered alone (use its mask). A `size` other than the model's own only resizes its picture."""
         options.refuse("a PanoHead", shading="colour")
-        config = self.config
-        features, opacity, depth = render_features(
-            lambda xyz: self.point_values(head, xyz),
-            config.march,
-            cameras.to(head.w_last),
-            neural_size or config.neural_size,
-            generator,
-            density_noise,
-        )
+        config, cameras, size = self.config, cameras.to(head.w_last), neural_size or self.config.neural_size
+        values = partial(self.point_values, head)
+        features, opacity, depth = render_features(values, config.march, cameras, size, generator, density_noise)
         if config.decoder.activation == "sigmoid":
             features = 2 * features - 1
         if head.background is not None and options.background:

@@ -73,15 +73,7 @@ class SynthesisBlock(nn.Module):
     const: nn.Parameter  # of the first block
 
     def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        w_dim: int,
-        size: int,
-        image_channels: int,
-        *,
-        up: bool = True,
-        clamp: float | None = None,
+        self, inputs: int, outputs: int, w_dim: int, size: int, image_channels: int, up: bool = True, clamp: float | None = None
     ) -> None:
         super().__init__()
         self.up, self.first = up, inputs == 0

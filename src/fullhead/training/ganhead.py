@@ -201,9 +201,8 @@ class GANHeadTask:
         codes = model.codes(batch.to(self.device), who[0])
         volume, warp = model.canonical.volume_where_asked(codes.shape), model.deformer.warp(model.motion(*who))
         x, scan = (value.to(self.device) for value in flat(drawn.points))
-        at = select_correspondences(
-            model.canonical, volume, warp, find_correspondences(warp, x, scan, steps=c.coarse_steps), scan
-        )
+        candidates = find_correspondences(warp, x, scan, steps=c.coarse_steps)
+        at = select_correspondences(model.canonical, volume, warp, candidates, scan)
         terms |= {
             "occupancy": occupancy_loss(at, drawn.inside.flatten().to(self.device)),
             "skinning": c.skinning * self.skinning_term(at.x[at.found]),
@@ -282,7 +281,6 @@ class GANHeadTask:
     def surface_terms(self, batch: Tensor, codes: GANHeadCodes, volume: Volume, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Normals and colours at points of the scans' surfaces."""
         drawn = self.scans.surface(batch, self.config.surface, rng)
-        drawn = replace(drawn, normals=drawn.normals.to(self.device), colours=drawn.colours.to(self.device))
         who = self.on_device(drawn.shape, drawn.expression, drawn.joint_pose)
         motion = self.model.motion(*who)
         x, scan = (value.to(self.device) for value in flat(drawn.points))
@@ -290,7 +288,7 @@ class GANHeadTask:
             at = self.model.at_posed(volume, motion, x, scan, steps=self.config.fine_steps)
         found = at.found
         at = CanonicalPoints(*(value[found] for value in vars(at).values()))
-        true = (value.flatten(0, 1)[found] for value in (drawn.normals, drawn.colours))
+        true = (value.flatten(0, 1).to(self.device)[found] for value in (drawn.normals, drawn.colours))
         return shading_losses(*self.shaded(codes, motion, at, colour_pose(*who[1:])), *true)
 
     def view_terms(self, batch: Tensor, codes: GANHeadCodes, volume: Volume, rng: torch.Generator) -> Terms:

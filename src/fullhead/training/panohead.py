@@ -165,14 +165,10 @@ class PanoHeadTask:
             cameras, shift = self.G.adapted(draw.z, cameras)
             if update_w_avg:
                 self.G.t_mapping.update_w_avg(mean_over_processes(shift.mean(dim=0)))
-        render = self.G.render(
-            self.G.decode(Latents(self.each_layer(w), self.each_layer(w_bcg)), None, self.options, generator=noise),
-            cameras,
-            self.options,
-            neural_size=self.neural_size(step.clock),
-            generator=noise,
-            density_noise=linear_ramp(1.0, 0.0, step.clock.images_seen, self.config.density_noise_fade_images),
-        )
+        head = self.G.decode(Latents(self.each_layer(w), self.each_layer(w_bcg)), None, self.options, generator=noise)
+        size, seen = self.neural_size(step.clock), step.clock.images_seen
+        fade = linear_ramp(1.0, 0.0, seen, self.config.density_noise_fade_images)
+        render = self.G.render(head, cameras, self.options, neural_size=size, generator=noise, density_noise=fade)
         return Views(render.image, render.image_raw, render.mask, draw.label), shift
 
     def each_layer(self, w: Tensor) -> Tensor:

@@ -54,10 +54,8 @@ class PanoHeadRun:
         repeats = {"front_repeat": c.front_repeat, "back_repeat": c.back_repeat}
         photos = PhotoSet(data, yaw_range=(c.min_yaw, c.max_yaw), **repeats, mirror=c.mirror)
         if photos.size != size:
-            raise FullheadError(
-                f"{data} has images of {photos.size} pixels, the model makes {size}: write a set with "
-                f"`fullhead synth photos OUT --size {size}`"
-            )
+            hint = f"write a set with `fullhead synth photos OUT --size {size}`"
+            raise FullheadError(f"{data} has images of {photos.size} pixels, the model makes {size}: {hint}")
         return PanoHeadTask(self.task, photos, device)
 
 
