@@ -77,16 +77,13 @@ class SynthesisBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.up, self.first = up, inputs == 0
+        self.convolutions = 1 if self.first else 2
         if self.first:
             self.const = nn.Parameter(torch.randn(outputs, size, size))
         else:
             self.conv0 = SynthesisLayer(inputs, outputs, w_dim, size, up=up, clamp=clamp)
         self.conv1 = SynthesisLayer(outputs, outputs, w_dim, size, clamp=clamp)
         self.torgb = ToRGB(outputs, image_channels, w_dim, clamp=clamp)
-
-    @property
-    def convolutions(self) -> int:
-        return 1 if self.first else 2
 
     def forward(
         self, x: Tensor, image: Tensor | None, ws: Tensor, noise: bool, generator: torch.Generator | None
@@ -136,8 +133,7 @@ class Synthesis(nn.Module):
         A block's last style is also the next block's first.
         """
         x = self.b4.const.to(dtype).expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        image = None
-        start = 0
+        image, start = None, 0
         for size in self.sizes:
             block: SynthesisBlock = getattr(self, f"b{size}")
             x, image = block(x, image, ws[:, start : start + block.convolutions + 1], noise, generator)
