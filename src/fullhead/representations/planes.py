@@ -6,6 +6,7 @@ A field turns the backbone's image into `planes` [B, P, C, D, H, W] and gives fe
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, Protocol
 
 import torch
@@ -69,12 +70,8 @@ class DualSphericalPlanes(nn.Module):
     def __init__(self, config: PlanesConfig) -> None:
         super().__init__()
         self.channels, outputs = config.channels, 3 * config.channels
-        self.ConvA, self.ConvB = (
-            nn.Sequential(
-                Conv(self.image_channels, 256, 1, bias=False, leaky=False), Conv(256, outputs, 1, bias=False, leaky=False)
-            )
-            for _ in range(2)
-        )
+        conv = partial(Conv, kernel=1, bias=False, leaky=False)
+        self.ConvA, self.ConvB = (nn.Sequential(conv(self.image_channels, 256), conv(256, outputs)) for _ in range(2))
 
     def planes(self, image: Tensor) -> Tensor:
         """image [B, 512, H, W] -> [B, 2 * 3, C, 1, H, W]."""
@@ -114,11 +111,8 @@ class Decoder(nn.Module):
     def __init__(self, config: DecoderConfig, features: int) -> None:
         super().__init__()
         self.activation = config.activation
-        self.net = nn.Sequential(
-            FullyConnected(features, config.hidden, lr_multiplier=config.lr_multiplier),
-            nn.Softplus(),
-            FullyConnected(config.hidden, 1 + features, lr_multiplier=config.lr_multiplier),
-        )
+        layer = partial(FullyConnected, lr_multiplier=config.lr_multiplier)
+        self.net = nn.Sequential(layer(features, config.hidden), nn.Softplus(), layer(config.hidden, 1 + features))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """features [..., C] -> raw density [...] and colour features [..., C]."""

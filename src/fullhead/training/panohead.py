@@ -117,10 +117,8 @@ class PanoHeadTask:
         self.phases += [Phase("G", learner, adam_G, 1, loss, begin)]
         if g.density_weight:
             self.phases += [Phase("G_density", learner, adam_G, g.density_every, self.density_loss, begin)]
-        self.phases += [
-            Phase("D", self.D, adam_D, 1, self.discriminator_loss, begin),
-            Phase("D_r1", self.D, adam_D, g.r1_every, self.r1_loss, begin),
-        ]
+        self.phases += [Phase("D", self.D, adam_D, 1, self.discriminator_loss, begin)]
+        self.phases += [Phase("D_r1", self.D, adam_D, g.r1_every, self.r1_loss, begin)]
 
     # -- what the loop asks for
 
