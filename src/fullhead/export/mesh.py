@@ -21,7 +21,7 @@ from fullhead.core.tri_mesh import TriMesh, present
 from fullhead.io.files import check_suffix, written_whole
 from fullhead.io.gltf_writer import save_glb
 from fullhead.io.ply import ply_bytes
-from fullhead.models.head import H, HasDensity, HasSurface, HeadBatch, HeadModel, L, RenderOptions, capable
+from fullhead.models.head import Batch, H, HasDensity, HasSurface, HeadModel, L, RenderOptions, capable
 from fullhead.representations.surface import BOX
 
 MESH_SUFFIXES = (".glb", ".ply", ".obj")
@@ -91,7 +91,7 @@ def extract_mesh(
     return replace(surface, vertices=surface.vertices * np.float32(model.metres_per_unit), colours=colours)
 
 
-def own_surface(model: HasSurface, head: HeadBatch, resolution: int, metres_per_unit: float) -> TriMesh[NDArray]:
+def own_surface(model: HasSurface, head: Batch, resolution: int, metres_per_unit: float) -> TriMesh[NDArray]:
     """The surface that a model finds itself, in metres."""
     mesh = model.surface(head, resolution).numpy()
     return replace(mesh, vertices=np.float32(BOX / 2) * mesh.vertices * np.float32(metres_per_unit))
@@ -103,9 +103,7 @@ def colouring_cameras() -> Cameras:
     return cams.orbit(torch.tensor(yaws), torch.tensor([0.0] * 8 + [0.6] * 4))
 
 
-def point_colours(
-    model: HasDensity, head: HeadBatch, points: Tensor, normals: Tensor, depth: float, chunk: int = 2**18
-) -> Tensor:
+def point_colours(model: HasDensity, head: Batch, points: Tensor, normals: Tensor, depth: float, chunk: int = 2**18) -> Tensor:
     """The field's colours [V, 3] in [-1, 1] at `depth` under the surface points [V, 3] with outward normals [V, 3]."""
     inner = points - depth * normals
     return torch.cat([model.colour(head, part[None])[0].float() for part in inner.split(chunk)])

@@ -37,13 +37,9 @@ def save(
     """
     about = module.about if about is None else about
     header = {"family": module.model_type, "config": to_dict(module.config), "about": about}
-    tensors = {}
-    for name, tensor in module.state_dict().items():
-        tensor = tensor.detach().cpu().contiguous()
-        tensors[name] = tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
-    for name, tensor in ({} if latents is None else vars(latents)).items():
-        if tensor is not None:
-            tensors[LATENTS + name] = tensor.detach().cpu().contiguous()
+    weights = {n: x.to(dtype) if dtype and x.is_floating_point() else x for n, x in module.state_dict().items()}
+    parts = {} if latents is None else {LATENTS + name: x for name, x in vars(latents).items() if x is not None}
+    tensors = {name: x.detach().cpu().contiguous() for name, x in {**weights, **parts}.items()}
     with written_whole(path) as temporary:
         save_file(tensors, temporary, metadata={"format": "pt", KEY: json.dumps(header)})
 

@@ -11,7 +11,7 @@ those of all families: the cube fills the standard view.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -60,15 +60,10 @@ class GANHeadConfig:
 
 def sized_for(config: GANHeadConfig, rig: Rig) -> GANHeadConfig:
     """The config of a model that this rig can move."""
-    joints, expressions = len(rig.parents), len(rig.expression_names)
-    deformer = replace(
-        config.deformer,
-        joints=joints,
-        shapes=len(rig.shape_basis),
-        expressions=len(rig.expression_basis),
-        pose_features=len(rig.pose_basis),
-    )
-    return replace(config, deformer=deformer, canonical=replace(config.canonical, pose=3 * joints + expressions))
+    joints, shapes, features, poses = map(len, (rig.parents, rig.shape_basis, rig.expression_basis, rig.pose_basis))
+    deformer = replace(config.deformer, joints=joints, shapes=shapes, expressions=features, pose_features=poses)
+    canonical = replace(config.canonical, pose=3 * joints + len(rig.expression_names))
+    return replace(config, deformer=deformer, canonical=canonical)
 
 
 @dataclass(frozen=True)
@@ -82,7 +77,7 @@ class GANHeadCodes(Batch):
 
 
 @dataclass(frozen=True)
-class DecodedGANHead:
+class DecodedGANHead(Batch):
     """B decoded heads: features `volume` [B, C, 16, 64, 64], canonical surfaces, the pose they are in and the surfaces in that
     pose, in model units."""
 
@@ -92,39 +87,19 @@ class DecodedGANHead:
     canonical: tuple[CanonicalMesh, ...]
     posed: tuple[TriMesh[Tensor], ...]
 
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    @property
-    def device(self) -> torch.device:
-        return self.codes.device
-
-    def __getitem__(self, index: int | slice) -> DecodedGANHead:
-        index = slice(index, index + 1) if isinstance(index, int) else index
-        return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
-
-    def expand(self, views: int) -> DecodedGANHead:
-        """The same single head for `views` cameras (no copy)."""
-        codes, pose, volume = (
-            self.codes.expand(views),
-            self.pose.expand(views),
-            self.volume.expand(views, *self.volume.shape[1:]),
-        )
-        return DecodedGANHead(codes, volume, pose, views * self.canonical, views * self.posed)
-
 
 class GANHead(HubModel):
     """The model. `rig` stands in the cube; without one, a model of FLAME can be queried in its canonical space only."""
 
     model_type, config_class = "ganhead", GANHeadConfig
     config: GANHeadConfig
-    latent_parts = (*CODES, RIG)
+    latent_parts, box_size = (*CODES, RIG), BOX
 
     def __init__(self, config: GANHeadConfig, rig: Rig | None = None) -> None:
         super().__init__(config)
         self.canonical = CanonicalHead(config.canonical)
         self.deformer = Deformer(config.deformer)
-        sizes = config.canonical
+        sizes, self.image_size = config.canonical, config.image_size
         self.shape_codes = nn.Embedding(config.scans, sizes.shape_code)
         self.detail_codes = nn.Embedding(config.scans, sizes.detail_code)
         self.colour_codes = nn.Embedding(config.scans, sizes.colour_code)
@@ -164,10 +139,8 @@ class GANHead(HubModel):
     @property
     def rig(self) -> Rig:
         if self._rig is None:
-            raise FullheadError(
-                "this GANHead is moved by FLAME, whose licence keeps the file with you: give it with --flame, in Python with "
-                "model.use_flame(file)"
-            )
+            hint = "give it with --flame, in Python with model.use_flame(file)"
+            raise FullheadError(f"this GANHead is moved by FLAME, whose licence keeps the file with you: {hint}")
         return self._rig.to(device_of(self))
 
     def rig_pose(self, pose: HeadPose) -> HeadPose:
@@ -292,9 +265,8 @@ class GANHead(HubModel):
     def posed_mesh(self, codes: GANHeadCodes, mesh: CanonicalMesh, pose: HeadPose) -> TriMesh[Tensor]:
         """The surface of one head in a pose, coloured."""
         vertices, normals = self.posed_vertices(codes, mesh, pose)
-        colours = self.canonical.colours(
-            codes.colour, colour_pose(pose.expression, pose.joint_pose), mesh.at, mesh.normal_feature
-        )
+        seen = colour_pose(pose.expression, pose.joint_pose)
+        colours = self.canonical.colours(codes.colour, seen, mesh.at, mesh.normal_feature)
         return TriMesh(vertices, mesh.faces, normals, colours.clamp(-1, 1))
 
     def decode(
@@ -329,14 +301,6 @@ class GANHead(HubModel):
         """Pictures of heads, one camera each: the rasterised surface."""
         options.refuse("a GANHead", precision="fp32")
         return render_surfaces(head.posed, cameras, options.size or self.image_size, options)
-
-    @property
-    def image_size(self) -> int:
-        return self.config.image_size
-
-    @property
-    def box_size(self) -> float:
-        return BOX
 
     @property
     def metres_per_unit(self) -> float:

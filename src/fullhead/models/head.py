@@ -25,7 +25,7 @@ from fullhead.representations.surface import SHADINGS, pictures
 
 @dataclass(frozen=True)
 class Batch:
-    """Values of B heads: a frozen dataclass whose fields are tensors [B, ...] or None, the first one a tensor."""
+    """Values of B heads: a frozen dataclass of tensors [B, ...], batches, tuples of B meshes, or None (but the first)."""
 
     def __len__(self) -> int:
         return len(self._first)
@@ -35,23 +35,27 @@ class Batch:
         return self._first.device
 
     def __getitem__(self, index: int | slice) -> Self:
-        if isinstance(index, int):
-            index = slice(index, index + 1)
-        return self.each(lambda x: x[index])
+        one_or_more = slice(index, index + 1) if isinstance(index, int) else index
+        return self._changed(lambda x: x[one_or_more])
 
     def to(self, device: torch.device) -> Self:
         return self.each(lambda x: x.to(device))
 
     def expand(self, views: int) -> Self:
         """The same single head for `views` cameras (no copy)."""
-        return self.each(lambda x: x.expand(views, *x.shape[1:]))
+        return self._changed(lambda x: views * x if isinstance(x, tuple) else x.expand(views, *x.shape[1:]))
 
     def each(self, function: Callable[[Tensor], Tensor]) -> Self:
         """A function of every tensor."""
-        return replace(self, **{name: x if x is None else function(x) for name, x in vars(self).items()})
+        return self._changed(lambda x: tuple(mesh.each(function) for mesh in x) if isinstance(x, tuple) else function(x))
+
+    def _changed(self, change: Callable[[Any], Any]) -> Self:
+        """A change of every tensor and tuple, those of the batches within too."""
+        known = {name: x for name, x in vars(self).items() if x is not None}
+        return replace(self, **{n: x._changed(change) if isinstance(x, Batch) else change(x) for n, x in known.items()})
 
     @property
-    def _first(self) -> Tensor:
+    def _first(self) -> Tensor | Batch:
         return next(iter(vars(self).values()))
 
 
@@ -136,21 +140,8 @@ def render_surfaces(meshes: Sequence[TriMesh[Tensor]], cameras: Cameras, size: i
     return Render(image, image, mask, depth)
 
 
-class HeadBatch(Protocol):
-    """What the latents and the decoded heads of any family offer, as a `Batch` does."""
-
-    def __len__(self) -> int: ...
-
-    @property
-    def device(self) -> torch.device: ...
-
-    def __getitem__(self, index: int | slice) -> Self: ...
-
-    def expand(self, views: int) -> Self: ...
-
-
 L = TypeVar("L", bound=Batch)
-H = TypeVar("H", bound=HeadBatch)
+H = TypeVar("H", bound=Batch)
 C = TypeVar("C")
 
 

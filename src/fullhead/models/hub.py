@@ -52,9 +52,8 @@ class HubModel(ConfiguredModule):
                 page = HfApi().create_repo(repo_id, private=private, exist_ok=True)
                 HfApi().upload_folder(repo_id=page.repo_id, folder_path=folder, commit_message="A fullhead model")
             except Exception as error:  # its network library, and so what it raises, differs from version to version
-                raise FullheadError(
-                    f"cannot upload to {repo_id}: {in_words(error)}; check the name, the connection, and `hf auth whoami`"
-                ) from None
+                hint = "check the name, the connection, and `hf auth whoami`"
+                raise FullheadError(f"cannot upload to {repo_id}: {in_words(error)}; {hint}") from None
         return str(page)
 
 
@@ -82,9 +81,8 @@ def from_hub(repo_id: str) -> Path:
     try:
         return Path(hf_hub_download(repo_id, WEIGHTS))
     except Exception:  # as above
-        raise FullheadError(
-            f"no file or folder {repo_id}, and no {repo_id}/{WEIGHTS} from the hub: check the name and the connection"
-        ) from None
+        missing = f"no file or folder {repo_id}, and no {repo_id}/{WEIGHTS} from the hub"
+        raise FullheadError(f"{missing}: check the name and the connection") from None
 
 
 def model_card(model: HubModel, name: str, license: str | None) -> str:

@@ -62,42 +62,25 @@ class I3DMMCodes(Batch):
 
 
 @dataclass(frozen=True)
-class I3DMMHead:
+class I3DMMHead(Batch):
     """B decoded heads: their codes and surfaces, in model units."""
 
     codes: I3DMMCodes
     posed: tuple[TriMesh[Tensor], ...]
 
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    @property
-    def device(self) -> torch.device:
-        return self.codes.device
-
-    def __getitem__(self, index: int | slice) -> I3DMMHead:
-        index = slice(index, index + 1) if isinstance(index, int) else index
-        return replace(self, codes=self.codes[index], posed=self.posed[index])
-
-    def to(self, device: torch.device) -> I3DMMHead:
-        meshes = tuple(mesh.each(lambda x: x.to(device)) for mesh in self.posed)
-        return replace(self, codes=self.codes.to(device), posed=meshes)
-
-    def expand(self, views: int) -> I3DMMHead:
-        """The same single head for `views` cameras (no copy)."""
-        return replace(self, codes=self.codes.expand(views), posed=views * self.posed)
-
 
 class CodedNetwork(nn.Module):
-    """Points and one code per head to values: `depth` hidden layers of `width`, then `last`, which has width inputs.
+    """Points and one code per head to values: `depth` hidden layers, as wide as `last` has inputs, then `last`.
 
     Layer 0 and layer `skip` see [code, encoded point]; hidden layers are weight-normalised, with ReLU.
     """
 
-    def __init__(self, last: nn.Linear | NormedLinear, *, width: int, depth: int, octaves: int, code: int, skip: int | None):
+    def __init__(
+        self, last: nn.Linear | NormedLinear, depth: int, octaves: int, code: int = 0, skip: int | None = None
+    ) -> None:
         super().__init__()
         self.code, self.octaves, self.skip = code, octaves, skip
-        seen = code + encoded_size(octaves)
+        width, seen = last.weight.shape[1], code + encoded_size(octaves)
         sizes = [seen if i == 0 else width + seen if i == skip else width for i in range(depth)]
         self.hidden: Sequence[NormedLinear] = nn.ModuleList(NormedLinear(size, width) for size in sizes)  # type: ignore[assignment]
         self.last = last
@@ -122,22 +105,16 @@ class CodedNetwork(nn.Module):
 class I3DMM(HubModel):
     """The model."""
 
-    model_type, config_class = "i3dmm", I3DMMConfig
+    model_type, config_class, box_size = "i3dmm", I3DMMConfig, BOX
     config: I3DMMConfig
 
     def __init__(self, config: I3DMMConfig) -> None:
         super().__init__(config)
         c = config
-        shared = {"octaves": c.octaves}
-        self.deform = CodedNetwork(
-            nn.Linear(c.deform_width, 3), width=c.deform_width, depth=c.deform_depth, code=3 * c.code, skip=c.skip, **shared
-        )
-        self.reference = CodedNetwork(
-            NormedLinear(c.reference_width, 1), width=c.reference_width, depth=c.reference_depth, code=0, skip=None, **shared
-        )
-        self.paint = CodedNetwork(
-            NormedLinear(c.colour_width, 3), width=c.colour_width, depth=c.colour_depth, code=2 * c.code, skip=c.skip, **shared
-        )
+        self.image_size, self.metres_per_unit = c.image_size, c.metres * 2 / BOX
+        self.deform = CodedNetwork(nn.Linear(c.deform_width, 3), c.deform_depth, c.octaves, 3 * c.code, c.skip)
+        self.reference = CodedNetwork(NormedLinear(c.reference_width, 1), c.reference_depth, c.octaves)
+        self.paint = CodedNetwork(NormedLinear(c.colour_width, 3), c.colour_depth, c.octaves, 2 * c.code, c.skip)
         rows = {
             "geometry_identity": c.people,
             "geometry_expression": c.expressions,
@@ -209,8 +186,7 @@ class I3DMM(HubModel):
         """The surface of one head, coloured at its vertices; pieces that hang free are left out."""
 
         def inside(xyz: Tensor) -> Tensor:
-            (value,) = by_chunks(lambda x: (-self.distance(codes, x[None])[0],), xyz.to(codes.device))
-            return value
+            return by_chunks(lambda x: (-self.distance(codes, x[None])[0],), xyz.to(codes.device))[0]
 
         def colour(x: Tensor) -> tuple[Tensor]:
             return (self.colours_at_reference(codes, x[None] + self.deformation(codes, x[None]))[0],)
@@ -234,18 +210,6 @@ class I3DMM(HubModel):
         """Pictures of heads, one camera each: the rasterised surface."""
         options.refuse("an i3DMM", precision="fp32")
         return render_surfaces(head.posed, cameras, options.size or self.image_size, options)
-
-    @property
-    def image_size(self) -> int:
-        return self.config.image_size
-
-    @property
-    def box_size(self) -> float:
-        return BOX
-
-    @property
-    def metres_per_unit(self) -> float:
-        return self.config.metres * 2 / BOX
 
     def colour(self, head: I3DMMHead, xyz: Tensor) -> Tensor:
         """RGB [B, N, 3] in [-1, 1] of points xyz [B, N, 3] in world units."""

@@ -9,6 +9,7 @@ Module names are those of the published checkpoints.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -68,14 +69,8 @@ class PanoHead(HubModel):
     def __init__(self, config: PanoHeadConfig) -> None:
         super().__init__(config)
         self.field = build_field(config.planes)
-        channels, w_dim = config.planes.channels, config.w_dim
-        synthesis = Synthesis(
-            w_dim,
-            config.planes.size,
-            self.field.image_channels,
-            channel_base=config.channel_base,
-            channel_max=config.channel_max,
-        )
+        channels, w_dim, most = config.planes.channels, config.w_dim, config.channel_max
+        synthesis = Synthesis(w_dim, config.planes.size, self.field.image_channels, config.channel_base, most)
         self.backbone = Backbone(Mapping(config.z_dim, LABEL, w_dim, layers=config.mapping_layers), synthesis)
         if config.template:
             self.template = nn.Parameter(torch.zeros(self.field.image_channels, config.planes.size, config.planes.size))
@@ -86,31 +81,11 @@ class PanoHead(HubModel):
         if config.parsing_classes:
             self.toparsing = ToRGB(channels, config.parsing_classes, w_dim)
         if config.background:
-            self.bcg_synthesis = Synthesis(
-                w_dim,
-                config.superres.input_size,
-                channels,
-                channel_base=config.channel_base // 2,
-                channel_max=config.channel_max,
-            )
+            self.bcg_synthesis = Synthesis(w_dim, config.superres.input_size, channels, config.channel_base // 2, most)
         if config.camera_adaptation:
             self.t_mapping = Mapping(config.z_dim, LABEL, 3, lr_multiplier=1.0, last_leaky=False, last_scale=FIRST_SHIFT)
-
-    @property
-    def box_size(self) -> float:
-        return self.config.march.box_size
-
-    @property
-    def metres_per_unit(self) -> float:
-        return self.config.metres_per_unit
-
-    @property
-    def image_size(self) -> int:
-        return self.config.image_size
-
-    @property
-    def num_ws(self) -> int:
-        return self.backbone.synthesis.num_ws
+        self.box_size, self.metres_per_unit = config.march.box_size, config.metres_per_unit
+        self.image_size, self.num_ws = config.image_size, synthesis.num_ws
 
     # -- latents
 
@@ -183,15 +158,9 @@ class PanoHead(HubModel):
         """Images of heads, one camera each, on the heads' device. Without background features or the option, a head is
         rendered alone (use its mask). A `size` other than the model's own only resizes its picture."""
         options.refuse("a PanoHead", shading="colour")
-        config = self.config
-        features, opacity, depth = render_features(
-            lambda xyz: self.point_values(head, xyz),
-            config.march,
-            cameras.to(head.w_last),
-            neural_size or config.neural_size,
-            generator,
-            density_noise,
-        )
+        config, cameras, size = self.config, cameras.to(head.w_last), neural_size or self.config.neural_size
+        values = partial(self.point_values, head)
+        features, opacity, depth = render_features(values, config.march, cameras, size, generator, density_noise)
         if config.decoder.activation == "sigmoid":
             features = 2 * features - 1
         if head.background is not None and options.background:

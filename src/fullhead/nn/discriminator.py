@@ -55,7 +55,6 @@ class Pyramid(ConfiguredModule):
 
     def __init__(self, config: Any, image_channels: int, image_size: int, clamp: float | None) -> None:
         super().__init__(config)
-        self.precision = torch.float32  # of the convolutions
         self.sizes = [image_size >> i for i in range(int(math.log2(image_size)) - 2)]
         widths = [channels_at(size, config.channel_base, config.channel_max) for size in (*self.sizes, 4)]
         self.width = widths[-1]  # channels of the last features
@@ -102,8 +101,7 @@ class Discriminator(Pyramid):
     model_type, config_class = "panohead-discriminator", DiscriminatorConfig
 
     def __init__(self, config: DiscriminatorConfig) -> None:
-        image_channels = 6 + int(config.mask) + config.parsing_classes
-        super().__init__(config, image_channels, config.image_size, config.clamp)
+        super().__init__(config, 6 + int(config.mask) + config.parsing_classes, config.image_size, config.clamp)
         self.b4 = Epilogue(self.width, self.width, config.group, config.clamp)
         self.mapping = Mapping(0, config.label, self.width, layers=8)
         del self.mapping.w_avg  # a discriminator does not truncate

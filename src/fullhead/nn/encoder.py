@@ -41,11 +41,7 @@ class Encoder(Pyramid):
         return mean, log_variance
 
     def sample(
-        self,
-        image: Tensor,
-        mask: Tensor,
-        generator: torch.Generator | None = None,
-        precision: torch.dtype = torch.float32,
+        self, image: Tensor, mask: Tensor, generator: torch.Generator | None = None, precision: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
         """z [B, z_dim] of photos, drawn from their Gaussians or, without a generator, the means; and the Kullback-Leibler
         divergence of the Gaussians from N(0, 1), the z of random heads, mean over the batch [vae Eq.10]."""

@@ -79,7 +79,7 @@ def modulated_conv(
     """Convolution whose input and output channels are scaled per image, and a bias [stylegan2 §2.2].
 
     x [B, I, H, W], weight [O, I, k, k], bias [O], style [B, I], scale [B, O]. Returns [B, O, H, W], or [B, O, 2H, 2W] with
-    `up`, in a tensor of its own. One image: style and scale go into the weights. HeadBatch: into the input and the output.
+    `up`, in a tensor of its own. One image: style and scale go into the weights. Several: into the input and the output.
     """
     bias = bias.to(x.dtype)
     if len(x) == 1:

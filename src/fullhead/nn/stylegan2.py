@@ -73,28 +73,17 @@ class SynthesisBlock(nn.Module):
     const: nn.Parameter  # of the first block
 
     def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        w_dim: int,
-        size: int,
-        image_channels: int,
-        *,
-        up: bool = True,
-        clamp: float | None = None,
+        self, inputs: int, outputs: int, w_dim: int, size: int, image_channels: int, up: bool = True, clamp: float | None = None
     ) -> None:
         super().__init__()
         self.up, self.first = up, inputs == 0
+        self.convolutions = 1 if self.first else 2
         if self.first:
             self.const = nn.Parameter(torch.randn(outputs, size, size))
         else:
             self.conv0 = SynthesisLayer(inputs, outputs, w_dim, size, up=up, clamp=clamp)
         self.conv1 = SynthesisLayer(outputs, outputs, w_dim, size, clamp=clamp)
         self.torgb = ToRGB(outputs, image_channels, w_dim, clamp=clamp)
-
-    @property
-    def convolutions(self) -> int:
-        return 1 if self.first else 2
 
     def forward(
         self, x: Tensor, image: Tensor | None, ws: Tensor, noise: bool, generator: torch.Generator | None
@@ -126,9 +115,7 @@ class Synthesis(nn.Module):
 
     b4: SynthesisBlock
 
-    def __init__(
-        self, w_dim: int, size: int, image_channels: int, *, channel_base: int = 32768, channel_max: int = 512
-    ) -> None:
+    def __init__(self, w_dim: int, size: int, image_channels: int, channel_base: int = 32768, channel_max: int = 512) -> None:
         super().__init__()
         self.sizes = [4 << i for i in range(int(math.log2(size)) - 1)]
         inputs = 0
@@ -139,19 +126,14 @@ class Synthesis(nn.Module):
         self.num_ws = 2 * len(self.sizes)
 
     def forward(
-        self,
-        ws: Tensor,
-        noise: bool = True,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype = torch.float32,
+        self, ws: Tensor, noise: bool = True, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
     ) -> Tensor:
         """ws [B, num_ws, w_dim] -> [B, image_channels, size, size] float32; convolutions run in `dtype`.
 
         A block's last style is also the next block's first.
         """
         x = self.b4.const.to(dtype).expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        image = None
-        start = 0
+        image, start = None, 0
         for size in self.sizes:
             block: SynthesisBlock = getattr(self, f"b{size}")
             x, image = block(x, image, ws[:, start : start + block.convolutions + 1], noise, generator)

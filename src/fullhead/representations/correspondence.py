@@ -84,13 +84,7 @@ def find_correspondences_by_voxels(
 
 
 def _solved(
-    warp: ForwardMap,
-    x_posed: Tensor,
-    scan: Tensor,
-    starts: Tensor,
-    asked: Tensor,
-    steps: int,
-    jacobian: Jacobian | None,
+    warp: ForwardMap, x_posed: Tensor, scan: Tensor, starts: Tensor, asked: Tensor, steps: int, jacobian: Jacobian | None
 ) -> Candidates:
     """Searches from those of the starts [N, I, 3] that are `asked` for [N, I]."""
     point, start = asked.nonzero(as_tuple=True)

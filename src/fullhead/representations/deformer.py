@@ -44,17 +44,12 @@ class Motion:
 
 def rig_motion(rig: Rig, canonical: Tensor, shape: Tensor, expression: Tensor, joint_pose: Tensor) -> Motion:
     """The motion of heads of shape [B, S], expression [B, E], joint_pose [B, J, 3]; `canonical` [J, 3]: the canonical pose."""
-    still = torch.zeros_like(expression)
-    posed = rig(shape, expression, joint_pose)
-    rest = rig(shape, still, canonical.expand_as(joint_pose))
-    return Motion(
-        shape,
-        rig.expression_features(expression),
-        pose_features(rig, expression, joint_pose),
-        posed.transforms[..., :3, :],
-        pose_features(rig, still, canonical.expand_as(joint_pose)),
-        rest.transforms[..., :3, :],
-    )
+
+    def posed(expression: Tensor, joint_pose: Tensor) -> tuple[Tensor, Tensor]:
+        return pose_features(rig, expression, joint_pose), rig(shape, expression, joint_pose).transforms[..., :3, :]
+
+    still = torch.zeros_like(expression), canonical.expand_as(joint_pose)
+    return Motion(shape, rig.expression_features(expression), *posed(expression, joint_pose), *posed(*still))
 
 
 def pose_features(rig: Rig, expression: Tensor, joint_pose: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ A field turns the backbone's image into `planes` [B, P, C, D, H, W] and gives fe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, Protocol
 
 import torch
@@ -51,16 +52,11 @@ class TriGrid:
         return sample_planes_mean(planes, in_planes(xyz, PANOHEAD_AXES, box_size))
 
 
-class TriPlane:
+class TriPlane(TriGrid):
     """Three flat planes, laid as in EG3D's released weights [eg3d §3]."""
 
     def __init__(self, config: PlanesConfig) -> None:
-        self.image_channels = 3 * config.channels
-
-    def planes(self, image: Tensor) -> Tensor:
-        """image [B, 3 C, H, W] -> [B, 3, C, 1, H, W]."""
-        B, _, H, W = image.shape
-        return channels_last(image.reshape(B, 3, -1, 1, H, W))
+        super().__init__(replace(config, depth=1))
 
     def features(self, planes: Tensor, xyz: Tensor, box_size: float) -> Tensor:
         return sample_planes_mean(planes, in_planes(xyz, EG3D_AXES, box_size) * torch.tensor([1.0, 1.0, 0.0]).to(xyz))
@@ -73,15 +69,9 @@ class DualSphericalPlanes(nn.Module):
 
     def __init__(self, config: PlanesConfig) -> None:
         super().__init__()
-        self.channels = config.channels
-        outputs = 3 * config.channels
-        self.ConvA, self.ConvB = (
-            nn.Sequential(
-                Conv(self.image_channels, 256, 1, bias=False, leaky=False),
-                Conv(256, outputs, 1, bias=False, leaky=False),
-            )
-            for _ in range(2)
-        )
+        self.channels, outputs = config.channels, 3 * config.channels
+        conv = partial(Conv, kernel=1, bias=False, leaky=False)
+        self.ConvA, self.ConvB = (nn.Sequential(conv(self.image_channels, 256), conv(256, outputs)) for _ in range(2))
 
     def planes(self, image: Tensor) -> Tensor:
         """image [B, 512, H, W] -> [B, 2 * 3, C, 1, H, W]."""
@@ -121,11 +111,8 @@ class Decoder(nn.Module):
     def __init__(self, config: DecoderConfig, features: int) -> None:
         super().__init__()
         self.activation = config.activation
-        self.net = nn.Sequential(
-            FullyConnected(features, config.hidden, lr_multiplier=config.lr_multiplier),
-            nn.Softplus(),
-            FullyConnected(config.hidden, 1 + features, lr_multiplier=config.lr_multiplier),
-        )
+        layer = partial(FullyConnected, lr_multiplier=config.lr_multiplier)
+        self.net = nn.Sequential(layer(features, config.hidden), nn.Softplus(), layer(config.hidden, 1 + features))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """features [..., C] -> raw density [...] and colour features [..., C]."""

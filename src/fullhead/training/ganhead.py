@@ -9,7 +9,6 @@ Every scan owns a row of the three tables of codes. N points x [N, 3] are flat, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,7 +27,6 @@ from fullhead.kernels.raster import orthographic
 from fullhead.metrics.features import feature_distance, load_features
 from fullhead.models.ganhead import GANHead, GANHeadCodes, GANHeadConfig, colour_pose, flat, sized_for
 from fullhead.models.head import HeadPose, RenderOptions
-from fullhead.nn.module import ConfiguredModule
 from fullhead.representations.canonical_field import CanonicalPoints, Volume
 from fullhead.representations.correspondence import find_correspondences, select_correspondences
 from fullhead.representations.deformer import Deformer, Motion, Warp
@@ -162,28 +160,18 @@ class GANHeadTask:
         self.fine = nn.ModuleList([head.normal, head.texture, model.detail_codes, model.colour_codes])
         self.adam_coarse = adam(self.coarse, config.coarse_lr, config.code_lr_scale)
         self.adam_fine = adam(self.fine, config.fine_lr, config.code_lr_scale)
+        self.modules = self.results = {"model": model}
+        clip, rate, end = config.clip, self.lr_scale, config.coarse_images
+        self.phases = [
+            Phase("coarse", self.coarse, self.adam_coarse, 1, self.coarse_loss, end=end, clip=clip, lr_scale=rate),
+            Phase("fine", self.fine, self.adam_fine, 1, self.fine_loss, begin=end, clip=clip, lr_scale=rate),
+        ]
         self.neutral = NeutralRig(model.rig, model.canonical_pose())
         self.rig_known = self.neutral.labelled(RIG_POINTS) if config.rig_points else None
         self.eye = load_features().to(device) if config.perceptual else None
         self.coarse_surfaces = ByteCache[int, CoarseSurface](KEPT_BYTES)
 
     # -- what the loop asks for
-
-    @property
-    def modules(self) -> Mapping[str, ConfiguredModule]:
-        return {"model": self.model}
-
-    @property
-    def results(self) -> Mapping[str, ConfiguredModule]:
-        return self.modules
-
-    @property
-    def phases(self) -> list[Phase]:
-        c, end = self.config, self.config.coarse_images
-        return [
-            Phase("coarse", self.coarse, self.adam_coarse, 1, self.coarse_loss, 0, end, c.clip, self.lr_scale),
-            Phase("fine", self.fine, self.adam_fine, 1, self.fine_loss, end, clip=c.clip, lr_scale=self.lr_scale),
-        ]
 
     def lr_scale(self, clock: Clock) -> float:
         """Rates fall at the end of each stage."""
@@ -213,9 +201,8 @@ class GANHeadTask:
         codes = model.codes(batch.to(self.device), who[0])
         volume, warp = model.canonical.volume_where_asked(codes.shape), model.deformer.warp(model.motion(*who))
         x, scan = (value.to(self.device) for value in flat(drawn.points))
-        at = select_correspondences(
-            model.canonical, volume, warp, find_correspondences(warp, x, scan, steps=c.coarse_steps), scan
-        )
+        candidates = find_correspondences(warp, x, scan, steps=c.coarse_steps)
+        at = select_correspondences(model.canonical, volume, warp, candidates, scan)
         terms |= {
             "occupancy": occupancy_loss(at, drawn.inside.flatten().to(self.device)),
             "skinning": c.skinning * self.skinning_term(at.x[at.found]),
@@ -294,7 +281,6 @@ class GANHeadTask:
     def surface_terms(self, batch: Tensor, codes: GANHeadCodes, volume: Volume, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Normals and colours at points of the scans' surfaces."""
         drawn = self.scans.surface(batch, self.config.surface, rng)
-        drawn = replace(drawn, normals=drawn.normals.to(self.device), colours=drawn.colours.to(self.device))
         who = self.on_device(drawn.shape, drawn.expression, drawn.joint_pose)
         motion = self.model.motion(*who)
         x, scan = (value.to(self.device) for value in flat(drawn.points))
@@ -302,7 +288,7 @@ class GANHeadTask:
             at = self.model.at_posed(volume, motion, x, scan, steps=self.config.fine_steps)
         found = at.found
         at = CanonicalPoints(*(value[found] for value in vars(at).values()))
-        true = (value.flatten(0, 1)[found] for value in (drawn.normals, drawn.colours))
+        true = (value.flatten(0, 1).to(self.device)[found] for value in (drawn.normals, drawn.colours))
         return shading_losses(*self.shaded(codes, motion, at, colour_pose(*who[1:])), *true)
 
     def view_terms(self, batch: Tensor, codes: GANHeadCodes, volume: Volume, rng: torch.Generator) -> Terms:

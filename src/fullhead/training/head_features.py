@@ -14,6 +14,7 @@ import copy
 import json
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +68,13 @@ def read_examples(photos: Path, vocabulary: dict[str, list[str]] | None = None) 
     try:
         entries: list[dict[str, Any]] = json.loads((photos / "heads.json").read_text())
     except (OSError, ValueError) as error:
-        raise FullheadError(
-            f"{photos} has no readable heads.json ({in_words(error)}): make a set with `fullhead synth photos`"
-        ) from None
+        hint = "make a set with `fullhead synth photos`"
+        raise FullheadError(f"{photos} has no readable heads.json ({in_words(error)}): {hint}") from None
     vocabulary = vocabulary or {name: sorted({e[name] for e in entries}) for name in CLASSES}
     images = torch.empty(len(entries), 3, SIZE, SIZE, dtype=torch.uint8)
     for i, entry in enumerate(entries):
         pixels = torch.from_numpy(np.array(Image.open(photos / "img" / entry["file"]).convert("RGB"))).permute(2, 0, 1)
-        images[i] = pixels if pixels.shape[-1] == SIZE else resized(pixels[None].float(), SIZE).round().byte()[0]
+        images[i] = resized(pixels[None].float(), SIZE).round().byte()[0]
 
     def column(name: str) -> Tensor:
         return torch.tensor([float(e[name]) for e in entries])
@@ -102,13 +102,7 @@ def augmented(examples: Examples, generator: torch.Generator) -> tuple[Tensor, T
     Half of the images are scaled, shifted and recoloured, half mirrored; each degradation meets a quarter of them.
     """
     B = len(examples)
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
-
+    uniform, normal = (partial(function, generator=generator) for function in (torch.rand, torch.randn))
     amounts = {name: uniform(B) * (uniform(B) < 0.25) for name in DEGRADED}
     x = examples.images.float() / 127.5 - 1
     mirror = uniform(B) < 0.5
@@ -151,15 +145,18 @@ def losses(network: HeadFeatures, examples: Examples, generator: torch.Generator
         return (each * seen).sum() / seen.sum().clamp(min=1) if name in FACIAL else each.mean()
 
     found = {"yaw": (said["yaw"] - torch.stack([yaw.sin(), yaw.cos()], dim=1)).square().sum(dim=1).mean()}
-    for name, target in examples.numbers.items():
-        found[name] = (said[name][:, 0] - target).square().mean()
-    for name, target in amounts.items():
-        found[name] = DEGRADED_WEIGHT * (said[name][:, 0] - target).square().mean()
+    for name, target in {**examples.numbers, **amounts}.items():
+        found[name] = (DEGRADED_WEIGHT if name in amounts else 1) * (said[name][:, 0] - target).square().mean()
     for name, target in examples.flags.items():
         found[name] = mean(name, F.binary_cross_entropy_with_logits(said[name][:, 0], target, reduction="none"))
     for name, target in examples.classes.items():
         found[name] = mean(name, F.cross_entropy(said[name], target, reduction="none"))
     return found
+
+
+def embeddings(network: HeadFeatures, images: Tensor) -> Tensor:
+    """[N, C] of images [N, 3, 64, 64] in [-1, 1], some at a time."""
+    return torch.cat([network(some)[1] for some in images.split(256)])
 
 
 @torch.no_grad()
@@ -169,8 +166,7 @@ def accuracy(network: HeadFeatures, examples: Examples) -> dict[str, float]:
     yaw and pitch: degrees (yaw: median); age, tone: in units of their spread (guessing the mean gives about 0.8);
     blur, noise, warp: correlation with their true amounts in augmented copies.
     """
-    chunks = [network.attributes(network(c.float() / 127.5 - 1)[1]) for c in examples.images.split(256)]
-    said = {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
+    said = network.attributes(embeddings(network, examples.images.float() / 127.5 - 1))
     seen = examples.yaw.abs() < FACE_SEEN
     turn = torch.atan2(said["yaw"][:, 0], said["yaw"][:, 1]) - examples.yaw
     result = {"yaw": torch.rad2deg(torch.atan2(turn.sin(), turn.cos()).abs().median())}
@@ -181,7 +177,7 @@ def accuracy(network: HeadFeatures, examples: Examples) -> dict[str, float]:
     right |= {name: said[name].argmax(dim=1) == target for name, target in examples.classes.items()}
     result |= {name: (hits[seen] if name in FACIAL else hits).float().mean() for name, hits in right.items()}
     images, _, amounts = augmented(examples, torch.Generator().manual_seed(0))
-    said = network.attributes(torch.cat([network(some)[1] for some in images.split(256)]))
+    said = network.attributes(embeddings(network, images))
     for name, amount in amounts.items():
         result[name] = torch.corrcoef(torch.stack([said[name][:, 0], amount]))[0, 1]
     return {name: round(float(value), 4) for name, value in result.items()}
@@ -224,7 +220,7 @@ def standardised(network: HeadFeatures, examples: Examples) -> HeadFeatures:
 
     Otherwise the scale of the distances, and which numbers weigh most in them, would be an accident of the training.
     """
-    seen = torch.cat([network(c.float() / 127.5 - 1)[1] for c in examples.images.split(256)])
+    seen = embeddings(network, examples.images.float() / 127.5 - 1)
     spread = seen.std(dim=0).clamp(min=1e-3 * float(seen.std()))
     scaled = copy.deepcopy(network)
     scaled.embed.weight.div_(spread[:, None])

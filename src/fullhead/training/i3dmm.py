@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,9 +13,9 @@ from fullhead.core.devices import CPU, device_of
 from fullhead.core.isosurface import NoSurfaceError
 from fullhead.data.scan_distances import DistanceBatch, ScanDistances
 from fullhead.data.scan_set import ScanSet
+from fullhead.io.images import to_uint8
 from fullhead.models.head import RenderOptions
 from fullhead.models.i3dmm import I3DMM, I3DMMCodes, I3DMMConfig
-from fullhead.nn.module import ConfiguredModule
 from fullhead.training.loop import Clock, Phase, StepState, Terms
 
 FACE = (36, 39, 42, 45, 30, 48, 54, 8)  # landmarks that are held together: corners of the eyes, tip of the nose, mouth, chin
@@ -74,28 +73,25 @@ class Rows:
 def rows_of(scans: ScanSet, shared_expressions: bool) -> Rows:
     """Rows of a set's scans. A prepared set tells no hairstyles: every person has one, their own."""
     neutral = (scans.expression == 0).all(dim=1).tolist()
-    if shared_expressions:
-        faces = scans.expressions
-    else:
-        faces = ["" if at_rest else name for at_rest, name in zip(neutral, scans.names, strict=True)]
-    identity, expression = (_numbered(words) for words in (scans.identities, faces))
+    own = ["" if at_rest else name for at_rest, name in zip(neutral, scans.names, strict=True)]
+    faces = scans.expressions if shared_expressions else own
+    people, looks = list(dict.fromkeys(scans.identities)), list(dict.fromkeys(faces))
+    identity, expression = torch.tensor([*map(people.index, scans.identities)]), torch.tensor([*map(looks.index, faces)])
     return Rows(identity, expression, identity)
 
 
-def _numbered(words: list[str]) -> Tensor:
-    """The number of each word among the different ones."""
-    number = {word: i for i, word in enumerate(dict.fromkeys(words))}
-    return torch.tensor([number[word] for word in words])
+def distance_loss(found: Tensor, truth: Tensor, reach: float) -> Tensor:
+    """Mean difference of distances, which count up to `reach`."""
+    return (found.clamp(-reach, reach) - truth.clamp(-reach, reach)).abs().mean()
 
 
 def point_terms(model: I3DMM, codes: I3DMMCodes, batch: DistanceBatch, config: LossConfig) -> Terms:
     """What points say of codes: distance, colour, and how far they are moved; sums over the points over their number."""
     delta = model.deformation(codes, batch.points)
     x = batch.points + delta
-    found, truth = (d.clamp(-config.reach, config.reach) for d in (model.reference_distance(x), batch.distance))
     colour = (model.colours_at_reference(codes, x) - batch.colours).abs().sum(dim=-1)
     return {
-        "distance": (found - truth).abs().mean(),
+        "distance": distance_loss(model.reference_distance(x), batch.distance, config.reach),
         "colour": config.colour * colour.mean(),
         "delta": config.delta * delta.norm(dim=-1).mean(),
     }
@@ -119,28 +115,14 @@ class I3DMMTask:
         self.model = I3DMM(sizes).to(device)
         self.reference_scan = int((scans.expression == 0).all(dim=1).int().argmax())  # the first neutral one, else the first
         networks = [p for part in (self.model.deform, self.model.reference, self.model.paint) for p in part.parameters()]
-        groups = [
-            {"params": networks, "lr": config.networks_lr},
-            {"params": self.model.tables.parameters(), "lr": config.codes_lr},
-        ]
-        together = torch.optim.Adam(groups)
+        codes = {"params": self.model.tables.parameters(), "lr": config.codes_lr}
+        together = torch.optim.Adam([{"params": networks, "lr": config.networks_lr}, codes])
         alone = torch.optim.Adam(self.model.reference.parameters(), config.networks_lr)
-        self._phases = [
+        self.modules = self.results = {"model": self.model}
+        self.phases = [
             Phase("reference", self.model.reference, alone, 1, self.reference_loss, end=config.reference_images),
             Phase("joint", self.model, together, 1, self.joint_loss, config.reference_images, lr_scale=self.lr_scale),
         ]
-
-    @property
-    def modules(self) -> Mapping[str, ConfiguredModule]:
-        return {"model": self.model}
-
-    @property
-    def results(self) -> Mapping[str, ConfiguredModule]:
-        return {"model": self.model}
-
-    @property
-    def phases(self) -> list[Phase]:
-        return self._phases
 
     def __len__(self) -> int:
         return len(self.scans)
@@ -150,7 +132,7 @@ class I3DMMTask:
         return positions
 
     def after_step(self, clock: Clock) -> None:
-        """I3DMMCodes longer than 1 are brought back to length 1."""
+        """Codes longer than 1 are brought back to length 1."""
         self.model.bound_codes()
 
     def epoch(self, clock: Clock) -> float:
@@ -174,8 +156,7 @@ class I3DMMTask:
         """The reference head is one scan's."""
         c = self.config.loss
         drawn = self.points(torch.tensor([self.reference_scan]), len(step.batch) * c.points, step.random.common)
-        found, truth = (d.clamp(-c.reach, c.reach) for d in (self.model.reference_distance(drawn.points), drawn.distance))
-        return {"reference": (found - truth).abs().mean()}
+        return {"reference": distance_loss(self.model.reference_distance(drawn.points), drawn.distance, c.reach)}
 
     def joint_loss(self, step: ScanStep) -> Terms:
         """All networks and codes together; the weight of the codes grows."""
@@ -201,8 +182,7 @@ class I3DMMTask:
             looks = (RenderOptions(PREVIEW_SIZE, shading) for shading in ("clay", "colour"))
             shown = [self.model.render(head, orbit(0.0), look).image[0].cpu() for look in looks]
             columns.append(torch.cat(shown, dim=1))
-        sheet = torch.cat(columns, dim=2)
-        return ((sheet + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+        return to_uint8(torch.cat(columns, dim=2)[None])[0]
 
 
 @torch.enable_grad()

@@ -186,12 +186,7 @@ def step(phase: Phase, state: StepState[Any, Any], caller: nn.Module | None = No
 
 
 def train(
-    task: Task,
-    run: Path,
-    config: LoopConfig,
-    report: Callable[[dict[str, float]], None] = lambda line: None,
-    *,
-    begin: int = 0,
+    task: Task, run: Path, config: LoopConfig, report: Callable[[dict[str, float]], None] = lambda line: None, *, begin: int = 0
 ) -> None:
     """Train until `config.images`, from the state in `run` if there is one, else from the task as it is, whose modules have
     seen `begin` examples. Ctrl-C saves and returns by KeyboardInterrupt."""
@@ -217,10 +212,8 @@ def train(
                 terms, finite = step(phase, state, callers[phase.module])
                 bad_in_a_row, bad = (0, bad) if finite else (bad_in_a_row + 1, bad + 1)
                 if bad_in_a_row >= NON_FINITE_IN_A_ROW:
-                    raise FullheadError(
-                        f"{bad_in_a_row} steps in a row had non-finite gradients, the last of phase {phase.name}: lower a "
-                        f"learning rate; {run} holds the state of the last save"
-                    )
+                    bad_steps = f"{bad_in_a_row} steps in a row had non-finite gradients, the last of phase {phase.name}"
+                    raise FullheadError(f"{bad_steps}: lower a learning rate; {run} holds the state of the last save")
                 if log:
                     log.add(terms)
             clock = clock.advanced()

@@ -9,7 +9,6 @@ density, which PanoHead leaves out. Beside the paper, an encoder E may find the 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -22,6 +21,7 @@ from fullhead.core.cameras import cameras_from_labels, orbit
 from fullhead.core.devices import CPU
 from fullhead.data.photos import PhotoBatch as Photos
 from fullhead.data.photos import PhotoSet
+from fullhead.io.images import to_uint8
 from fullhead.models.head import Batch, Latents, RenderOptions
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
@@ -95,48 +95,32 @@ class PanoHeadTask:
 
     def __init__(self, config: PanoHeadTaskConfig, photos: PhotoSet, device: torch.device = CPU) -> None:
         self.config, self.photos, self.device = config, photos, device
-        c = config
+        c, e, g = config, config.encoder, config.gan
         self.G = PanoHead(c.generator).to(device)
         self.D = Discriminator(c.discriminator).to(device)
         self.G_ema = deepcopy(self.G).eval().requires_grad_(False)
+        self.modules: dict[str, ConfiguredModule] = {"G": self.G, "D": self.D, "G_ema": self.G_ema}
+        self.results: dict[str, ConfiguredModule] = {"model": self.G_ema, "discriminator": self.D}
         self.options = RenderOptions(precision="bf16" if c.bf16 else "fp32")
-        self.precision = self.options.dtype
-        self.learner: nn.Module = self.G  # what the generator's phase moves
-        if c.encoder:
+        self.phases: list[Phase] = []
+        learner, loss, begin = self.G, self.generator_loss, 0  # what the generator's phases move, by what, from when on
+        if e:
             sizes = c.discriminator.channel_base, c.discriminator.channel_max
             self.E = Encoder(EncoderConfig(c.generator.z_dim, c.generator.image_size, *sizes)).to(device)
-            self.learner = nn.ModuleList([self.G, self.E])
-            self.adam_photo = torch.optim.Adam(self.learner.parameters(), lr=c.encoder.alone_lr, betas=(0.9, 0.99))
-        density_every = c.gan.density_every if c.gan.density_weight else 0
-        self.adam_G = gan.lazy_adam(self.learner.parameters(), c.gan.generator_lr, density_every)
-        self.adam_D = gan.lazy_adam(self.D.parameters(), c.gan.discriminator_lr, c.gan.r1_every)
+            self.modules["E"] = self.results["encoder"] = self.E
+            learner, loss, begin = nn.ModuleList([self.G, self.E]), self.generator_loss_with_photos, e.alone_images
+        if e and begin:
+            adam_photo = torch.optim.Adam(learner.parameters(), lr=e.alone_lr, betas=(0.9, 0.99))
+            self.phases += [Phase("photo", learner, adam_photo, 1, self.photo_loss, end=begin)]
+        adam_G = gan.lazy_adam(learner.parameters(), g.generator_lr, g.density_every if g.density_weight else 0)
+        adam_D = gan.lazy_adam(self.D.parameters(), g.discriminator_lr, g.r1_every)
+        self.phases += [Phase("G", learner, adam_G, 1, loss, begin)]
+        if g.density_weight:
+            self.phases += [Phase("G_density", learner, adam_G, g.density_every, self.density_loss, begin)]
+        self.phases += [Phase("D", self.D, adam_D, 1, self.discriminator_loss, begin)]
+        self.phases += [Phase("D_r1", self.D, adam_D, g.r1_every, self.r1_loss, begin)]
 
     # -- what the loop asks for
-
-    @property
-    def modules(self) -> Mapping[str, ConfiguredModule]:
-        encoder = {"E": self.E} if self.config.encoder else {}
-        return {"G": self.G, "D": self.D, "G_ema": self.G_ema, **encoder}
-
-    @property
-    def phases(self) -> list[Phase]:
-        c, e = self.config.gan, self.config.encoder
-        begin = e.alone_images if e else 0
-        loss = self.generator_loss_with_photos if e else self.generator_loss
-        phases = [
-            Phase("G", self.learner, self.adam_G, 1, loss, begin),
-            Phase("G_density", self.learner, self.adam_G, c.density_every, self.density_loss, begin),
-            Phase("D", self.D, self.adam_D, 1, self.discriminator_loss, begin),
-            Phase("D_r1", self.D, self.adam_D, c.r1_every, self.r1_loss, begin),
-        ]
-        if not c.density_weight:
-            del phases[1]
-        return [Phase("photo", self.learner, self.adam_photo, 1, self.photo_loss, end=begin), *phases] if begin else phases
-
-    @property
-    def results(self) -> Mapping[str, ConfiguredModule]:
-        encoder = {"encoder": self.E} if self.config.encoder else {}
-        return {"model": self.G_ema, "discriminator": self.D, **encoder}
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -179,14 +163,10 @@ class PanoHeadTask:
             cameras, shift = self.G.adapted(draw.z, cameras)
             if update_w_avg:
                 self.G.t_mapping.update_w_avg(mean_over_processes(shift.mean(dim=0)))
-        render = self.G.render(
-            self.G.decode(Latents(self.each_layer(w), self.each_layer(w_bcg)), None, self.options, generator=noise),
-            cameras,
-            self.options,
-            neural_size=self.neural_size(step.clock),
-            generator=noise,
-            density_noise=linear_ramp(1.0, 0.0, step.clock.images_seen, self.config.density_noise_fade_images),
-        )
+        head = self.G.decode(Latents(self.each_layer(w), self.each_layer(w_bcg)), None, self.options, generator=noise)
+        size, seen = self.neural_size(step.clock), step.clock.images_seen
+        fade = linear_ramp(1.0, 0.0, seen, self.config.density_noise_fade_images)
+        render = self.G.render(head, cameras, self.options, neural_size=size, generator=noise, density_noise=fade)
         return Views(render.image, render.image_raw, render.mask, draw.label), shift
 
     def each_layer(self, w: Tensor) -> Tensor:
@@ -211,7 +191,7 @@ class PanoHeadTask:
     def features(self, step: PhotoStep, views: Views) -> list[Tensor]:
         """What each block of the discriminator makes of views, whose final images are blurred at first."""
         image, mask = self.blurred(views.image, step.clock), views.mask if self.config.discriminator.mask else None
-        return self.D.features(image, views.image_raw, mask, precision=self.precision)
+        return self.D.features(image, views.image_raw, mask, precision=self.options.dtype)
 
     def logits(self, step: PhotoStep, views: Views) -> Tensor:
         return self.D.logits(self.features(step, views)[-1], views.label)
@@ -260,7 +240,7 @@ class PanoHeadTask:
         if c.discriminator.mask:
             inputs["mask"] = real.mask
         inputs = {name: x.detach().requires_grad_() for name, x in inputs.items()}
-        logits = self.D(**inputs, label=real.label, precision=self.precision)
+        logits = self.D(**inputs, label=real.label, precision=self.options.dtype)
         image, raw, *mask = gan.r1_penalties(logits, list(inputs.values()))
         terms = {"D/r1_image": c.gan.r1_gamma / 2 * c.gan.r1_every * (image + raw)}
         if mask:
@@ -275,7 +255,7 @@ class PanoHeadTask:
         c, photos, size = self.config.encoder, step.batch, self.neural_size(step.clock)
         assert c is not None
         noise = step.random.own if self.config.noise else None
-        z, kl = self.E.sample(photos.image[:n], photos.mask[:n], noise, self.precision)
+        z, kl = self.E.sample(photos.image[:n], photos.mask[:n], noise, self.options.dtype)
         fake, shift = self.fakes(step, self.draw(step, (z, photos.label[:n])), update_w_avg=update_w_avg)
         true = photos.image, resized(photos.image, size), resized(photos.mask, size)
         off = l1_loss([x[:n] for x in (fake.image, fake.image_raw, fake.mask)], [x[:n] for x in true])
@@ -310,5 +290,4 @@ class PanoHeadTask:
         for seed in range(PREVIEW_HEADS):
             head = self.G_ema.decode(self.G_ema.seed_latents([seed], truncation=0.8)).expand(PREVIEW_VIEWS)
             rows.append(torch.cat(list(self.G_ema.render(head, orbit(yaws)).image), dim=2))
-        sheet = torch.cat(rows, dim=1)
-        return ((sheet + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+        return to_uint8(torch.cat(rows, dim=1)[None])[0]

@@ -50,15 +50,12 @@ class PanoHeadRun:
     photos: PhotoSetConfig = field(default_factory=PhotoSetConfig)
 
     def build(self, data: Path, device: torch.device) -> PanoHeadTask:
-        c = self.photos
+        c, size = self.photos, self.task.generator.image_size
         repeats = {"front_repeat": c.front_repeat, "back_repeat": c.back_repeat}
         photos = PhotoSet(data, yaw_range=(c.min_yaw, c.max_yaw), **repeats, mirror=c.mirror)
-        size = self.task.generator.image_size
         if photos.size != size:
-            raise FullheadError(
-                f"{data} has images of {photos.size} pixels, the model makes {size}: write a set with "
-                f"`fullhead synth photos OUT --size {size}`"
-            )
+            hint = f"write a set with `fullhead synth photos OUT --size {size}`"
+            raise FullheadError(f"{data} has images of {photos.size} pixels, the model makes {size}: {hint}")
         return PanoHeadTask(self.task, photos, device)
 
 
@@ -99,26 +96,9 @@ class I3DMMRun:
         return I3DMMTask(self.task, ScanSet(data), device)
 
 
-# The published recipe: 8 GPUs, 25 million images.
-_FFHQ512 = PanoHeadRun(
-    task=PanoHeadTaskConfig(generator=PANOHEAD_FFHQ512),
-    photos=PhotoSetConfig(back_repeat=4),
-)
-
-_EG3D512 = PanoHeadRun(
-    task=PanoHeadTaskConfig(
-        generator=EG3D_FFHQ512,
-        discriminator=DiscriminatorConfig(mask=False),
-        gan=AdversarialConfig(),
-        camera_weight=0.0,
-        background_swap=0.0,
-        density_noise_fade_images=0,
-    ),
-)
-
 # Two CPU cores. Sizes are an eighth of the published ones, the fades a twentieth.
 _SYNTH64 = PanoHeadRun(
-    task=PanoHeadTaskConfig(
+    PanoHeadTaskConfig(
         generator=PANOHEAD_SYNTH64,
         discriminator=DiscriminatorConfig(image_size=64, channel_base=2048, channel_max=128, clamp=None),
         gan=AdversarialConfig(
@@ -139,25 +119,50 @@ _SYNTH64 = PanoHeadRun(
         reuse_fakes=True,
         encoder=EncoderTaskConfig(alone_images=40_000, share=0.125, weight=4.0, kl=1e-3, features=2.0),
     ),
-    photos=PhotoSetConfig(front_repeat=3),
-    loop=LoopConfig(batch=16, images=2_000_000, preview_every=4_000),
+    LoopConfig(batch=16, images=2_000_000, preview_every=4_000),
+    PhotoSetConfig(front_repeat=3),
 )
 
-# The published recipe: 32 scans a step (4 in stage two) on each of 4 GPUs; every scan of 2289 is shown 3000 times a stage.
-_GANHEAD = GANHeadRun(
-    task=GANHeadTaskConfig(coarse_images=6_867_000, fine_images=6_867_000),
-    loop=LoopConfig(batch=128, images=13_734_000, seed=42, preview_every=100_000),
+_TINY_PANOHEAD = replace(
+    PANOHEAD_SYNTH64,
+    z_dim=16,
+    w_dim=16,
+    neural_size=16,
+    channel_max=16,
+    planes=PlanesConfig(size=16, depth=2, channels=8),
+    decoder=DecoderConfig(hidden=16),
+    march=replace(PANOHEAD_SYNTH64.march, coarse=6, fine=4),
+    superres=replace(PANOHEAD_SYNTH64.superres, channels=(8, 8)),
 )
+_TINY_DISCRIMINATOR = DiscriminatorConfig(image_size=64, channel_max=16, clamp=None)
+
+PANOHEAD_RUNS: dict[str, RunConfig] = {
+    # The published recipe: 8 GPUs, 25 million images.
+    "panohead-ffhq512": PanoHeadRun(PanoHeadTaskConfig(PANOHEAD_FFHQ512), photos=PhotoSetConfig(back_repeat=4)),
+    "eg3d-ffhq512": PanoHeadRun(
+        PanoHeadTaskConfig(
+            generator=EG3D_FFHQ512,
+            discriminator=DiscriminatorConfig(mask=False),
+            gan=AdversarialConfig(),
+            camera_weight=0.0,
+            background_swap=0.0,
+            density_noise_fade_images=0,
+        )
+    ),
+    "panohead-synth64": _SYNTH64,
+    # Several steps in a second: for trying the machinery.
+    "panohead-tiny": PanoHeadRun(
+        replace(_SYNTH64.task, generator=_TINY_PANOHEAD, discriminator=_TINY_DISCRIMINATOR, neural_size_start=16, encoder=None),
+        LoopConfig(batch=4, images=100, log_every=8, preview_every=50),
+        _SYNTH64.photos,
+    ),
+}
 
 # A CPU core with AVX-512 for an hour and a half, some 650 scans.
+_FIELD = CanonicalConfig(32, 32, 32, generator_width=64, features=16, geometry_width=128, normal_width=128, texture_width=128)
 _GANHEAD_DEMO = GANHeadRun(
-    task=GANHeadTaskConfig(
-        model=GANHeadConfig(
-            canonical=CanonicalConfig(
-                32, 32, 32, generator_width=64, features=16, geometry_width=128, normal_width=128, texture_width=128
-            ),
-            deformer=DeformerConfig(width=64),
-        ),
+    GANHeadTaskConfig(
+        model=GANHeadConfig(canonical=_FIELD, deformer=DeformerConfig(width=64)),
         coarse_images=46_000,
         fine_images=42_000,
         first_epoch=3,
@@ -177,39 +182,21 @@ _GANHEAD_DEMO = GANHeadRun(
         view_resolution=64,
         view_stride=7,
     ),
-    loop=LoopConfig(batch=8, images=88_000, log_every=400, preview_every=2_000),
+    LoopConfig(batch=8, images=88_000, log_every=400, preview_every=2_000),
 )
-
-# A CPU core for a quarter of an hour, on some hundreds of procedural scans, each of which has an expression of its own.
-_I3DMM_DEMO = I3DMMRun(
-    task=I3DMMTaskConfig(
-        model=I3DMMConfig(code=64, deform_width=128, reference_width=128, colour_width=128, resolution=128),
-        loss=LossConfig(points=256, near=0.75),
-        shared_expressions=False,
-        code_epochs=20,
-        networks_lr=1e-3,
-        codes_lr=2e-3,
-        halving_epochs=40,
-        reference_images=1_600,
-    ),
-    loop=LoopConfig(batch=16, images=80_000, preview_every=8_000),
-)
+_TINY_FIELD = CanonicalConfig(6, 4, 3, generator_width=8, features=4, geometry_width=48, normal_width=48, texture_width=48)
 
 GANHEAD_RUNS: dict[str, RunConfig] = {
-    "ganhead": _GANHEAD,
+    # The published recipe: 32 scans a step (4 in stage two) on each of 4 GPUs; every scan of 2289 is shown 3000 times a stage.
+    "ganhead": GANHeadRun(
+        GANHeadTaskConfig(coarse_images=6_867_000, fine_images=6_867_000),
+        LoopConfig(batch=128, images=13_734_000, seed=42, preview_every=100_000),
+    ),
     "ganhead-demo": _GANHEAD_DEMO,
-    "ganhead-tiny": replace(
-        _GANHEAD_DEMO,
-        task=replace(
+    "ganhead-tiny": GANHeadRun(
+        replace(
             _GANHEAD_DEMO.task,
-            model=replace(
-                _GANHEAD_DEMO.task.model,
-                canonical=CanonicalConfig(
-                    6, 4, 3, generator_width=8, features=4, geometry_width=48, normal_width=48, texture_width=48
-                ),
-                deformer=DeformerConfig(width=24),
-                resolution=32,
-            ),
+            model=GANHeadConfig(canonical=_TINY_FIELD, deformer=DeformerConfig(width=24), resolution=32),
             coarse_images=40,
             fine_images=20,
             near=150,
@@ -221,41 +208,26 @@ GANHEAD_RUNS: dict[str, RunConfig] = {
             rig_images=2,
             view_resolution=32,
         ),
-        loop=LoopConfig(batch=2, images=60, log_every=10, preview_every=40),
+        LoopConfig(batch=2, images=60, log_every=10, preview_every=40),
     ),
 }
 
 I3DMM_RUNS: dict[str, RunConfig] = {
     # The published recipe: about 64 people in 13 scans each, for 1001 epochs.
     "i3dmm": I3DMMRun(loop=LoopConfig(batch=64, images=64_000 + 1001 * 832)),
-    "i3dmm-demo": _I3DMM_DEMO,
-}
-
-PANOHEAD_RUNS: dict[str, RunConfig] = {
-    "panohead-ffhq512": _FFHQ512,
-    "eg3d-ffhq512": _EG3D512,
-    "panohead-synth64": _SYNTH64,
-    # Several steps in a second: for trying the machinery.
-    "panohead-tiny": replace(
-        _SYNTH64,
-        task=replace(
-            _SYNTH64.task,
-            generator=replace(
-                PANOHEAD_SYNTH64,
-                z_dim=16,
-                w_dim=16,
-                neural_size=16,
-                channel_max=16,
-                planes=PlanesConfig(size=16, depth=2, channels=8),
-                decoder=DecoderConfig(hidden=16),
-                march=replace(PANOHEAD_SYNTH64.march, coarse=6, fine=4),
-                superres=replace(PANOHEAD_SYNTH64.superres, channels=(8, 8)),
-            ),
-            discriminator=DiscriminatorConfig(image_size=64, channel_max=16, clamp=None),
-            neural_size_start=16,
-            encoder=None,
+    # A CPU core for a quarter of an hour, on some hundreds of procedural scans, each of which has an expression of its own.
+    "i3dmm-demo": I3DMMRun(
+        I3DMMTaskConfig(
+            model=I3DMMConfig(code=64, deform_width=128, reference_width=128, colour_width=128, resolution=128),
+            loss=LossConfig(points=256, near=0.75),
+            shared_expressions=False,
+            code_epochs=20,
+            networks_lr=1e-3,
+            codes_lr=2e-3,
+            halving_epochs=40,
+            reference_images=1_600,
         ),
-        loop=LoopConfig(batch=4, images=100, log_every=8, preview_every=50),
+        LoopConfig(batch=16, images=80_000, preview_every=8_000),
     ),
 }
 
