@@ -105,7 +105,12 @@ def write_set(
     workers: processes, 0 for this one, None for one per core. Raises FullheadError when `out` holds a different set.
     KeyboardInterrupt passes through after the lists are written.
     """
-    _check(recipe, share, workers)
+    if recipe.parts < 1:
+        raise FullheadError(f"a set has at least one part, not {recipe.parts}")
+    if not 0 <= share[0] < share[1]:
+        raise FullheadError(f"share {share[0]}/{share[1]}: the first number counts from 0 and is below the second")
+    if workers is not None and workers < 0:
+        raise FullheadError(f"--workers {workers}: 0 works in this process, otherwise a number of processes")
     _claim(out, recipe, form)
     mine = shards(recipe, form)[share[0] :: share[1]]
     todo = [shard for shard in mine if not _is_whole(out, shard)]
@@ -262,15 +267,6 @@ def _record_names(out: Path) -> list[str]:
 def _shard_records(out: Path) -> list[dict[str, Any]]:
     found = [json.loads((out / name).read_text()) for name in _record_names(out)]
     return sorted(found, key=lambda shard: shard["parts"])
-
-
-def _check(recipe: Recipe, share: tuple[int, int], workers: int | None) -> None:
-    if recipe.parts < 1:
-        raise FullheadError(f"a set has at least one part, not {recipe.parts}")
-    if not 0 <= share[0] < share[1]:
-        raise FullheadError(f"share {share[0]}/{share[1]}: the first number counts from 0 and is below the second")
-    if workers is not None and workers < 0:
-        raise FullheadError(f"--workers {workers}: 0 works in this process, otherwise a number of processes")
 
 
 def _claim(out: Path, recipe: Recipe, form: Form) -> None:

@@ -37,7 +37,8 @@ def save_video(frames: Iterable[Bytes], path: str | Path, fps: float = 30.0) -> 
 def _save_mp4(frames: Iterable[Bytes], path: Path, fps: float) -> Path:
     import imageio_ffmpeg
 
-    pictures = map(_even, frames)
+    # H.264 halves its colours: a last odd row or column is repeated.
+    pictures = (np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge") for frame in frames)
     first = next(pictures, None)
     if first is None:
         raise FullheadError("an animation needs at least one frame")
@@ -56,8 +57,3 @@ def _save_mp4(frames: Iterable[Bytes], path: Path, fps: float) -> Path:
             for picture in chain([first], pictures):
                 writer.send(np.ascontiguousarray(picture))
     return path
-
-
-def _even(frame: Bytes) -> Bytes:
-    """H.264 halves its colours: a last odd row or column is repeated."""
-    return np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
