@@ -160,7 +160,7 @@ def test_codes_that_the_colour_network_was_not_trained_with_are_refused(model: G
         ({"network.lin1.bias": torch.zeros(2)}, r"another shape 'canonical\.geometry\.lin1\.bias'"),
         ({"something.else": torch.zeros(2)}, r"beyond its own options, 'something\.else'"),
         ({"network.lin1.bias": torch.full((40,), torch.nan)}, "not all finite"),
-        ({"z_shapes.weight": None}, "no matrix shape_codes.weight"),
+        ({"z_shapes.weight": None}, "no 2-dimensional shape_codes.weight"),
         ({"deformer.lbs_network.blendshapes.weight": torch.zeros(30, 16)}, "10 bases for 5 joints"),
     ],
 )

@@ -5,8 +5,9 @@ import pytest
 import trimesh
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.meshes import area_vectors, defects, faces_in_box, interpolate_vertices, merge_vertices, sample_surface
-from fullhead.core.winding import solid_angles, winding_numbers
+from fullhead.core.meshes import area_vectors, faces_in_box, interpolate_vertices, sample_surface
+from fullhead.core.triangles import solid_angles, winding_numbers
+from mesh_defects import defects, merge_vertices
 
 
 def ball(subdivisions: int = 3) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from test_gltf_writer import array_of, parts
 
 from fullhead.core.colour import linear_from_srgb
 from fullhead.core.errors import FullheadError
-from fullhead.core.meshes import defects, sample_surface
+from fullhead.core.meshes import sample_surface
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.export.posable import RiggedHead
 from fullhead.export.rigged_files import save_rigged
@@ -19,6 +19,7 @@ from fullhead.models.ganhead import DecodedGANHead, GANHead, GANHeadCodes, colou
 from fullhead.models.head import HeadPose
 from fullhead.rig.arkit import ARKIT, arkit_weights
 from fullhead.rig.template import JOINTS
+from mesh_defects import defects
 
 ALL = 10**6  # faces: nothing is simplified
 

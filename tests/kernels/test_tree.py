@@ -5,8 +5,7 @@ import pytest
 import trimesh
 
 from fullhead.core.errors import FullheadError
-from fullhead.core.triangles import closest_weights
-from fullhead.core.winding import winding_numbers
+from fullhead.core.triangles import closest_weights, winding_numbers
 from fullhead.kernels.tree import mesh_tree, point_tree
 
 

@@ -10,12 +10,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from fullhead.convert.tensors import STORAGES, Storage, count, exactly, rebuilt_parameter, rebuilt_tensor
+from fullhead.convert.tensors import CALLS, STORAGES, Storage, storage_description, storage_of
 from fullhead.core.errors import FullheadError, in_words
 from fullhead.io.files import existing_file
-from fullhead.io.pickles import Global, Refused, Source, Vocabulary, expect, read_pickle, show
+from fullhead.io.pickles import Refused, Source, Vocabulary, expect, read_pickle, show
 
 MAX_OPERATIONS = 2_000_000  # a network of 200 tensors with its optimiser's state has 30,000
 
@@ -51,36 +49,20 @@ def _read(archive: zipfile.ZipFile, size_of_file: int) -> dict[str, Any]:
     left = size_of_file
 
     def storage(identity: Any) -> Storage:
-        """('storage', class, key, location, numel): where it was does not matter."""
         nonlocal left
-        tag, kind, key, _, numel = exactly(expect(identity, tuple, "a storage's description"), 5, "a storage's description")
-        if tag != "storage":
-            raise Refused("describes a storage in an unknown way")
-        key = expect(key, str, "the key of a storage")
+        dtype, key, numel = storage_description(identity, 5)
         if key not in known:
-            dtype = STORAGES[expect(kind, Global, "the type of a storage").name]
             numbers = _entry(archive, f"{folder}data/{key}")
-            size = count(numel, "the size of a storage") * dtype.itemsize
-            if len(numbers) != size:
-                raise Refused(f"claims a storage of {size} bytes where {len(numbers)} are")
-            left -= size
+            if len(numbers) != numel * dtype.itemsize:
+                raise Refused(f"claims a storage of {numel * dtype.itemsize} bytes where {len(numbers)} are")
+            left -= len(numbers)
             if left < 0:
                 raise Refused("holds storages that overlap each other")
-            known[key] = Storage(torch.frombuffer(numbers, dtype=dtype) if size else torch.empty(0, dtype=dtype))
+            known[key] = storage_of(numbers, dtype)
         return known[key]
 
     vocabulary = Vocabulary(
-        operations=MAX_OPERATIONS,
-        calls={
-            "collections.OrderedDict": _ordered_dict,
-            "torch._utils._rebuild_tensor_v2": rebuilt_tensor,
-            "torch._utils._rebuild_parameter": rebuilt_parameter,
-        },
-        classes={},
-        names=frozenset(STORAGES),
-        build=_build,
-        persistent=storage,
-        inert=True,
+        MAX_OPERATIONS, CALLS, classes={}, names=frozenset(STORAGES), build=_build, persistent=storage, inert=True
     )
     return expect(read_pickle(Source(memoryview(_entry(archive, pickles[0]))), vocabulary), dict, "its content, not a dict")
 
@@ -94,11 +76,6 @@ def _entry(archive: zipfile.ZipFile, name: str) -> bytearray:
     if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
         raise Refused(f"has a packed entry {show(name)}, which torch.save does not write")
     return bytearray(archive.read(info))
-
-
-def _ordered_dict(arguments: tuple) -> dict:
-    exactly(arguments, 0, "OrderedDict")
-    return {}
 
 
 def _build(target: Any, state: Any) -> None:

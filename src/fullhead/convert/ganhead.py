@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fullhead.convert.archives import read_archive
-from fullhead.convert.weights import with_weights
+from fullhead.convert.tensors import shape_of, with_weights
 from fullhead.core.errors import FullheadError
 from fullhead.io.pickles import show
 from fullhead.models import checkpoint
@@ -85,57 +85,38 @@ def build(converted: Converted) -> GANHead:
         tensors = tensors | {name: tensor for name, tensor in fresh.items() if name.startswith(LOOKS)}
     with torch.device("meta"):
         model = GANHead(converted.config)
-    with_weights(model, tensors, "GANHead")
-    return model
+    return with_weights(model, tensors, "GANHead")
 
 
 def _config(tensors: dict[str, Tensor]) -> GANHeadConfig:
     """Every size, from the shapes of tensors under our names."""
 
-    def rows(name: str) -> int:
-        return _shape(tensors, name)[0]
+    def matrix(name: str) -> tuple[int, ...]:
+        return shape_of(tensors, name, 2)
 
-    def columns(name: str) -> int:
-        return _shape(tensors, name)[1]
-
-    joints = rows("deformer.skinning.lin4.weight_v")
-    bases, pose_features = rows("deformer.blendshapes.weight") // 3, 9 * (joints - 1)
+    joints = matrix("deformer.skinning.lin4.weight_v")[0]
+    bases, pose_features = matrix("deformer.blendshapes.weight")[0] // 3, 9 * (joints - 1)
     expressions = bases - pose_features
     if expressions < 1:
         raise FullheadError(f"the original has {bases} bases for {joints} joints: {pose_features} of poses and more are due")
-    colour, pose = columns("colour_codes.weight"), 3 * joints + expressions
-    widths = {part: rows(f"canonical.{part}.lin0.weight_v") for part in ("geometry",)}
+    scans, shape_code = matrix("shape_codes.weight")
+    detail_code, colour = (matrix(f"{kind}_codes.weight")[1] for kind in ("detail", "colour"))
+    pose = 3 * joints + expressions
+    widths = {"geometry_width": matrix("canonical.geometry.lin0.weight_v")[0]}
     if "canonical.texture.lin0.weight_v" in tensors:
-        widths |= {part: rows(f"canonical.{part}.lin0.weight_v") for part in ("normal", "texture")}
-        seen = encoded_size(6) + rows("canonical.geometry.lin3.weight_v") + widths["normal"] + pose
-        sees = columns("canonical.texture.lin0.weight_v")
+        normal, _ = matrix("canonical.normal.lin0.weight_v")
+        texture, sees = matrix("canonical.texture.lin0.weight_v")
+        widths |= {"normal_width": normal, "texture_width": texture}
+        seen = encoded_size(6) + matrix("canonical.geometry.lin3.weight_v")[0] + normal + pose
         if seen + colour != sees:
             raise FullheadError(
                 f"the colour network takes {sees} numbers, of which {sees - seen} are the colour code's, but the codes in the "
                 f"table have {colour}: the two were not trained together (the shipped settings do not fit each other)"
             )
+    width, deformed = matrix("deformer.deshape.lin0.weight_v")
     return GANHeadConfig(
-        scans=rows("shape_codes.weight"),
+        scans=scans,
         rig="flame",
-        canonical=CanonicalConfig(
-            shape_code=columns("shape_codes.weight"),
-            detail_code=columns("detail_codes.weight"),
-            colour_code=colour,
-            pose=pose,
-            **{f"{part}_width": width for part, width in widths.items()},
-        ),
-        deformer=DeformerConfig(
-            width=rows("deformer.deshape.lin0.weight_v"),
-            joints=joints,
-            shapes=columns("deformer.deshape.lin0.weight_v") - encoded_size(0),
-            expressions=expressions,
-            pose_features=pose_features,
-        ),
+        canonical=CanonicalConfig(shape_code=shape_code, detail_code=detail_code, colour_code=colour, pose=pose, **widths),
+        deformer=DeformerConfig(width, joints, deformed - encoded_size(0), expressions, pose_features),
     )
-
-
-def _shape(tensors: dict[str, Tensor], name: str) -> tuple[int, int]:
-    if name not in tensors or tensors[name].ndim != 2:
-        raise FullheadError(f"the checkpoint has no matrix {name}: it is no GANHead, or cannot be rebuilt")
-    rows, columns = tensors[name].shape
-    return rows, columns

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fullhead.convert.reader import Module, read_snapshot, state_dict
-from fullhead.convert.weights import with_weights
+from fullhead.convert.tensors import shape_of, with_weights
 from fullhead.core.errors import FullheadError
 from fullhead.io.pickles import show
 from fullhead.models import checkpoint
@@ -31,14 +31,11 @@ Family = Literal["panohead", "eg3d", "spherehead"]
 
 FIR = torch.outer(torch.tensor([1.0, 3.0, 3.0, 1.0]), torch.tensor([1.0, 3.0, 3.0, 1.0])) / 64
 THIRD_AXES = {"panohead": [[0, 1, 0], [0, 0, 1], [1, 0, 0]], "eg3d": [[0, 0, 1], [1, 0, 0], [0, 1, 0]]}  # [pano spec 1.5]
-PLANES: dict[str, Literal["tri-grid", "eg3d", "two-balls"]] = {
-    "panohead": "tri-grid",
-    "eg3d": "eg3d",
-    "spherehead": "two-balls",
-}
+PLANES: dict[str, Literal["tri-grid", "eg3d", "two-balls"]]
+PLANES = {"panohead": "tri-grid", "eg3d": "eg3d", "spherehead": "two-balls"}
 ARGUMENTS = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")  # that may be given by position
 CROP = 0.1  # of the volume's sides, fixed in PanoHead's and SphereHead's renderers [pano spec 1.9]
-RENAMED = {"ConvA.": "field.ConvA.", "ConvB.": "field.ConvB."}  # SphereHead's heads belong to our field
+FIELD = ("ConvA.", "ConvB.")  # SphereHead's heads, which belong to our field
 MAX_VALUES = 10_000  # plain values among the arguments of a network
 
 # Super-resolutions by class: input size, whether the first block doubles it, only ever enlarge, antialias [pano spec 1.11]
@@ -71,14 +68,9 @@ class Converted:
 def convert_checkpoint(path: str | Path, out: str | Path, which: Which = "G_ema") -> Converted:
     """Write network `which` of the original snapshot `path` as our model file `out`; returns what was found."""
     converted = extract(read_snapshot(path), which)
-    checkpoint.save(build(converted), out, about={"converted_from": Path(path).name, **about_original(converted)})
+    said = {name: value for name, value in vars(converted).items() if name != "tensors"}  # what the original says of itself
+    checkpoint.save(build(converted), out, about={"converted_from": Path(path).name, **said})
     return converted
-
-
-def about_original(converted: Converted) -> dict[str, Any]:
-    """What the original says of itself, in plain values."""
-    names = ("family", "which", "parts", "init_kwargs", "rendering_kwargs", "neural_rendering_resolution")
-    return {name: getattr(converted, name) for name in names}
 
 
 # -- out of the snapshot
@@ -184,16 +176,14 @@ def _plain(values: Any, what: str) -> dict[str, Any]:
 def config_from_original(converted: Converted) -> PanoHeadConfig:
     """Our config of a generator. Sizes are read off the tensors, everything else off the arguments."""
     kwargs, rendering, tensors, family = converted.init_kwargs, converted.rendering_kwargs, converted.tensors, converted.family
-    only = {"c_dim": LABEL, "img_channels": 3, "conv_clamp": None, "architecture": "skip"}
-    _check_only(kwargs, only)
+    _check_only(kwargs, {"c_dim": LABEL, "img_channels": 3, "conv_clamp": None, "architecture": "skip"})
     _check_only(rendering, {"clamp_mode": "softplus"})
-    hidden, channels = _shape(tensors, "decoder.net.0.weight", 2)
-    w_dim = _shape(tensors, "backbone.mapping.w_avg", 1)[0]
+    hidden, channels = shape_of(tensors, "decoder.net.0.weight", 2)
     near, far = (rendering.get(key) for key in ("ray_start", "ray_end"))
     auto = near == far == "auto"
     return PanoHeadConfig(
         z_dim=_integer(kwargs, "z_dim"),
-        w_dim=w_dim,
+        w_dim=shape_of(tensors, "backbone.mapping.w_avg", 1)[0],
         mapping_layers=sum(name.startswith("backbone.mapping.fc") and name.endswith(".weight") for name in tensors),
         image_size=_integer(kwargs, "img_resolution"),
         neural_size=converted.neural_rendering_resolution,
@@ -225,7 +215,7 @@ def config_from_original(converted: Converted) -> PanoHeadConfig:
         raw_colours="torgb.weight" in tensors,
         camera_adaptation="t_mapping.w_avg" in tensors,
         conditioned=_conditioned(rendering),
-        parsing_classes=_shape(tensors, "toparsing.weight", 4)[0] if "toparsing.weight" in tensors else 0,
+        parsing_classes=shape_of(tensors, "toparsing.weight", 4)[0] if "toparsing.weight" in tensors else 0,
     )
 
 
@@ -236,7 +226,7 @@ def discriminator_config(converted: Converted) -> DiscriminatorConfig:
         raise FullheadError(f"the discriminator is a {name}: known are {', '.join(DISCRIMINATORS)}")
     _check_only(kwargs, {"c_dim": LABEL, "img_channels": 3, "architecture": "resnet"})
     size = _integer(kwargs, "img_resolution")
-    inputs = _shape(converted.tensors, f"b{size}.fromrgb.weight", 4)[1]
+    inputs = shape_of(converted.tensors, f"b{size}.fromrgb.weight", 4)[1]
     parsing_classes = inputs - 6 - DISCRIMINATORS[name]
     if parsing_classes < 0:
         raise FullheadError(f"the {name} judges images of {inputs} channels: at least {6 + DISCRIMINATORS[name]} are due")
@@ -259,14 +249,8 @@ def build(converted: Converted) -> ConfiguredModule:
             module: ConfiguredModule = Discriminator(discriminator_config(converted))
         else:
             module = PanoHead(config_from_original(converted))
-    theirs = {_our_name(name): tensor for name, tensor in converted.tensors.items()}
-    with_weights(module, theirs, f"{converted.family} {converted.which}")
-    return module
-
-
-def _our_name(name: str) -> str:
-    prefix = next((theirs for theirs in RENAMED if name.startswith(theirs)), None)
-    return name if prefix is None else RENAMED[prefix] + name.removeprefix(prefix)
+    theirs = {f"field.{name}" if name.startswith(FIELD) else name: tensor for name, tensor in converted.tensors.items()}
+    return with_weights(module, theirs, f"{converted.family} {converted.which}")
 
 
 def _superres(converted: Converted) -> SuperresConfig:
@@ -274,19 +258,17 @@ def _superres(converted: Converted) -> SuperresConfig:
     if name not in SUPERRES:
         raise FullheadError(f"the super-resolution is a {name or 'missing part'}: known are {', '.join(SUPERRES)}")
     size, doubles, enlarge_only, antialias = SUPERRES[name]
+    first, second = (shape_of(converted.tensors, f"superresolution.block{i}.conv1.weight", 4)[0] for i in (0, 1))
     config = SuperresConfig(
         input_size=size,
-        channels=(
-            _shape(converted.tensors, "superresolution.block0.conv1.weight", 4)[0],
-            _shape(converted.tensors, "superresolution.block1.conv1.weight", 4)[0],
-        ),
+        channels=(first, second),
         upsample_first=doubles,
         enlarge_only=enlarge_only,
         clamp=256.0 if _integer(converted.init_kwargs, "sr_num_fp16_res") > 0 else None,
         antialias=antialias and bool(converted.rendering_kwargs.get("sr_antialias", True)),
     )
-    if config.input_size * config.factor != _integer(converted.init_kwargs, "img_resolution"):
-        made = config.input_size * config.factor
+    made = config.input_size * config.factor
+    if made != _integer(converted.init_kwargs, "img_resolution"):
         raise FullheadError(f"{name} makes images of {made} px, not {show(converted.init_kwargs['img_resolution'])}")
     return config
 
@@ -319,12 +301,6 @@ def _sizes(tensors: dict[str, Tensor], prefix: str) -> Iterator[int]:
     if not found or not all(text.isascii() and text.isdigit() and 4 <= int(text[:6]) <= 1 << 14 for text in found):
         raise FullheadError(f"the original has no blocks {prefix}4, {prefix}8, ...: it cannot be rebuilt")
     return map(int, found)
-
-
-def _shape(tensors: dict[str, Tensor], name: str, ndim: int) -> tuple[int, ...]:
-    if name not in tensors or tensors[name].ndim != ndim:
-        raise FullheadError(f"the original has no {ndim}-dimensional {name}: it cannot be rebuilt")
-    return tuple(tensors[name].shape)
 
 
 def _integer(values: dict[str, Any], name: str, default: int | None = None, least: int = 0) -> int:

@@ -7,19 +7,18 @@ a file that repeats one a thousand times costs nothing.
 
 import mmap
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from fullhead.convert.tensors import STORAGES, Storage, count, exactly, rebuilt_parameter, rebuilt_tensor
+from fullhead.convert.tensors import CALLS, STORAGES, Storage, exactly, storage_description, storage_of
 from fullhead.core.errors import FullheadError
 from fullhead.io.files import existing_file
-from fullhead.io.pickles import MAX_NAME, Global, Refused, Source, Vocabulary, expect, read_pickle, show
+from fullhead.io.pickles import MAX_NAME, Refused, Source, Vocabulary, expect, read_pickle, show
 
 MAX_OPERATIONS = 400_000  # G, D and G_ema of the published size have 61,000
 MAX_STORAGE_OPERATIONS = 256  # of each of the five small pickles before a storage's numbers
@@ -87,29 +86,22 @@ class Module:
 def state_dict(module: Module) -> dict[str, Tensor]:
     """Dotted name -> tensor, in torch's order: a module's parameters, its buffers, then its modules; absent ones left out."""
     tensors: dict[str, Tensor] = {}
-    for name, tensor in _named_tensors(module):
-        if name in tensors:
-            raise FullheadError(f"damaged snapshot: {module.class_name} has two tensors named {show(name)}")
-        tensors[name] = tensor
-    return tensors
-
-
-def _named_tensors(root: Module) -> Iterator[tuple[str, Tensor]]:
     entries = 0
-    waiting = [("", root, 0)]  # a stack: the next module is at its end
+    waiting = [("", module, 0)]  # a stack: the next module is at its end
     while waiting:
-        prefix, module, depth = waiting.pop()
-        tables = (module.parameters, module.buffers, module.modules)
-        entries += 1 + sum(map(len, tables))
+        prefix, part, depth = waiting.pop()
+        parameters, buffers, modules = part.parameters, part.buffers, part.modules
+        entries += 1 + len(parameters) + len(buffers) + len(modules)
         if depth > MAX_DEPTH or entries > MAX_ENTRIES:
-            raise FullheadError(
-                f"damaged snapshot: {root.class_name} has modules nested over {MAX_DEPTH} deep, or over {MAX_ENTRIES} entries"
-            )
-        for name, tensor in (*tables[0].items(), *tables[1].items()):
+            limits = f"over {MAX_DEPTH} deep, or over {MAX_ENTRIES} entries"
+            raise FullheadError(f"damaged snapshot: {module.class_name} has modules nested {limits}")
+        for name, tensor in (*parameters.items(), *buffers.items()):
+            if prefix + name in tensors:
+                raise FullheadError(f"damaged snapshot: {module.class_name} has two tensors named {show(prefix + name)}")
             if tensor is not None:
-                yield prefix + name, tensor
-        children = [(f"{prefix}{name}.", child, depth + 1) for name, child in tables[2].items() if child is not None]
-        waiting += children[::-1]
+                tensors[prefix + name] = tensor
+        waiting += [(f"{prefix}{name}.", child, depth + 1) for name, child in modules.items() if child is not None][::-1]
+    return tensors
 
 
 def read_snapshot(path: str | Path) -> dict[str, Any]:
@@ -155,13 +147,6 @@ def _check_start(path: Path, start: bytes) -> None:
     raise FullheadError(f"{path} is not a snapshot pickle but {found}: give the .pkl file of an original release")
 
 
-@dataclass(frozen=True)
-class _Dtype:
-    """A numpy dtype by its code."""
-
-    code: str
-
-
 def _snapshot_vocabulary() -> Vocabulary:
     """The complete list of globals of the three families [pano spec 6.4]."""
     by_reference = (
@@ -175,10 +160,8 @@ def _snapshot_vocabulary() -> Vocabulary:
     return Vocabulary(
         operations=MAX_OPERATIONS,
         calls={
+            **CALLS,
             "torch_utils.persistence._reconstruct_persistent_obj": _module,
-            "collections.OrderedDict": _ordered_dict,
-            "torch._utils._rebuild_tensor_v2": rebuilt_tensor,
-            "torch._utils._rebuild_parameter": rebuilt_parameter,
             "torch.storage._load_from_bytes": _StorageReader(),
             "numpy.dtype": _dtype,
             "numpy.core.multiarray.scalar": _scalar,  # numpy 1
@@ -202,13 +185,8 @@ def _module(arguments: tuple) -> Module:
     return Module(class_name, expect(meta.get("state"), dict, "the state of a persistent object"))
 
 
-def _ordered_dict(arguments: tuple) -> dict:
-    exactly(arguments, 0, "OrderedDict")
-    return {}
-
-
 def _build(target: Any, state: Any) -> None:
-    if isinstance(target, _Dtype):
+    if isinstance(target, np.dtype):
         order = state[1] if isinstance(state, tuple) and len(state) > 1 else None
         if type(order) is not str or order not in "<|":
             raise Refused("holds numpy numbers that are not little-endian")
@@ -229,49 +207,40 @@ class _StorageReader:
     def __call__(self, arguments: tuple) -> Storage:
         data = expect(exactly(arguments, 1, "_load_from_bytes")[0], (bytes, memoryview), "the bytes of a storage")
         if id(data) not in self.known:
-            self.known[id(data)] = (data, Storage(_storage_numbers(memoryview(data))))
+            self.known[id(data)] = (data, _read_storage(memoryview(data)))
         return self.known[id(data)][1]
 
 
-def _storage_numbers(view: memoryview) -> Tensor:
+def _read_storage(view: memoryview) -> Storage:
     """Five small pickles (magic, protocol, system, description, keys), an int64 count, the numbers."""
     source = Source(view)
-    vocabulary = Vocabulary(MAX_STORAGE_OPERATIONS, {}, {}, frozenset(STORAGES), persistent=_storage_description)
+    described = partial(storage_description, length=6)
+    vocabulary = Vocabulary(MAX_STORAGE_OPERATIONS, {}, {}, frozenset(STORAGES), persistent=described)
     magic, protocol, system, description, keys = (read_pickle(source, vocabulary) for _ in range(5))
     if magic != STORAGE_MAGIC or protocol != STORAGE_PROTOCOL or not isinstance(description, tuple):
         raise Refused("holds a storage that is not in torch's old format")
     if expect(system, dict, "the system of a storage").get("little_endian") is not True:
         raise Refused("holds a storage that is not little-endian")
-    kind, key, numel = description
-    dtype = STORAGES[kind.name]
+    dtype, key, numel = description
     if keys != [key]:
         raise Refused("holds several tensors where one storage belongs")
     count, numbers = bytes(view[source.tell() : source.tell() + 8]), view[source.tell() + 8 :]
     if count != struct.pack("<q", numel) or len(numbers) != numel * dtype.itemsize:
         raise Refused(f"claims a storage of {numel} numbers ({numel * dtype.itemsize} bytes) where {len(numbers)} bytes are")
-    return torch.frombuffer(bytearray(numbers), dtype=dtype) if numel else torch.empty(0, dtype=dtype)
+    return storage_of(bytearray(numbers), dtype)
 
 
-def _storage_description(identity: Any) -> tuple[Global, str, int]:
-    """('storage', class, key, location, numel, None) -> class, key, numel."""
-    tag, kind, key, _, numel, view = exactly(expect(identity, tuple, "a storage's description"), 6, "a storage's description")
-    if tag != "storage" or view is not None:
-        raise Refused("describes a storage in an unknown way")
-    kind, key = expect(kind, Global, "the type of a storage"), expect(key, str, "the key of a storage")
-    return kind, key, count(numel, "the size of a storage")
-
-
-def _dtype(arguments: tuple) -> _Dtype:
+def _dtype(arguments: tuple) -> np.dtype:
     code = arguments[0] if 1 <= len(arguments) <= 3 else None
     if type(code) is not str or code not in NUMPY_SCALARS:
         raise Refused(f"holds numpy values of type {show(code)}, not plain numbers")
-    return _Dtype(code)
+    return np.dtype("<" + code)
 
 
 def _scalar(arguments: tuple) -> float | int | bool:
     """numpy.core.multiarray.scalar(dtype, bytes): the number."""
     dtype, data = exactly(arguments, 2, "a numpy number")
-    number = np.dtype("<" + expect(dtype, _Dtype, "the type of a numpy number").code)
+    number = expect(dtype, np.dtype, "the type of a numpy number")
     if len(expect(data, bytes, "a numpy number")) != number.itemsize:
         raise Refused(f"holds a numpy number of {len(data)} bytes instead of {number.itemsize}")
     return np.frombuffer(data, number)[0].item()

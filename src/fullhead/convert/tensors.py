@@ -1,14 +1,16 @@
-"""Tensors of torch's pickles: windows into storages, from checked arguments."""
+"""Tensors of an original: windows into the storages of torch's pickles, from checked arguments; and into a module of ours."""
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from fullhead.io.pickles import Refused, expect, show
+from fullhead.core.errors import FullheadError
+from fullhead.io.pickles import Global, Refused, expect, show
 
+M = TypeVar("M", bound=nn.Module)
 MAX_NDIM = 8
 STORAGES = {
     "torch.FloatStorage": torch.float32,
@@ -28,6 +30,21 @@ class Storage:
     """The numbers of one or more tensors: `data` [numel]."""
 
     data: Tensor
+
+
+def storage_description(identity: Any, length: int) -> tuple[torch.dtype, str, int]:
+    """('storage', class, key, location, numel), and None behind it where `length` is 6 -> dtype, key, numel."""
+    what = "a storage's description"
+    tag, kind, key, _, numel, *view = exactly(expect(identity, tuple, what), length, what)
+    if tag != "storage" or any(v is not None for v in view):
+        raise Refused("describes a storage in an unknown way")
+    dtype = expect(STORAGES.get(expect(kind, Global, "the type of a storage").name), torch.dtype, "the type of a storage")
+    return dtype, expect(key, str, "the key of a storage"), count(numel, "the size of a storage")
+
+
+def storage_of(numbers: bytearray, dtype: torch.dtype) -> Storage:
+    """The storage that the bytes are."""
+    return Storage(torch.frombuffer(numbers, dtype=dtype) if numbers else torch.empty(0, dtype=dtype))
 
 
 def rebuilt_tensor(arguments: tuple) -> Tensor:
@@ -54,6 +71,18 @@ def rebuilt_parameter(arguments: tuple) -> Tensor:
     return expect(exactly(arguments, 3, "_rebuild_parameter")[0], Tensor, "a parameter")
 
 
+def _ordered_dict(arguments: tuple) -> dict:
+    exactly(arguments, 0, "OrderedDict")
+    return {}
+
+
+CALLS = {  # what every pickle of torch calls
+    "collections.OrderedDict": _ordered_dict,
+    "torch._utils._rebuild_tensor_v2": rebuilt_tensor,
+    "torch._utils._rebuild_parameter": rebuilt_parameter,
+}
+
+
 def exactly(values: tuple, n: int, what: str) -> tuple:
     if len(values) != n:
         raise Refused(f"gives {what} {len(values)} values instead of {n}")
@@ -64,3 +93,28 @@ def count(value: Any, what: str) -> int:
     if type(value) is not int or not 0 <= value < 1 << 62:
         raise Refused(f"has {show(value)} as {what}")
     return value
+
+
+def shape_of(tensors: dict[str, Tensor], name: str, ndim: int) -> tuple[int, ...]:
+    """The shape of a tensor that an original must have, or a FullheadError."""
+    if name not in tensors or tensors[name].ndim != ndim:
+        raise FullheadError(f"the original has no {ndim}-dimensional {name}: it is another model, or cannot be rebuilt")
+    return tuple(tensors[name].shape)
+
+
+def with_weights(module: M, theirs: dict[str, Tensor], what: str) -> M:
+    """The module, made on the device "meta", with tensors under our names, which must fit it one to one; for saving.
+
+    `what` names the original in messages.
+    """
+    ours = module.state_dict()
+    for problem, names in (
+        ("lacks", [name for name in ours if name not in theirs]),
+        ("has, beyond its own options,", [name for name in theirs if name not in ours]),
+        ("has in another shape", [name for name in ours if name in theirs and theirs[name].shape != ours[name].shape]),
+    ):
+        if names:
+            listed = ", ".join(map(show, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            raise FullheadError(f"the original {what} {problem} {listed}: it cannot be rebuilt")
+    module.load_state_dict(theirs, strict=True, assign=True)
+    return module.requires_grad_(False).eval()

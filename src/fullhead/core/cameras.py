@@ -65,13 +65,9 @@ def look_at(origins: Tensor, target: Tensor) -> Tensor:
 
 
 def orbit(
-    yaw: Tensor | float,
-    pitch: Tensor | float = 0.0,
-    *,
-    radius: float = RADIUS,
-    focal: float = FOCAL,
+    yaw: Tensor | float, pitch: Tensor | float = 0.0, *, radius: float = RADIUS, focal: float = FOCAL,
     target: tuple[float, float, float] = (0.0, 0.0, 0.0),
-) -> Cameras:
+) -> Cameras:  # fmt: skip
     """Cameras on a sphere of `radius` about the origin that look at `target`; yaw, pitch in radians, broadcast to [V]."""
     h, v = torch.broadcast_tensors(*(torch.atleast_1d(torch.as_tensor(x, dtype=torch.float64)) for x in (yaw, pitch)))
     origins = radius * torch.stack([h.sin() * v.cos(), v.sin(), h.cos() * v.cos()], dim=-1)

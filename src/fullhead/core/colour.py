@@ -35,13 +35,6 @@ XYZ_FROM_RGB = np.array(
 )
 
 
-def lab_from_linear(colour: ArrayLike) -> NDArray:
-    """CIELAB [..., 3] (D65) of linear sRGB [..., 3]."""
-    t = np.asarray(colour, float) @ XYZ_FROM_RGB.T / WHITE
-    f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
-    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
-
-
 def linear_from_lab(lab: ArrayLike) -> NDArray:
     """Linear sRGB [..., 3] of CIELAB [..., 3] (D65), not clipped."""
     lightness, a, b = np.moveaxis(np.asarray(lab, float), -1, 0)

@@ -33,26 +33,14 @@ def sample_planes(planes: Tensor, uvw: Tensor) -> Tensor:
     `kernels.gather` is the fast version.
     """
     B, P, C = planes.shape[:3]
-    out = F.grid_sample(
-        planes.flatten(0, 1),
-        uvw.reshape(B * P, 1, 1, -1, 3),
-        mode="bilinear",
-        padding_mode="zeros",
-        align_corners=False,
-    )  # [B P, C, 1, 1, N]
+    out = F.grid_sample(planes.flatten(0, 1), uvw.reshape(B * P, 1, 1, -1, 3), align_corners=False)  # [B P, C, 1, 1, N]
     return out.reshape(B, P, C, -1).transpose(2, 3)
 
 
 def sample_flat_planes(planes: Tensor, uv: Tensor) -> Tensor:
     """Bilinear features of points in tri-planes: planes [B, P, C, 1, H, W], uv [B, P, N, 2]. Returns [B, P, N, C]."""
     B, P, C = planes.shape[:3]
-    out = F.grid_sample(
-        planes.flatten(0, 1)[:, :, 0],
-        uv.reshape(B * P, 1, -1, 2),
-        mode="bilinear",
-        padding_mode="zeros",
-        align_corners=False,
-    )  # [B P, C, 1, N]
+    out = F.grid_sample(planes.flatten(0, 1)[:, :, 0], uv.reshape(B * P, 1, -1, 2), align_corners=False)  # [B P, C, 1, N]
     return out.reshape(B, P, C, -1).transpose(2, 3)
 
 

@@ -53,21 +53,17 @@ def extract_surface(
     """
     if not outside < level:
         raise FullheadError(f"the level must be above {outside:g} (the value outside the box), not {level:g}")
-    grid = _Samples(field, side, centre, level, chunk, outside, start_resolution(resolution, coarse))
-    grid.add(np.arange((grid.r + 1) ** 3))
-    cells = grid.crossed(_all_cells(grid.r))
+    start = resolution
+    while start % 2 == 0 and start // 2 >= coarse:
+        start //= 2
+    grid, keys = _Samples(field, side, centre, level, chunk, outside, start), np.arange((start + 1) ** 3)
+    grid.add(keys)
+    cells = grid.crossed(keys.reshape([start + 1] * 3)[:-1, :-1, :-1].ravel())
     if len(cells) == 0:
         raise NoSurfaceError(level, float(grid.values.min()), float(grid.values.max()))
     while grid.r < resolution:
         cells = grid.split(cells)
     return _marching_cubes(grid, cells)
-
-
-def start_resolution(resolution: int, coarse: int) -> int:
-    """The grid that is sampled whole: `resolution` halved while it is even and stays at or above `coarse`."""
-    while resolution % 2 == 0 and resolution // 2 >= coarse:
-        resolution //= 2
-    return resolution
 
 
 class _Samples:
@@ -161,11 +157,6 @@ class _Samples:
                 step = self.offsets(np.eye(3, dtype=np.int64)[axis]) * (2 * end - 1)
                 neighbours.append(cells[face.any(axis=-1) & ~face.all(axis=-1)] + step)
         return np.setdiff1d(_distinct(np.concatenate(neighbours)), seen, assume_unique=True)
-
-
-def _all_cells(r: int) -> Ints:
-    i = np.arange(r)
-    return ((i[:, None, None] * (r + 1) + i[:, None]) * (r + 1) + i).ravel()
 
 
 def _distinct(keys: Ints) -> Ints:

@@ -29,19 +29,13 @@ def triangle_table() -> NDArray[np.int64]:
     return table
 
 
-def _face_corners(axis: int, end: int) -> list[int]:
-    """The corners of one face of the cell, counter-clockwise seen from outside the cell."""
-    u, v = 1 << (axis + 1) % 3, 1 << (axis + 2) % 3
-    ring = [end << axis, (end << axis) + u, (end << axis) + u + v, (end << axis) + v]
-    return ring if end else ring[::-1]
-
-
 def _loops(case: int) -> list[list[int]]:
     """The closed loops of edges in a cell whose corner c is inside when bit c of `case` is set."""
     follows: dict[int, int] = {}
     for axis in range(3):
         for end in (0, 1):
-            ring = _face_corners(axis, end)
+            low, u, v = end << axis, 1 << (axis + 1) % 3, 1 << (axis + 2) % 3
+            ring = [low, low + u, low + u + v, low + v][:: 1 if end else -1]  # counter-clockwise seen from outside the cell
             inside = [case >> c & 1 for c in ring]
             for i in range(4):
                 if inside[i] and not inside[i - 1]:  # a run of inside corners begins: from its first edge to its last

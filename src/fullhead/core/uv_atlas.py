@@ -49,7 +49,8 @@ def unwrapped(vertices: NDArray, faces: NDArray, size: int) -> Atlas:
     along = axis_of_chart[of_copy]
     places = vertices[carrier].astype(float)
     flat = np.stack([(places * ACROSS[along]).sum(1), (places * UP[along]).sum(1)], axis=1)
-    low, high = (_by_chart(of_copy, flat, f) for f in (np.minimum, np.maximum))
+    first = np.flatnonzero(np.diff(of_copy, prepend=-1))  # copies are sorted by chart
+    low, high = (f.reduceat(flat, first) for f in (np.minimum, np.maximum))
     scale, corner = _packed(high - low, size)
     uv = ((flat - low[of_copy]) * scale + corner[of_copy] + GAP / 2) / size
     return Atlas(carrier, copies.reshape(-1, 3).astype(np.int32), uv, UP[along])
@@ -73,11 +74,6 @@ def _axes(normals: NDArray, pairs: NDArray) -> NDArray:
         np.add.at(votes, (a, axis[b]), NEIGHBOURS)
         axis = np.where(cosine >= STEEPEST, cosine + votes, -np.inf).argmax(1)
     return axis
-
-
-def _by_chart(chart: NDArray, values: NDArray, reduce: np.ufunc) -> NDArray:
-    """`reduce` of the values [V', 2] of every chart, which are sorted by chart."""
-    return reduce.reduceat(values, np.flatnonzero(np.diff(chart, prepend=-1)), axis=0)
 
 
 def _packed(extent: NDArray, size: int) -> tuple[float, NDArray]:

@@ -92,27 +92,19 @@ class PhotoSet:
 
     def batch(self, positions: Tensor) -> PhotoBatch:
         """The photos at `positions` [B] of the balanced list."""
-        images, masks, labels = [], [], []
-        for entry in self.index[positions].tolist():
-            flip = entry < 0
-            i = -entry - 1 if flip else entry
-            image, mask = self._photo(i)
-            label = self.labels[i]
-            if flip:
-                image, mask = image[..., ::-1], mask[..., ::-1]
-                label = labels_from_cameras(mirrored(cameras_from_labels(label[None])))[0]
-            images.append(image)
-            masks.append(mask)
-            labels.append(label)
-        return PhotoBatch(
-            torch.from_numpy(np.stack(images)).float() / 127.5 - 1,
-            torch.from_numpy(np.stack(masks)).float() / 255,
-            torch.stack(labels),
-        )
+        entries, pictures = self.index[positions], []
+        for entry in entries.tolist():
+            image, mask = self._photo(-entry - 1 if entry < 0 else entry)
+            pictures.append((image[..., ::-1], mask[..., ::-1]) if entry < 0 else (image, mask))
+        images, masks = (torch.from_numpy(np.stack(column)).float() for column in zip(*pictures, strict=True))
+        return PhotoBatch(images / 127.5 - 1, masks / 255, self._labels(entries))
 
     def random_labels(self, n: int, generator: torch.Generator) -> Tensor:
-        """n labels [n, 25] drawn from the balanced list; mirrored entries give mirrored cameras."""
-        entries = self.index[torch.randint(len(self.index), (n,), generator=generator)]
+        """n labels [n, 25] drawn from the balanced list."""
+        return self._labels(self.index[torch.randint(len(self.index), (n,), generator=generator)])
+
+    def _labels(self, entries: Tensor) -> Tensor:
+        """Labels [B, 25] of entries [B] of the balanced list; mirrored ones give mirrored cameras."""
         labels = self.labels[torch.where(entries < 0, -entries - 1, entries)]
         flipped = labels_from_cameras(mirrored(cameras_from_labels(labels)))
         return torch.where((entries < 0)[:, None], flipped, labels)

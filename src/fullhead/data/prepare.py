@@ -108,14 +108,9 @@ class Prepared:
 
     def make(self, shared: Shared, part: int) -> Part:
         scan, random = self.scans[part], stream(self.seed, "scan", part)
+        fit = self.fit or self.flame is not None
         registered = register_scan(
-            scan,
-            shared.cube,
-            shared.template,
-            fit=self.fit or self.flame is not None,
-            config=self.fitting,
-            detect=shared.detect,
-            rng=random,
+            scan, shared.cube, shared.template, fit=fit, config=self.fitting, detect=shared.detect, rng=random
         )
         pivot = shared.cube.rig(torch.from_numpy(registered.shape)[None]).joints[0, 0].numpy()  # the root: heads turn about it
         samples = ScanSamples(

@@ -40,15 +40,9 @@ class RegisteredScan:
 
 
 def register_scan(
-    scan: ScanFile,
-    cube: CubeRig,
-    template: Template,
-    *,
-    fit: bool,
-    config: FitConfig,
-    detect: Detector | None,
+    scan: ScanFile, cube: CubeRig, template: Template, *, fit: bool, config: FitConfig, detect: Detector | None,
     rng: np.random.RandomState,
-) -> RegisteredScan:
+) -> RegisteredScan:  # fmt: skip
     """Read a scan and register it. fit: also where the parameters are known. Raises FullheadError with the scan's name."""
     try:
         mesh = read_scan(scan)

@@ -75,20 +75,18 @@ def overridden(config: T, settings: list[str]) -> T:
         path, equals, text = setting.partition("=")
         if not equals:
             raise FullheadError(f"--set {setting} has no '=': write it as key=value")
-        *groups, last = path.split(".")
+        keys = path.split(".")
+        parent: Any = values
         group: Any = values
-        for depth, key in enumerate(groups):
+        for depth, key in enumerate(keys):
             if not isinstance(group, dict) or key not in group:
                 known = ", ".join(group) if isinstance(group, dict) else "no keys"
-                raise FullheadError(f"unknown key {'.'.join(groups[: depth + 1])}: there is {known}")
-            group = group[key]
-        if not isinstance(group, dict) or last not in group:
-            known = ", ".join(group) if isinstance(group, dict) else "no keys"
-            raise FullheadError(f"unknown key {path}: there is {known}")
+                raise FullheadError(f"unknown key {'.'.join(keys[: depth + 1])}: there is {known}")
+            parent, group = group, group[key]
         try:
-            group[last] = json.loads(text)
+            parent[keys[-1]] = json.loads(text)
         except json.JSONDecodeError:
-            group[last] = text
+            parent[keys[-1]] = text
     return from_dict(type(config), values)
 
 

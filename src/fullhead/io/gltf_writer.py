@@ -125,12 +125,9 @@ def vertex_colours(colours: NDArray[np.uint8]) -> NDArray[np.uint16]:
 
 
 def save_glb(
-    path: str | Path,
-    positions: NDArray[np.float32],
-    faces: NDArray[np.int32],
-    normals: NDArray[np.float32],
+    path: str | Path, positions: NDArray[np.float32], faces: NDArray[np.int32], normals: NDArray[np.float32],
     colours: NDArray[np.uint8],
-) -> Path:
+) -> Path:  # fmt: skip
     """Write one coloured mesh: positions [V, 3] in metres, faces [F, 3], unit normals [V, 3], colours [V, 3] uint8 sRGB.
 
     The material is white and dull, so that vertex colours show and lights still model the form.

@@ -152,11 +152,7 @@ def background_image(name: str, height: int, width: int) -> Tensor:
 
 
 def contact_sheet(
-    rows: Sequence[Sequence[Bytes]],
-    *,
-    gap: int = 4,
-    row_labels: Sequence[str] = (),
-    column_labels: Sequence[str] = (),
+    rows: Sequence[Sequence[Bytes]], *, gap: int = 4, row_labels: Sequence[str] = (), column_labels: Sequence[str] = ()
 ) -> Bytes:
     """Pictures of one size, uint8 [H, W, 3], in rows on white paper with `gap` pixels between and around them.
 

@@ -151,19 +151,19 @@ class _Machine:
     def keep(self, index: int) -> None:
         self.memo[index] = self.stack[-1]
 
+    def target(self, kind: type, what: str) -> Any:
+        """What an operation changes, on top of the stack; None if it is inert: then nothing is to be done."""
+        return None if isinstance(self.stack[-1], Inert) else expect(self.stack[-1], kind, what)
+
     def extend_list(self, values: list[Any]) -> None:
-        if isinstance(self.stack[-1], Inert):
-            return
-        expect(self.stack[-1], list, "the target of APPENDS").extend(values)
+        if (target := self.target(list, "the target of APPENDS")) is not None:
+            target.extend(values)
 
     def set_items(self, values: list[Any]) -> None:
-        if isinstance(self.stack[-1], Inert):
-            return
-        target = expect(self.stack[-1], dict, "the target of SETITEMS")
-        if len(values) % 2:
-            raise ValueError("a key without a value")
-        for key, value in zip(values[::2], values[1::2], strict=True):
-            target[_key(key)] = value
+        if (target := self.target(dict, "the target of SETITEMS")) is not None:
+            if len(values) % 2:
+                raise ValueError("a key without a value")
+            target.update((_key(key), value) for key, value in zip(values[::2], values[1::2], strict=True))
 
     def dict(self, values: list[Any]) -> None:
         self.stack.append({})
@@ -174,21 +174,17 @@ class _Machine:
 
     def call(self) -> None:
         arguments = expect(self.stack.pop(), tuple, "the arguments of a call")
-        if isinstance(self.stack[-1], Inert):
-            return
-        function = expect(self.stack.pop(), Global, "what is called").name
-        if function not in self.vocabulary.calls:
-            raise Refused(f"calls {show(function)}, which such files only name")
-        self.stack.append(self.vocabulary.calls[function](arguments))
+        if function := self.target(Global, "what is called"):
+            if function.name not in self.vocabulary.calls:
+                raise Refused(f"calls {show(function.name)}, which such files only name")
+            self.stack[-1] = self.vocabulary.calls[function.name](arguments)
 
     def new(self) -> None:
         arguments = expect(self.stack.pop(), tuple, "the arguments of a new object")
-        if isinstance(self.stack[-1], Inert):
-            return
-        kind = expect(self.stack.pop(), Global, "the class of a new object").name
-        if arguments or kind not in self.vocabulary.classes:
-            raise Refused(f"makes a {show(kind)} in a way that no such file does")
-        self.stack.append(self.vocabulary.classes[kind]())
+        if kind := self.target(Global, "the class of a new object"):
+            if arguments or kind.name not in self.vocabulary.classes:
+                raise Refused(f"makes a {show(kind.name)} in a way that no such file does")
+            self.stack[-1] = self.vocabulary.classes[kind.name]()
 
     def build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]

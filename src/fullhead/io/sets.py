@@ -60,42 +60,26 @@ class Recipe(Protocol):
     def kind(self) -> str: ...
 
     @property
-    def parts(self) -> int:
-        """How many parts the whole set has; more can be asked for later."""
-        ...
+    def parts(self) -> int: ...  # of the whole set; more can be asked for later
 
     @property
-    def pictures(self) -> int:
-        """Pictures (or scans) per part, for the progress bar."""
-        ...
+    def pictures(self) -> int: ...  # or scans, per part, for the progress bar
 
     @property
-    def per_shard(self) -> int:
-        """Parts in one archive."""
-        ...
+    def per_shard(self) -> int: ...  # parts in one archive
 
     @property
-    def folders(self) -> Mapping[str, str]:
-        """Folder of each field."""
-        ...
+    def folders(self) -> Mapping[str, str]: ...  # of each field
 
-    def settings(self) -> dict[str, Any]:
-        """What two runs must agree on to fill one folder."""
-        ...
+    def settings(self) -> dict[str, Any]: ...  # what two runs must agree on to fill one folder
 
-    def about(self) -> dict[str, Any]:
-        """What a reader must know: units, frames, numbers of labels."""
-        ...
+    def about(self) -> dict[str, Any]: ...  # what a reader must know: units, frames, numbers of labels
 
-    def open(self) -> Any:
-        """What all parts share, opened once in each process."""
-        ...
+    def open(self) -> Any: ...  # what all parts share, opened once in each process
 
     def make(self, shared: Any, part: int) -> Part: ...
 
-    def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
-        """Files that gather the records of all parts, by name."""
-        ...
+    def lists(self, records: list[dict[str, Any]]) -> dict[str, str]: ...  # files that gather the records of all parts, by name
 
 
 @dataclass(frozen=True)
@@ -121,7 +105,12 @@ def write_set(
     workers: processes, 0 for this one, None for one per core. Raises FullheadError when `out` holds a different set.
     KeyboardInterrupt passes through after the lists are written.
     """
-    _check(recipe, share, workers)
+    if recipe.parts < 1:
+        raise FullheadError(f"a set has at least one part, not {recipe.parts}")
+    if not 0 <= share[0] < share[1]:
+        raise FullheadError(f"share {share[0]}/{share[1]}: the first number counts from 0 and is below the second")
+    if workers is not None and workers < 0:
+        raise FullheadError(f"--workers {workers}: 0 works in this process, otherwise a number of processes")
     _claim(out, recipe, form)
     mine = shards(recipe, form)[share[0] :: share[1]]
     todo = [shard for shard in mine if not _is_whole(out, shard)]
@@ -155,7 +144,7 @@ def read_set(out: Path, kind: str | None = None) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise FullheadError(f"{out} holds no set ({in_words(error)}): make one with `fullhead synth`") from None
     if kind is not None and about["kind"] != kind:
-        raise FullheadError(f"{out} holds a set of {about['kind']}, not of {kind}")
+        raise FullheadError(f"{out} holds a set of {about['kind']}, not of {kind}: choose another folder")
     return about
 
 
@@ -212,61 +201,54 @@ class _Task:
                 records.append(done.record)
                 yield from done.samples
 
-        write = {"folder": _write_files, "zip": _write_zip, "tar": _write_tar}[self.form]
-        sums = write(self.out, item, made(), self.recipe.folders)
+        if self.form == "folder":
+            sums = _write_files(self.out, _named(made(), self.recipe.folders))
+        else:
+            sums = _write_archive(self.out, item, self.form, made(), self.recipe.folders)
         text = json.dumps({"parts": [item.first, item.end], "sums": sums, "records": records}, separators=(",", ":"))
         with written_whole(self.out / item.record) as beside:
             beside.write_text(text)
         return item.end - item.first
 
 
-def file_name(folders: Mapping[str, str], key: str, field: str) -> str:
-    """Path of a sample's file in a folder or a zip."""
-    name, _, ending = field.partition(".")
-    return f"{folders[name]}/{key}.{ending}"
-
-
-def _write_files(out: Path, shard: Shard, samples: Iterator[Sample], folders: Mapping[str, str]) -> dict[str, str]:
-    sums = {}
+def _named(samples: Iterator[Sample], folders: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+    """Names in a folder or a zip, and contents, of the files of samples."""
     for sample in samples:
         for field, data in sample.files.items():
-            name = file_name(folders, sample.key, field)
-            with written_whole(out / name) as beside:
-                beside.write_bytes(data)
-            sums[name] = sha256(data)
+            name, _, ending = field.partition(".")
+            yield f"{folders[name]}/{sample.key}.{ending}", data
+
+
+def _write_files(out: Path, files: Iterator[tuple[str, bytes]]) -> dict[str, str]:
+    sums = {}
+    for name, data in files:
+        with written_whole(out / name) as beside:
+            beside.write_bytes(data)
+        sums[name] = sha256(data)
     return sums
 
 
-def _archive(out: Path, shard: Shard, ending: str) -> Path:
-    """The archive of a shard; what a killed run left of it is removed."""
-    for left in out.glob(f".{shard.name}.*{ending}"):
+def _write_archive(
+    out: Path, shard: Shard, form: Form, samples: Iterator[Sample], folders: Mapping[str, str]
+) -> dict[str, str]:
+    """The zip or the tar of a shard; what a killed run left of it is removed."""
+    for left in out.glob(f".{shard.name}.*.{form}"):
         left.unlink()
-    return out / f"{shard.name}{ending}"
-
-
-def _write_zip(out: Path, shard: Shard, samples: Iterator[Sample], folders: Mapping[str, str]) -> dict[str, str]:
-    path = _archive(out, shard, ".zip")
+    path = out / f"{shard.name}.{form}"
     with written_whole(path) as beside:
-        with zipfile.ZipFile(beside, "w") as archive:  # stored, dated 1980
-            for sample in samples:
-                for field, data in sample.files.items():
-                    archive.writestr(zipfile.ZipInfo(file_name(folders, sample.key, field)), data)
-        digest = sha256(beside)
-    return {path.name: digest}
-
-
-def _write_tar(out: Path, shard: Shard, samples: Iterator[Sample], folders: Mapping[str, str]) -> dict[str, str]:
-    path = _archive(out, shard, ".tar")
-    with written_whole(path) as beside:
-        with tarfile.open(beside, "w", format=tarfile.USTAR_FORMAT) as archive:
-            for sample in samples:
-                label = {} if sample.label is None else {"json": json.dumps(sample.label, separators=(",", ":")).encode()}
-                for field, data in {**sample.files, **label}.items():
-                    member = tarfile.TarInfo(f"{sample.key}.{field}")
-                    member.size = len(data)
-                    archive.addfile(member, io.BytesIO(data))
-        digest = sha256(beside)
-    return {path.name: digest}
+        if form == "zip":
+            with zipfile.ZipFile(beside, "w") as archive:  # stored, dated 1980
+                for name, data in _named(samples, folders):
+                    archive.writestr(zipfile.ZipInfo(name), data)
+        else:
+            with tarfile.open(beside, "w", format=tarfile.USTAR_FORMAT) as archive:
+                for sample in samples:
+                    label = {} if sample.label is None else {"json": json.dumps(sample.label, separators=(",", ":")).encode()}
+                    for field, data in {**sample.files, **label}.items():
+                        member = tarfile.TarInfo(f"{sample.key}.{field}")
+                        member.size = len(data)
+                        archive.addfile(member, io.BytesIO(data))
+        return {path.name: sha256(beside)}
 
 
 def _is_whole(out: Path, shard: Shard) -> bool:
@@ -287,22 +269,11 @@ def _shard_records(out: Path) -> list[dict[str, Any]]:
     return sorted(found, key=lambda shard: shard["parts"])
 
 
-def _check(recipe: Recipe, share: tuple[int, int], workers: int | None) -> None:
-    if recipe.parts < 1:
-        raise FullheadError(f"a set has at least one part, not {recipe.parts}")
-    if not 0 <= share[0] < share[1]:
-        raise FullheadError(f"share {share[0]}/{share[1]}: the first number counts from 0 and is below the second")
-    if workers is not None and workers < 0:
-        raise FullheadError(f"--workers {workers}: 0 works in this process, otherwise a number of processes")
-
-
 def _claim(out: Path, recipe: Recipe, form: Form) -> None:
     """Note in the folder what set it holds, or refuse a different one."""
     about = {"kind": recipe.kind, "form": form, "settings": json.loads(json.dumps(recipe.settings()))}
     if (out / "set.json").is_file():
-        there = read_set(out)
-        if there["kind"] != recipe.kind:
-            raise FullheadError(f"{out} holds a set of {there['kind']}: choose another folder")
+        there = read_set(out, recipe.kind)
         old, new = (_flat({"form": d["form"], **d["settings"]}) for d in (there, about))
         other = [f"{k} {old.get(k)} there and {new.get(k)} asked" for k in old | new if old.get(k) != new.get(k)]
         if other:

@@ -9,9 +9,10 @@ import io
 import json
 import tarfile
 import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,27 +20,27 @@ from PIL import Image
 
 from fullhead.core.errors import FullheadError, in_words
 
-
-class Files(Protocol):
-    def names(self) -> list[str]: ...
-
-    def read(self, name: str) -> bytes: ...
+Packed = Mapping[str, Callable[[], bytes]]  # what reads each file of an archive, by its name
 
 
 @dataclass(frozen=True)
 class Store:
-    """The files of one folder of a set, by their names in it. `lists`, such as dataset.json, lie in a real folder."""
+    """The files of one folder of a set, by their names in it. Lists, such as dataset.json, always lie in a real folder."""
 
-    files: Files
     folder: Path
+    packed: Packed | None = None  # where the other files are in archives
 
     def names(self) -> list[str]:
-        return self.files.names()
+        if self.packed is not None:
+            return list(self.packed)
+        return [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()]
 
     def read(self, name: str) -> bytes:
         """Content of a file. Raises OSError or KeyError where there is none."""
         plain = self.folder / name
-        return plain.read_bytes() if name.endswith(".json") and plain.is_file() else self.files.read(name)
+        if self.packed is None or (name.endswith(".json") and plain.is_file()):
+            return plain.read_bytes()
+        return self.packed[name]()
 
     def picture(self, name: str, mode: str = "RGB") -> NDArray[np.uint8]:
         """Pixels of an image file in one of pillow's modes. Raises FullheadError where it cannot be read."""
@@ -52,70 +53,45 @@ class Store:
 def open_store(root: Path, folder: str) -> Store:
     """The files of `folder` of the set in `root`. Raises FullheadError where there are none."""
     about = root / "set.json"
-    form, field = "folder", folder
-    if about.is_file():
-        known = json.loads(about.read_text())
-        form = known.get("form", form)
-        field = next((name for name, place in known.get("folders", {}).items() if place == folder), folder)
+    known = json.loads(about.read_text()) if about.is_file() else {}
     place = root / folder
-    if form == "tar":
-        return Store(TarFiles(sorted(root.glob("*.tar")), field), place)
-    if form == "zip":
-        return Store(ZipFiles(sorted(root.glob("*.zip")), f"{folder}/"), place)
+    if known.get("form") == "tar":
+        field = next((name for name, its in known.get("folders", {}).items() if its == folder), folder)
+        return Store(place, _in_tars(sorted(root.glob("*.tar")), field))
+    if known.get("form") == "zip":
+        return Store(place, _in_zips(sorted(root.glob("*.zip")), f"{folder}/"))
     if place.is_dir():
-        return Store(FolderFiles(place), place)
+        return Store(place)
     if place.with_suffix(".zip").is_file():
-        return Store(ZipFiles([place.with_suffix(".zip")], ""), place)
+        return Store(place, _in_zips([place.with_suffix(".zip")], ""))
     raise FullheadError(f"no folder {place} and no {place.with_suffix('.zip')}: make a set with `fullhead synth photos`")
 
 
-@dataclass(frozen=True)
-class FolderFiles:
-    folder: Path
-
-    def names(self) -> list[str]:
-        return [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()]
-
-    def read(self, name: str) -> bytes:
-        return (self.folder / name).read_bytes()
-
-
-class ZipFiles:
+def _in_zips(paths: list[Path], prefix: str) -> Packed:
     """What lies below `prefix` in some zips."""
-
-    def __init__(self, paths: list[Path], prefix: str) -> None:
-        self.prefix = prefix
-        self.place: dict[str, zipfile.ZipFile] = {}
-        for path in paths:
-            archive = zipfile.ZipFile(path)
-            self.place |= {name: archive for name in archive.namelist() if name.startswith(prefix) and name[-1] != "/"}
-
-    def names(self) -> list[str]:
-        return [name.removeprefix(self.prefix) for name in self.place]
-
-    def read(self, name: str) -> bytes:
-        return self.place[self.prefix + name].read(self.prefix + name)
+    found: dict[str, Callable[[], bytes]] = {}
+    for path in paths:
+        archive = zipfile.ZipFile(path)
+        names = [name for name in archive.namelist() if name.startswith(prefix) and name[-1] != "/"]
+        found |= {name.removeprefix(prefix): partial(archive.read, name) for name in names}
+    return found
 
 
-class TarFiles:
+def _in_tars(paths: list[Path], field: str) -> Packed:
     """One field of the samples of some tars; only where each file lies is kept."""
+    found: dict[str, Callable[[], bytes]] = {}
+    for path in paths:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                folder, slash, file = member.name.rpartition("/")
+                key, _, rest = file.partition(".")
+                name, _, ending = rest.partition(".")
+                if name == field and ending:
+                    found[f"{folder}{slash}{key}.{ending}"] = partial(_section, path, member.offset_data, member.size)
+    return found
 
-    def __init__(self, paths: list[Path], field: str) -> None:
-        self.place: dict[str, tuple[Path, int, int]] = {}
-        for path in paths:
-            with tarfile.open(path) as archive:
-                for member in archive:
-                    folder, slash, file = member.name.rpartition("/")
-                    key, _, rest = file.partition(".")
-                    name, _, ending = rest.partition(".")
-                    if name == field and ending:
-                        self.place[f"{folder}{slash}{key}.{ending}"] = (path, member.offset_data, member.size)
 
-    def names(self) -> list[str]:
-        return list(self.place)
-
-    def read(self, name: str) -> bytes:
-        path, start, size = self.place[name]
-        with path.open("rb") as file:
-            file.seek(start)
-            return file.read(size)
+def _section(path: Path, start: int, size: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(size)

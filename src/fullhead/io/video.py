@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -35,32 +37,23 @@ def save_video(frames: Iterable[Bytes], path: str | Path, fps: float = 30.0) -> 
 def _save_mp4(frames: Iterable[Bytes], path: Path, fps: float) -> Path:
     import imageio_ffmpeg
 
+    # H.264 halves its colours: a last odd row or column is repeated.
+    pictures = (np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge") for frame in frames)
+    first = next(pictures, None)
+    if first is None:
+        raise FullheadError("an animation needs at least one frame")
     with written_whole(path) as temporary:
-        writer = None
-        try:
-            for frame in frames:
-                frame = _even(frame)
-                if writer is None:
-                    size = (frame.shape[1], frame.shape[0])
-                    writer = imageio_ffmpeg.write_frames(
-                        str(temporary),
-                        size,
-                        fps=fps,  # pyright: ignore[reportArgumentType]
-                        codec="libx264",
-                        quality=7,
-                        macro_block_size=2,
-                        output_params=["-movflags", "+faststart"],
-                    )
-                    writer.send(None)
-                writer.send(np.ascontiguousarray(frame))
-        finally:
-            if writer is not None:
-                writer.close()
-        if writer is None:
-            raise FullheadError("an animation needs at least one frame")
+        writer = imageio_ffmpeg.write_frames(
+            str(temporary),
+            (first.shape[1], first.shape[0]),
+            fps=fps,  # pyright: ignore[reportArgumentType]
+            codec="libx264",
+            quality=7,
+            macro_block_size=2,
+            output_params=["-movflags", "+faststart"],
+        )
+        with closing(writer):
+            writer.send(None)
+            for picture in chain([first], pictures):
+                writer.send(np.ascontiguousarray(picture))
     return path
-
-
-def _even(frame: Bytes) -> Bytes:
-    """H.264 halves its colours: a last odd row or column is repeated."""
-    return np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")

@@ -22,9 +22,7 @@ class Stopped(Exception):
 class WorkerTask(Protocol):
     """What is to be done with each item. It is sent to the worker processes once."""
 
-    def open(self) -> Any:
-        """What the items share, once per process."""
-        ...
+    def open(self) -> Any: ...  # what the items share, once per process
 
     def work(self, shared: Any, item: Any, stopped: Callable[[], bool]) -> int: ...
 

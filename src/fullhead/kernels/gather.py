@@ -85,9 +85,7 @@ def _backward(
             in_x0, in_x1 = _slopes(uvw[b, p, n, 0], W)
             in_y0, in_y1 = _slopes(uvw[b, p, n, 1], H)
             in_z0, in_z1 = _slopes(uvw[b, p, n, 2], D)
-            gx = np.float32(0)
-            gy = np.float32(0)
-            gz = np.float32(0)
+            gx = gy = gz = np.float32(0)
             for corner in range(8):
                 x, wx, sx = (x1, wx1, in_x1) if corner & 1 else (x0, wx0, in_x0)
                 y, wy, sy = (y1, wy1, in_y1) if corner & 2 else (y0, wy0, in_y0)

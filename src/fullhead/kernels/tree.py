@@ -1,7 +1,7 @@
 """The faces of a mesh, or points, in a binary tree of boxes, in numba: winding numbers, and what is closest to many points.
 
 Winding numbers: what lies far off is summed up by its first two moments [barill18 §3]. The reference is
-`core.winding.winding_numbers`, that of closest points `core.triangles.closest_weights` over all faces.
+`core.triangles.winding_numbers`, that of closest points `closest_weights` there, over all faces.
 
 The tree is complete: level l has 2^l nodes, node i has the children 2 i + 1 and 2 i + 2, and node j of level l holds the
 items from j N / 2^l to (j + 1) N / 2^l, rounded down, of the order that the tree puts them in. Points that are asked for in
@@ -166,7 +166,7 @@ def _level(count: int, nodes: int) -> tuple[NDArray, NDArray]:
 
 @njit(cache=True, inline="always")
 def _solid_angle(corners, p):
-    """Reference: core.winding.solid_angles."""
+    """Reference: core.triangles.solid_angles."""
     ax, ay, az = corners[0, 0] - p[0], corners[0, 1] - p[1], corners[0, 2] - p[2]
     bx, by, bz = corners[1, 0] - p[0], corners[1, 1] - p[1], corners[1, 2] - p[2]
     cx, cy, cz = corners[2, 0] - p[0], corners[2, 1] - p[1], corners[2, 2] - p[2]

@@ -12,7 +12,6 @@ import trimesh
 from safetensors.numpy import load_file
 
 from fullhead.core.colour import to_bytes
-from fullhead.core.meshes import defects
 from fullhead.io.mesh_files import read_mesh
 from fullhead.io.sets import read_records, write_set
 from fullhead.kernels.tree import mesh_tree
@@ -27,6 +26,7 @@ from fullhead.synth.datasets.watertight import watertight_mesh
 from fullhead.synth.people.population import population
 from fullhead.synth.rendering.person import METRES_PER_DM, WORLD_EYES
 from fullhead.synth.rendering.scene import build_scene
+from mesh_defects import defects
 
 CELLS = 72
 

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from fullhead.commands.synth.sheet import sheet
 from fullhead.core.cameras import orbit
-from fullhead.core.colour import lab_from_linear, linear_from_lab
+from fullhead.core.colour import WHITE, XYZ_FROM_RGB, linear_from_lab
 from fullhead.core.errors import FullheadError
 from fullhead.core.meshes import vertex_normals
 from fullhead.rig.identity import shape_parameters
@@ -45,6 +46,13 @@ def subject(assets: TemplateAssets) -> Subject:
 def shot(assets: TemplateAssets, subject: Subject, yaw: float = 0.0, size: int = 96) -> Photo:
     scene = build_scene(build_person(assets, subject, 0.2))
     return render_photo(light_scene(scene, lights_from(subject.lighting), 4, 64, 128), orbit(yaw), size)
+
+
+def lab_from_linear(colour: ArrayLike) -> np.ndarray:
+    """CIELAB [..., 3] (D65) of linear sRGB [..., 3]."""
+    t = np.asarray(colour, float) @ XYZ_FROM_RGB.T / WHITE
+    f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
 
 
 def ita(colour: np.ndarray) -> np.ndarray:
