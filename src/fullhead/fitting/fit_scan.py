@@ -34,6 +34,7 @@ from fullhead.data.scan_samples import (
     sample_scan_surface,
 )
 from fullhead.data.scans import ScanFile
+from fullhead.fitting.options import OnStep
 from fullhead.io.images import Bytes, contact_sheet, to_uint8
 from fullhead.metrics.geometry import Samples, SurfaceMetrics, surface_metrics
 from fullhead.metrics.samples import samples_of_mesh
@@ -52,8 +53,6 @@ from fullhead.viewing.sheet import YAWS
 
 LEAST_SPREAD = 0.05  # deviation of a code's numbers that the rates count on at least: a table may be all alike
 NOWHERE = "no point of the scan is found in the model: do its landmarks fit?"
-OnStep = Callable[[str, int, float], None]
-"""Called after each step with the stage ("shape", "looks"), the steps done in it, and the loss."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +233,7 @@ def minimise(
         found.backward()
         optimiser.step()
         if on_step is not None:
-            on_step(stage, step + 1, float(found.detach()))
+            on_step(stage, step + 1, steps, float(found.detach()))
 
 
 def table_spread(table: torch.nn.Embedding) -> float:

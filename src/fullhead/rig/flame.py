@@ -37,7 +37,7 @@ def load_flame(path: str | Path) -> Rig:
     Raises FullheadError for what is not a FLAME file, with the reason.
     """
     path = existing_file(path, "FLAME file")
-    readers: dict[str, Callable[[Path], Arrays]] = {".npz": _npz, ".safetensors": _safetensors, ".pkl": _pickle}
+    readers: dict[str, Callable[[Path], Arrays]] = {".npz": _plain, ".safetensors": _plain, ".pkl": _pickle}
     if path.suffix not in readers:
         raise FullheadError(f"{path}: a FLAME file ends in .pkl, .npz or .safetensors")
     try:
@@ -113,19 +113,12 @@ def _parents(kintree: NDArray | None) -> tuple[int, ...]:
     return parents
 
 
-def _npz(path: Path) -> Arrays:
+def _plain(path: Path) -> Arrays:
+    """The arrays of a .npz or .safetensors."""
     try:
-        with np.load(path) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, OSError) as error:
+        return load_file(path) if path.suffix == ".safetensors" else dict(np.load(path))
+    except (SafetensorError, ValueError, OSError) as error:
         raise Refused(f"cannot be read: {in_words(error)}; save FLAME's arrays as plain numbers") from None
-
-
-def _safetensors(path: Path) -> Arrays:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise Refused(f"cannot be read: {in_words(error)}") from None
 
 
 class _Bytes(Source):
@@ -136,23 +129,14 @@ class _Bytes(Source):
 
 
 @dataclass(eq=False)
-class _Dtype:
-    code: str
-
-
-@dataclass(eq=False)
-class _Array:
-    numbers: NDArray | None = None
-
-
-@dataclass(eq=False)
 class _Object:
-    """A chumpy array or a sparse matrix: what it stored."""
+    """A numpy or chumpy array, whose numbers are `x` of its state, or a sparse matrix."""
 
     kind: str
     state: dict[Any, Any] = field(default_factory=dict)
 
 
+NUMPY = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
 SPARSE = ("scipy.sparse.csc.csc_matrix", "scipy.sparse._csc.csc_matrix", "scipy.sparse._csc.csc_array")
 CHUMPY = ("chumpy.ch.Ch", "chumpy.Ch")
 
@@ -161,14 +145,12 @@ def _pickle(path: Path) -> Arrays:
     """The arrays of a pickled dict. What else it holds is left out, whatever it calls for."""
     source = _Bytes(memoryview(path.read_bytes()))
     classes = {name: lambda name=name: _Object(name) for name in (*SPARSE, *CHUMPY)}
-    made = {f"{module}.multiarray._reconstruct": lambda arguments: _Array() for module in ("numpy.core", "numpy._core")}
     vocabulary = Vocabulary(
         operations=MAX_OPERATIONS,
         calls={
-            **made,
+            **{name: lambda arguments, name=name: _Object(name) for name in NUMPY},
             "numpy.dtype": _dtype,
-            "copy_reg._reconstructor": lambda arguments: _new(arguments, classes),
-            "copyreg._reconstructor": lambda arguments: _new(arguments, classes),
+            **{f"{name}._reconstructor": lambda arguments: _new(arguments, classes) for name in ("copy_reg", "copyreg")},
         },
         classes=classes,
         build=_build,
@@ -191,23 +173,23 @@ def _new(arguments: tuple, classes: Mapping[str, Callable[[], Any]]) -> Any:
     return classes[kind.name]() if isinstance(kind, Global) and kind.name in classes else kind
 
 
-def _dtype(arguments: tuple) -> _Dtype:
+def _dtype(arguments: tuple) -> np.dtype:
     code = arguments[0] if arguments else None
     if type(code) is not str or code not in NUMBERS:
         raise Refused(f"holds an array of {show(code)}, not of numbers")
-    return _Dtype(code)
+    return np.dtype("<" + code)
 
 
 def _build(target: Any, state: Any) -> None:
-    if isinstance(target, _Dtype):
+    if isinstance(target, np.dtype):
         if expect(state, tuple, "the state of a dtype")[1] not in ("<", "|"):
             raise Refused("holds numbers that are not little-endian")
-    elif isinstance(target, _Array):
-        target.numbers = _array(expect(state, tuple, "the state of an array"))
-    elif isinstance(target, _Object):
-        target.state.update(expect(state, dict, "the state of an object"))
-    else:
+    elif not isinstance(target, _Object):
         raise Refused(f"gives a state to a {type(target).__name__}")
+    elif target.kind in NUMPY:
+        target.state["x"] = _array(expect(state, tuple, "the state of an array"))
+    else:
+        target.state.update(expect(state, dict, "the state of an object"))
 
 
 def _array(state: tuple) -> NDArray:
@@ -215,7 +197,7 @@ def _array(state: tuple) -> NDArray:
     if len(state) != 5:
         raise Refused("holds an array that numpy did not write")
     shape, dtype, by_columns, data = state[1:]
-    dtype = np.dtype("<" + expect(dtype, _Dtype, "the type of an array").code)
+    dtype = expect(dtype, np.dtype, "the type of an array")
     data = data.encode("latin-1") if isinstance(data, str) else expect(data, bytes, "the numbers of an array")
     sizes = [expect(n, int, "the size of an array") for n in expect(shape, tuple, "the shape of an array")]
     if any(n < 0 for n in sizes) or prod(sizes) * dtype.itemsize != len(data):
@@ -225,11 +207,9 @@ def _array(state: tuple) -> NDArray:
 
 def _numbers(value: Any) -> NDArray | None:
     """The array of a value of the file's dict; None for other entries, such as the style of its basis."""
-    if isinstance(value, _Array):
-        return value.numbers
     if isinstance(value, _Object):
         return _dense(value.state) if value.kind in SPARSE else _numbers(value.state.get("x"))
-    return None
+    return value if isinstance(value, np.ndarray) else None
 
 
 def _dense(state: Mapping[Any, Any]) -> NDArray:
