@@ -20,7 +20,7 @@ from fullhead.core.cameras import Cameras, orbit, yaw_pitch
 from fullhead.core.errors import FullheadError
 from fullhead.fitting.align import Square, crop, find_face, head_square
 from fullhead.fitting.options import InvertConfig, OnStep
-from fullhead.fitting.reconstruction_loss import ReconstructionLoss, reconstruction_loss
+from fullhead.fitting.reconstruction_loss import Distance, reconstruction_loss
 from fullhead.io.images import Bytes, contact_sheet, from_uint8, to_uint8
 from fullhead.models.head import Latents
 from fullhead.models.panohead import PanoHead
@@ -96,12 +96,7 @@ def fit(
 
 
 def fit_latents(
-    model: PanoHead,
-    unlike: ReconstructionLoss,
-    about: tuple[float, float],
-    steps: int,
-    generator: torch.Generator,
-    report: Report,
+    model: PanoHead, unlike: Distance, about: tuple[float, float], steps: int, generator: torch.Generator, report: Report
 ) -> tuple[Latents, Cameras]:
     """Stage 1: w+ of the head and of its background, pulled to the mean of w, and the camera near yaw and pitch `about`."""
     mean, spread = style_statistics(model, generator)
@@ -128,7 +123,7 @@ def fit_latents(
 def tune(
     model: PanoHead,
     latents: Latents,
-    unlike: ReconstructionLoss,
+    unlike: Distance,
     camera: Cameras,
     steps: int,
     generator: torch.Generator,
@@ -173,7 +168,7 @@ def style_statistics(model: PanoHead, generator: torch.Generator) -> tuple[Tenso
 
 
 def start(
-    model: PanoHead, unlike: ReconstructionLoss, camera: Cameras, mean: Tensor, generator: torch.Generator
+    model: PanoHead, unlike: Distance, camera: Cameras, mean: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """w [1, L, w_dim] of the head and of its background to begin with: the nearest of some random heads and the mean."""
     z = torch.randn(STARTS, model.config.z_dim, generator=generator).to(mean)

@@ -18,7 +18,7 @@ from torch import Tensor
 from fullhead.core.errors import FullheadError
 from fullhead.core.meshes import interpolate_vertices, sample_surface
 from fullhead.core.tri_mesh import TriMesh, present
-from fullhead.data.scan_samples import head_surface, render_view
+from fullhead.data.scan_samples import SurfacePoints, head_surface, render_view
 from fullhead.data.scan_set import ScanSet
 from fullhead.io.images import from_uint8
 from fullhead.metrics.features import HeadFeatures, feature_distance
@@ -78,7 +78,12 @@ def samples_of_mesh(mesh: TriMesh[Tensor], count: int, rng: np.random.RandomStat
 
 def samples_of_scan(scans: ScanSet, scan: int) -> Samples:
     """All points that a prepared set has of a scan's surface."""
-    points, normals, colours = (values.astype(np.float64) for values in vars(scans.samples(scan).surface).values())
+    return samples_of_points(scans.samples(scan).surface)
+
+
+def samples_of_points(surface: SurfacePoints) -> Samples:
+    """Points of a scan's surface, to be compared."""
+    points, normals, colours = (values.astype(np.float64) for values in vars(surface).values())
     return Samples(points, normals / np.linalg.norm(normals, axis=1, keepdims=True), colours / 255)
 
 
