@@ -114,9 +114,8 @@ def colour_features(network: HeadFeatures, heads: Sequence[HeadViews]) -> tuple[
     """Embeddings [N, 3 x 128] of the heads' views side by side, and of each head the maps of its view from the front."""
     found = [network(from_uint8(head.colours)) for head in heads]
     front = TURNS.index(0)
-    return torch.stack([embedding.flatten() for _, embedding in found]), [
-        [m[front : front + 1] for m in maps] for maps, _ in found
-    ]
+    embeddings = torch.stack([embedding.flatten() for _, embedding in found])
+    return embeddings, [[level[front : front + 1] for level in maps] for maps, _ in found]
 
 
 def sample_figures(found: Sequence[HeadViews], scans: Sequence[HeadViews], network: HeadFeatures) -> dict[str, float]:

@@ -52,10 +52,7 @@ def flame_rig(arrays: Arrays) -> Rig:
     v_template [V, 3], f [F, 3], shapedirs [V, 3, 300 + E], posedirs [V, 3, 36], J_regressor [5, V], weights [V, 5],
     kintree_table [2, 5], whose first row holds the parents.
     """
-    missing = [name for name in ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights") if name not in arrays]
-    if missing:
-        raise Refused(f"has no array {missing[0]}: give FLAME's own file (generic_model.pkl)")
-    count, joints = len(arrays["v_template"]), len(JOINTS)
+    count, joints = len(arrays.get("v_template", ())), len(JOINTS)
     wanted = {
         "v_template": (count, 3),
         "f": (None, 3),
@@ -64,6 +61,8 @@ def flame_rig(arrays: Arrays) -> Rig:
         "J_regressor": (joints, count),
         "weights": (count, joints),
     }
+    if missing := [name for name in wanted if name not in arrays]:
+        raise Refused(f"has no array {missing[0]}: give FLAME's own file (generic_model.pkl)")
     for name, shape in wanted.items():
         found = arrays[name].shape
         if len(found) != len(shape) or any(w not in (None, n) for n, w in zip(found, shape, strict=True)):

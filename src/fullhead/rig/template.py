@@ -60,7 +60,6 @@ def template_from_arrays(data: dict[str, NDArray]) -> Template:
 
     names = [str(name) for name in data["combination_names"]]  # expressions joined by +
     combinations = tuple(tuple(ARKIT.index(part) for part in name.split("+")) for name in names)
-    joints = len(JOINTS)
     rig = Rig(
         template=tensor("vertices"),
         faces=torch.from_numpy(triangles_from_quads(data["quads"]).astype(np.int64)),
@@ -70,7 +69,7 @@ def template_from_arrays(data: dict[str, NDArray]) -> Template:
         skin_weights=tensor("skin_weights"),
         rest_joints=tensor("joints"),
         joint_shape_basis=tensor("joint_shape"),
-        joint_expression_basis=torch.zeros(len(ARKIT) + len(names), joints, 3),
+        joint_expression_basis=torch.zeros(len(ARKIT) + len(names), len(JOINTS), 3),
         expression_pose=gaze(),
         parents=JOINT_PARENTS,
         joint_names=JOINTS,
