@@ -113,13 +113,13 @@ class ViewOptions:
     """Height of the camera, degrees; positive looks down on the head."""
 
     def __post_init__(self) -> None:
-        from fullhead.io.images import background_image
-
         if self.background_seed is not None:
             check_seed(self.background_seed, "--background-seed")
         if self.size is not None and not 8 <= self.size <= 4096:
             raise FullheadError(f"--size {self.size}: a picture has between 8 and 4096 pixels a side")
         if self.background not in (None, "transparent"):
+            from fullhead.io.images import background_image
+
             background_image(self.background, 8, 8)
         radians(self.pitch, "--pitch", 85)
 
