@@ -98,7 +98,7 @@ def test_a_shape_code_is_found_again_from_what_its_head_contains(ganhead: GANHea
         points["uniform"],
         config,
         torch.Generator().manual_seed(0),
-        lambda *step: losses.append(step[2]),
+        lambda *step: losses.append(step[3]),
     )
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:3])
 
@@ -134,7 +134,7 @@ def test_detail_and_colour_are_found_again_from_the_surface(
     losses: list[float] = []
     config = FitScanConfig(looks_steps=40, rate=0.2, surface=400, regular=0.0)
     told = (ganhead, motion, colour_pose(*pose), codes.shape, points, config, torch.Generator().manual_seed(0))
-    detail, colour = fitted_looks(*told, lambda *step: losses.append(step[2]))
+    detail, colour = fitted_looks(*told, lambda *step: losses.append(step[3]))
     assert np.mean(losses[-5:]) < 0.5 * losses[0]
     again = ganhead.decode(GANHeadCodes(codes.shape, detail, colour, codes.rig_shape), HeadPose(*pose)).posed[0]
     mean = ganhead.decode(
@@ -155,7 +155,7 @@ def test_a_scan_is_fitted_from_its_file_to_the_end(ganhead: GANHead, cube: CubeR
         rig=FitConfig(points=400, rounds=4, metres_per_unit=0.001),
     )  # fmt: skip
     stages: list[tuple[str, int]] = []
-    fit = fit_scan(ganhead, cube, scan, config, on_step=lambda stage, step, loss: stages.append((stage, step)))
+    fit = fit_scan(ganhead, cube, scan, config, on_step=lambda stage, step, *_: stages.append((stage, step)))
     assert stages == [("shape", 1), ("shape", 2), ("looks", 1), ("looks", 2)]
     assert fit.placed.errors["face"] < 1, "millimetres from the rig"
     assert fit.head.posed[0].vertices.abs().max() < 2 and fit.likeness.chamfer > 0 and fit.likeness.colour_error is not None

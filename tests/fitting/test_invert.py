@@ -12,10 +12,9 @@ from fullhead.core.cameras import orbit, yaw_pitch
 from fullhead.core.errors import FullheadError
 from fullhead.families.opening import open_model
 from fullhead.fitting.align import Square
-from fullhead.fitting.invert import fit, fit_sheet, invert_photo, moved, shown
+from fullhead.fitting.invert import fit, fit_sheet, invert_photo, moved, psnr, shown
 from fullhead.fitting.options import InvertConfig
 from fullhead.fitting.reconstruction_loss import reconstruction_loss
-from fullhead.metrics.images import psnr
 from fullhead.models.checkpoint import read_header, save
 from fullhead.models.panohead import PanoHead
 from fullhead.training.panohead import PanoHeadTaskConfig

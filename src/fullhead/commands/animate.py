@@ -28,7 +28,6 @@ def animate(
     fps: Unset[float] = None,
     camera: Literal["still", "turn", "swing", "clip"] = "still",
     yaw: float = 0.0,
-    pitch: float = 0.0,
 ) -> None:
     """Move a head that has a rig, as a GANHead: into a face or a pose and back, or as a clip of `fullhead synth video` moves.
 
@@ -46,10 +45,7 @@ def animate(
         fps: Frames per second; by default 24, or the clip's.
         camera: How the camera of a film moves: it stands still, goes once around, swings in front, or moves as the clip's own.
         yaw: Side from which a still camera looks, degrees; positive moves it to the head's left.
-        pitch: Height of the camera, degrees; positive looks down on the head.
     """
-    heads.check()
-    view.check()
     film, sheet = (out.suffix or suffix).lower() not in STILLS, list(expression) == [ALL]
     if clip is not None and (expression or joint or not film):
         raise FullheadError("--clip makes a film by itself: leave --expression, --joint and stills out")
@@ -60,8 +56,7 @@ def animate(
     if sheet and (film or joint):
         raise FullheadError("--expression all is a sheet of still faces: write a .png, and leave --joint out")
     check_film(frames or 1, fps or 1.0)
-    sideways, up = radians(yaw, "--yaw"), radians(pitch, "--pitch", 85)
-    weights, turns = {} if sheet else expression_weights(expression), rotations(joint)
+    sideways, weights, turns = radians(yaw, "--yaw"), {} if sheet else expression_weights(expression), rotations(joint)
 
     from fullhead.core import cameras as cams
     from fullhead.io.images import check_still_path, save_image
@@ -77,8 +72,8 @@ def animate(
         poses, seen, speed = filmed.poses[:frames], filmed.cameras[:frames], fps or filmed.fps
     else:
         pose = posed(weights, turns)
-        poses, seen, speed = there_and_back(pose, frames or FRAMES) if film else pose, cams.orbit(sideways, up), fps or FPS
-    cameras = seen if camera == "clip" else moving_cameras(camera, len(poses), sideways, up)
+        poses, seen, speed = there_and_back(pose, frames or FRAMES) if film else pose, cams.orbit(sideways, view.up), fps or FPS
+    cameras = seen if camera == "clip" else moving_cameras(camera, len(poses), sideways, view.up)
     show, opened = view.show(), heads.open()
     capable(opened.model, Posable, opened.name, "give a GANHead, as --model ganhead-demo")
     names, latents = heads.latents(opened, default="0")

@@ -9,13 +9,7 @@ from fullhead.core.errors import FullheadError
 from fullhead.io.files import check_new
 
 
-def convert(
-    original: Path,
-    out: Path,
-    /,
-    which: Literal["G_ema", "G", "D"] = "G_ema",
-    overwrite: bool = False,
-) -> None:
+def convert(original: Path, out: Path, /, which: Literal["G_ema", "G", "D"] = "G_ema", overwrite: bool = False) -> None:
     """Turn an original checkpoint of PanoHead, EG3D, SphereHead (.pkl) or GANHead (.ckpt) into a model file, without executing
     anything in it.
 

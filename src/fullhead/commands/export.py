@@ -36,7 +36,6 @@ def export(
     from fullhead.export.rigged_files import check_rigged_path, save_rigged
     from fullhead.families.table import require
 
-    heads.check()
     check_out(out, suffix, lambda path: check_rigged_path(path, animation))
     if not 100 <= faces <= 2_000_000:
         raise FullheadError(f"--faces {faces}: between 100 and 2000000 triangles")

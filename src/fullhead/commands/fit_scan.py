@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from fullhead.commands.options import ModelOptions, check_seed
+from fullhead.commands.options import ModelOptions, check_seed, stage_bars
 from fullhead.core.errors import FullheadError
 from fullhead.data.options import ScanOptions, check_metres
 from fullhead.io.files import check_new, check_place
@@ -46,8 +46,6 @@ def fit_scan(
     check_seed(seed, "--seed")
 
     import torch
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from fullhead.data.scan_landmarks import load_detector
     from fullhead.data.scans import scan_file
@@ -63,16 +61,8 @@ def fit_scan(
     model: Any = opened.model
     fit, cube = require(opened.family, "fit_scan"), cube_rig(model)
     config = FitScanConfig(shape_steps, looks_steps, rig=FitConfig(metres_per_unit=source.metres_per_unit))
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
-    with Progress(*columns, transient=True, disable=not Console().is_terminal) as progress:
-        bars = {
-            "shape": progress.add_task("rig, then shape", total=shape_steps, loss=float("nan")),
-            "looks": progress.add_task("detail and colour", total=looks_steps, loss=float("nan")),
-        }
-        fitted = fit(
-            model, cube, given, config, detect=detect, seed=seed,
-            on_step=lambda stage, step, loss: progress.update(bars[stage], completed=step, loss=loss),
-        )  # fmt: skip
+    with stage_bars(shape=("rig, then shape", shape_steps), looks=("detail and colour", looks_steps)) as on_step:
+        fitted = fit(model, cube, given, config, detect=detect, seed=seed, on_step=on_step)
         sheet = scan_sheet(model, fitted)
     alike, unit = fitted.likeness, cube.millimetres
     numbers = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from fullhead.commands.options import HeadOptions, ViewOptions, check_film, parse_seeds, radians, tracked
+from fullhead.commands.options import HeadOptions, ViewOptions, check_film, parse_seeds, tracked
 from fullhead.core.errors import FullheadError
 from fullhead.io.files import check_place
 
@@ -16,7 +16,6 @@ def interpolate(
     out: Path = Path("out/interpolate.webp"),
     frames: int = 96,
     fps: float = 24.0,
-    pitch: float = 0.0,
     camera: Literal["turn", "swing", "still"] = "turn",
 ) -> None:
     """A looping film through the heads of the seeds.
@@ -27,23 +26,19 @@ def interpolate(
         out: A .webp or (with the extra `video`) .mp4.
         frames: Number of frames of the whole loop.
         fps: Frames per second.
-        pitch: Height of the camera, degrees; positive looks down on the head.
         camera: How the camera moves: it goes once around, swings in front, or stands still.
     """
     from fullhead.io.video import check_video_path, save_video
     from fullhead.viewing.turntable import interpolate as flow
     from fullhead.viewing.turntable import moving_cameras
 
-    heads.check()
-    view.check()
     check_film(frames, fps)
     check_video_path(check_place(out))
     if len(parse_seeds(heads.seeds)) == 1:
         raise FullheadError(f"--seeds {heads.seeds[0]}: an interpolation needs two seeds at least")
-    up, show = radians(pitch, "--pitch", 85), view.show()
-    opened = heads.open()
+    show, opened = view.show(), heads.open()
     _, latents = heads.latents(opened, default="0-7")
     latents = view.before(opened, latents, heads.truncation)
-    cameras = moving_cameras(camera, frames, pitch=up)
+    cameras = moving_cameras(camera, frames, pitch=view.up)
     save_video(tracked(flow(opened.model, latents, cameras, view.options(opened), show=show), "frames", frames), out, fps)
     print(f"{frames} frames in {out}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from fullhead.commands.options import ModelOptions, check_seed, radians
+from fullhead.commands.options import ModelOptions, check_seed, radians, stage_bars
 from fullhead.core.errors import FullheadError
 from fullhead.fitting.options import InvertConfig
 from fullhead.io.config import Unset
@@ -49,8 +49,6 @@ def invert(
     about, above = radians(yaw, "--yaw", 90), radians(pitch, "--pitch", 60)
 
     import torch
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from fullhead.families.table import require
     from fullhead.fitting.align import find_face, parse_box
@@ -66,16 +64,8 @@ def invert(
         face = find_face(pixels)
         corner = f"{face.x - face.side / 2:.0f},{face.y - face.side / 2:.0f}"
         print(f"found a face: --box {corner},{face.side:.0f},{face.side:.0f}; if another is meant, say its box", flush=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
-    with Progress(*columns, transient=True, disable=not Console().is_terminal) as progress:
-        bars = {
-            "latents": progress.add_task("looking for the head", total=fit.steps, loss=float("nan")),
-            "weights": progress.add_task("adapting the model", total=fit.pivot_steps, loss=float("nan")),
-        }
-        aligned, fitted = fit_photo(
-            pixels, opened.model, face, about, above, fit,
-            lambda stage, step, _, loss: progress.update(bars[stage], completed=step, loss=loss),
-        )  # fmt: skip
+    with stage_bars(latents=("looking for the head", fit.steps), weights=("adapting the model", fit.pivot_steps)) as on_step:
+        aligned, fitted = fit_photo(pixels, opened.model, face, about, above, fit, on_step)
         sheet = fit_sheet(aligned, fitted)
     record = {"inverted": True, "photo": photo.name, "model": using.model, "psnr": round(fitted.psnr, 2), "seed": fit.seed}
     save_image(aligned, part)

@@ -33,7 +33,6 @@ def mesh(
     from fullhead.export.mesh import check_mesh_path, extract_mesh, save_mesh
     from fullhead.models.head import RenderOptions
 
-    heads.check()
     check_out(out, suffix, check_mesh_path)
     check_resolution(resolution)
     opened = heads.open()

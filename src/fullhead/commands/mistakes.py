@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from difflib import get_close_matches
-from inspect import get_annotations
 from itertools import pairwise
-from typing import Any, get_args, get_origin
+from typing import Any, get_type_hints
 
 import tyro
 
@@ -42,7 +41,7 @@ def _explain(event: Any, words: Sequence[str], commands: Commands) -> str | None
             return f"unknown command {rest[0]}; {_nearest(rest[0], list(command))}{see}"
         if kind == "MissingSubcommand":
             return f"{program} needs a command: {', '.join(command)}; {see}"
-    options = [] if isinstance(command, Mapping) else [f"--{name.replace('_', '-')}" for name in _names(command)]
+    options = [] if isinstance(command, Mapping) else [f"--{name.replace('_', '-')}" for name in ("help", *_names(command))]
     for name in (word.partition("=")[0] for word in rest if word.startswith("--")):
         if name.replace("_", "-").replace("--no-", "--") not in options:
             return f"unknown option {name}; {_nearest(name, options)}{see}"
@@ -71,18 +70,10 @@ def _command(words: Sequence[str], commands: Commands) -> tuple[str, Callable[..
     return program, here, rest
 
 
-def _names(command: Any) -> Iterator[str]:
-    """Names of a command's options, those of dataclasses among its parameters too."""
-    hints = get_annotations(command, eval_str=True)
-    yield "help"
-    for name, hint in hints.items():
-        inner = get_args(hint)[0] if get_origin(hint) is not None and hasattr(hint, "__metadata__") else hint
-        yield from _fields(inner) if is_dataclass(inner) else [name]
-
-
-def _fields(cls: Any) -> Iterator[str]:
-    for field in fields(cls):
-        yield from _fields(field.type) if is_dataclass(field.type) else [field.name]
+def _names(options: Any) -> Iterator[str]:
+    """Names of the options of a command or of a dataclass, those of dataclasses among them too."""
+    for name, hint in get_type_hints(options).items():
+        yield from _names(hint) if is_dataclass(hint) else [name]
 
 
 def _nearest(word: str, known: list[str]) -> str:

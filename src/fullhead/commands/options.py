@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, make_dataclass
 from functools import partial
 from inspect import get_annotations, signature
@@ -19,6 +20,7 @@ import tyro
 
 from fullhead.core.errors import FullheadError
 from fullhead.families.table import FAMILIES
+from fullhead.fitting.options import OnStep
 from fullhead.io.config import Unset
 from fullhead.io.files import check_place
 
@@ -70,8 +72,7 @@ class HeadOptions(ModelOptions):
     """Parts of a head that the seeds draw, as in shape,colour; the others stay average. By default all. A GANHead has shape,
     detail, colour and rig."""
 
-    def check(self) -> None:
-        """Refuse what can be seen to be wrong before anything is loaded."""
+    def __post_init__(self) -> None:
         parse_seeds(self.seeds)
         if not -2 <= self.truncation <= 2:
             raise FullheadError(
@@ -108,17 +109,24 @@ class ViewOptions:
     """What a head with a surface, as a GANHead, shows: its colours, its normals, or its bare geometry."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Numbers that a PanoHead's convolutions use: bf16 is faster on CPUs and GPUs that have it."""
+    pitch: float = 0.0
+    """Height of the camera, degrees; positive looks down on the head."""
 
-    def check(self) -> None:
-        """Refuse what can be seen to be wrong before anything is loaded."""
-        from fullhead.io.images import background_image
-
+    def __post_init__(self) -> None:
         if self.background_seed is not None:
             check_seed(self.background_seed, "--background-seed")
         if self.size is not None and not 8 <= self.size <= 4096:
             raise FullheadError(f"--size {self.size}: a picture has between 8 and 4096 pixels a side")
         if self.background not in (None, "transparent"):
+            from fullhead.io.images import background_image
+
             background_image(self.background, 8, 8)
+        radians(self.pitch, "--pitch", 85)
+
+    @property
+    def up(self) -> float:
+        """Pitch of the camera, radians."""
+        return math.radians(self.pitch)
 
     def options(self, opened: Opened[Any, Any]) -> RenderOptions:
         """For decoding and rendering with a model that has been opened. FullheadError if it cannot."""
@@ -261,6 +269,18 @@ def radians(degrees: float, option: str, limit: float = 360.0) -> float:
     if not -limit <= degrees <= limit:
         raise FullheadError(f"{option} {degrees}: degrees between {-limit:g} and {limit:g}")
     return math.radians(degrees)
+
+
+@contextmanager
+def stage_bars(**stages: tuple[str, int]) -> Iterator[OnStep]:
+    """Progress bars on a terminal, one a stage of a fit: what it does, and its number of steps. Gives the fit's `on_step`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
+    with Progress(*columns, transient=True, disable=not Console().is_terminal) as progress:
+        bars = {stage: progress.add_task(does, total=steps, loss=math.nan) for stage, (does, steps) in stages.items()}
+        yield lambda stage, step, _, loss: progress.update(bars[stage], completed=step, loss=loss)
 
 
 def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:

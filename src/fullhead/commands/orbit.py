@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from fullhead.commands.options import HeadOptions, ViewOptions, check_film, check_out, output_files, radians, tracked
+from fullhead.commands.options import HeadOptions, ViewOptions, check_film, check_out, output_files, tracked
 
 
 def orbit(
@@ -15,7 +15,6 @@ def orbit(
     suffix: Literal[".webp", ".mp4"] = ".webp",
     frames: int = 72,
     fps: float = 24.0,
-    pitch: float = 0.0,
 ) -> None:
     """A film of a head that turns once around.
 
@@ -26,21 +25,17 @@ def orbit(
         suffix: Kind of the files, if they go to a folder.
         frames: Number of frames of the full turn.
         fps: Frames per second.
-        pitch: Height of the camera, degrees; positive looks down on the head.
     """
     from fullhead.io.video import check_video_path, save_video
     from fullhead.viewing.turntable import render_views, turntable_cameras
 
-    heads.check()
-    view.check()
     check_film(frames, fps)
     check_out(out, suffix, check_video_path)
-    up, show = radians(pitch, "--pitch", 85), view.show()
-    opened = heads.open()
+    show, opened = view.show(), heads.open()
     names, latents = heads.latents(opened, default="0")
     options, latents = view.options(opened), view.before(opened, latents, heads.truncation)
     for i, path in enumerate(output_files(out, names, suffix)):
         decoded = opened.model.decode(latents[i], None, options)
-        turning = render_views(opened.model, decoded, turntable_cameras(frames, up), options, show=show)
+        turning = render_views(opened.model, decoded, turntable_cameras(frames, view.up), options, show=show)
         save_video(tracked(turning, names[i], frames), path, fps)
         print(f"{names[i]}: {frames} frames in {path}")

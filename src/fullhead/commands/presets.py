@@ -23,13 +23,12 @@ def presets(
     from fullhead.io.config import describe, overridden
 
     configs, runs = all_configs(), all_runs()
+    known = configs | runs
     if name is None:
         print("shipped models, for --model:", ", ".join(shipped_names()))
         print("training runs, for `fullhead train`:", ", ".join(runs))
         print("configs of models, to build one in Python:", ", ".join(configs))
-    elif name in runs:
-        print(describe(overridden(runs[name], list(set))))
-    elif name in configs:
-        print(describe(overridden(configs[name], list(set))))
+    elif name in known:
+        print(describe(overridden(known[name], list(set))))
     else:
-        raise FullheadError(f"no preset {name}: there is {', '.join(sorted({*runs, *configs}))}")
+        raise FullheadError(f"no preset {name}: there is {', '.join(sorted(known))}")

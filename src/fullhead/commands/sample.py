@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from fullhead.commands.options import HeadOptions, ViewOptions, parse_angles, radians, tracked
+from fullhead.commands.options import HeadOptions, ViewOptions, parse_angles, tracked
 from fullhead.core.errors import FullheadError
 from fullhead.io.files import check_place
 
@@ -15,7 +15,6 @@ def sample(
     view: ViewOptions = ViewOptions(),
     out: Path = Path("out/sample.png"),
     yaws: tuple[str, ...] = ("0", "45", "90", "135", "180"),
-    pitch: float = 0.0,
     labels: bool = True,
 ) -> None:
     """Pictures of random heads from several sides: a sheet with a row per seed, or one file per picture.
@@ -25,15 +24,12 @@ def sample(
         view: How they are shown.
         out: An image file for a sheet; a folder (a name without suffix) for single pictures seed0000_yaw+000.png.
         yaws: Sides in degrees: 0 is the front, positive moves the camera to the head's left.
-        pitch: Height of the camera, degrees; positive looks down on the head.
         labels: Write seeds and yaws beside the sheet.
     """
     from fullhead.io.images import check_still_path, contact_sheet, save_image
     from fullhead.viewing.sheet import sheet_rows
 
-    heads.check()
-    view.check()
-    sides, up, show = parse_angles(yaws, "--yaws"), radians(pitch, "--pitch", 85), view.show()
+    sides, show = parse_angles(yaws, "--yaws"), view.show()
     if out.suffix:
         check_still_path(out)
         if view.background == "transparent":
@@ -42,7 +38,7 @@ def sample(
     opened = heads.open()
     names, latents = heads.latents(opened, default="0-7")
     latents = view.before(opened, latents, heads.truncation)
-    drawn = sheet_rows(opened.model, latents, sides, up, view.options(opened), show=show)
+    drawn = sheet_rows(opened.model, latents, sides, view.up, view.options(opened), show=show)
     rows = []
     for name, row in zip(names, tracked(drawn, "heads", len(names)), strict=True):
         if out.suffix:

@@ -56,24 +56,20 @@ def talk() -> AnimationClip:
     syllable = speaking * np.clip(0.5 + 0.5 * wave(17) * (0.6 + 0.4 * wave(5, 0.2)), 0, 1)
     rounded = speaking * np.clip(wave(7, 0.1), 0, 1)
     spread = speaking * np.clip(wave(6, 0.6), 0, 1)
-    weights = {
+    both_sides = {
+        "mouthStretch": 0.25 * spread,
+        "mouthUpperUp": 0.2 * syllable,
+        "mouthLowerDown": 0.3 * syllable,
+        "browOuterUp": 0.3 * bump(1.1, 0.25),
+        "eyeBlink": bump(2.0, 0.07),
+        "mouthSmile": 0.25 * bump(3.3, 0.25),
+    }
+    weights = {f"{name}{side}": values for name, values in both_sides.items() for side in ("Left", "Right")} | {
         "jawOpen": 0.32 * syllable,
         "mouthFunnel": 0.45 * rounded,
         "mouthPucker": 0.3 * rounded * syllable,
-        "mouthStretchLeft": 0.25 * spread,
-        "mouthStretchRight": 0.25 * spread,
-        "mouthUpperUpLeft": 0.2 * syllable,
-        "mouthUpperUpRight": 0.2 * syllable,
-        "mouthLowerDownLeft": 0.3 * syllable,
-        "mouthLowerDownRight": 0.3 * syllable,
         "mouthClose": 0.32 * syllable * np.clip(wave(8, 0.4), 0, 1),
         "browInnerUp": 0.5 * bump(1.1, 0.25) + 0.35 * bump(2.9, 0.3),
-        "browOuterUpLeft": 0.3 * bump(1.1, 0.25),
-        "browOuterUpRight": 0.3 * bump(1.1, 0.25),
-        "eyeBlinkLeft": bump(2.0, 0.07),
-        "eyeBlinkRight": bump(2.0, 0.07),
-        "mouthSmileLeft": 0.25 * bump(3.3, 0.25),
-        "mouthSmileRight": 0.25 * bump(3.3, 0.25),
     }
     still = np.sin(np.pi * times / seconds) ** 2
     sway = np.stack([0.05 * wave(2, 0.1), 0.09 * wave(1), 0.03 * wave(1, 0.3)], axis=1) * still[:, None]

@@ -67,7 +67,8 @@ def extract_mesh(
                 f"a {type(model).__name__} has a surface of its own, so no level and no floaters: leave --level and "
                 "--keep-floaters out"
             )
-        return own_surface(model, head, resolution, model.metres_per_unit)
+        own = model.surface(head, resolution).numpy()
+        return replace(own, vertices=np.float32(BOX / 2) * own.vertices * np.float32(model.metres_per_unit))
     volume = capable(model, HasDensity, "this model")
     level = density_level(model.box_size) if level is None else level
     if not level > 0:
@@ -89,12 +90,6 @@ def extract_mesh(
         cameras = colouring_cameras() if views is None else views
         colours = blended_colours(model, head, mesh.vertices, present(mesh.normals), cameras, chunk).cpu().numpy()
     return replace(surface, vertices=surface.vertices * np.float32(model.metres_per_unit), colours=colours)
-
-
-def own_surface(model: HasSurface, head: Batch, resolution: int, metres_per_unit: float) -> TriMesh[NDArray]:
-    """The surface that a model finds itself, in metres."""
-    mesh = model.surface(head, resolution).numpy()
-    return replace(mesh, vertices=np.float32(BOX / 2) * mesh.vertices * np.float32(metres_per_unit))
 
 
 def colouring_cameras() -> Cameras:

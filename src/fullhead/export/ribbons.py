@@ -44,9 +44,8 @@ class BoundMesh:
 
     def joined(self, other: BoundMesh) -> BoundMesh:
         """Both as one mesh."""
-        own = (self.anchor, self.offset, self.normals, self.uv, self.light, self.faces)
-        others = (other.anchor, other.offset, other.normals, other.uv, other.light, other.faces + len(self.anchor))
-        return BoundMesh(*(np.concatenate(pair) for pair in zip(own, others, strict=True)))
+        other = replace(other, faces=other.faces + len(self.anchor))
+        return BoundMesh(**{name: np.concatenate([own, vars(other)[name]]) for name, own in vars(self).items()})
 
     def keep_faces(self, faces: NDArray) -> BoundMesh:
         """Some of its faces [F', 3], and the vertices that they use."""

@@ -45,7 +45,7 @@ def save_rigged(head: RiggedHead, path: str | Path, clip: str | None = None) -> 
     elif path.suffix.lower() == ".obj":
         _save_obj(head, path)
     else:
-        _save_ply(head, path)
+        save_mesh(posed_mesh(head, {}), path)
     return path
 
 
@@ -194,13 +194,8 @@ def _save_obj(head: RiggedHead, path: Path) -> None:
         file.write(f"# metres, +y up, face along +z\nmtllib {path.stem}.mtl\n")
         for layer in head.layers:
             material = layer.material
-            lines = [
-                f"newmtl {layer.name}",
-                "Kd 1 1 1",
-                "Ks 0.04 0.04 0.04",
-                f"Pr {material.roughness:.2f}",
-                f"d {material.alpha:.2f}",
-            ]
+            lines = [f"newmtl {layer.name}", "Kd 1 1 1", "Ks 0.04 0.04 0.04"]
+            lines += [f"Pr {material.roughness:.2f}", f"d {material.alpha:.2f}"]
             file.write(f"o {layer.name}\nusemtl {layer.name}\n")
             np.savetxt(file, np.hstack([layer.vertices, srgb_from_linear(layer.light)]), "v %.6f %.6f %.6f %.3f %.3f %.3f")
             np.savetxt(file, layer.normals, "vn %.4f %.4f %.4f")
@@ -220,10 +215,6 @@ def _save_obj(head: RiggedHead, path: Path) -> None:
             first += len(layer.vertices)
         with written_whole(path.with_suffix(".mtl")) as beside:
             beside.write_text("\n\n".join(materials) + "\n")
-
-
-def _save_ply(head: RiggedHead, path: Path) -> None:
-    save_mesh(posed_mesh(head, {}), path)
 
 
 def posed_mesh(head: RiggedHead, expression: Mapping[str, float]) -> TriMesh[NDArray]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from fullhead.core.errors import FullheadError
@@ -45,25 +45,22 @@ def find_face(photo: Bytes) -> Square:
     Local binary patterns, from scikit-image; the photo and its mirror image are searched at two sizes, and the searches vote.
     Raises FullheadError if there is none.
     """
-    found = [box for size in SEARCH_SIZES for mirrored in (False, True) for box in _search(photo, size, mirrored)]
+    boxes = np.concatenate([_search(photo, size, mirrored) for size in SEARCH_SIZES for mirrored in (False, True)])
+    same = np.abs(boxes[:, None] - boxes).max(-1) < SAME_FACE * boxes[:, None, 2]  # [N, N]
     height, width = photo.shape[:2]
-    best, best_score = None, 0.0
-    for box in found:
-        agreeing = [other for other in found if _same(box, other)]
-        off_centre = math.hypot(box.x - width / 2, box.y - height / 2) / max(height, width)  # 0 in the middle, ~0.7 in a corner
-        score = box.side * (1 - off_centre)
-        if len(agreeing) >= VOTES and score > best_score:
-            best, best_score = _mean(agreeing), score
-    if best is None:
+    off_centre = np.hypot(boxes[:, 0] - width / 2, boxes[:, 1] - height / 2) / max(height, width)  # 0 to about 0.7 in a corner
+    score = np.where(same.sum(1) >= VOTES, boxes[:, 2] * (1 - off_centre), 0)
+    if not score.any():
         raise FullheadError(
             f"no frontal face found in the photo, which has {width} x {height} pixels: say where it is, from the middle of the "
             "forehead to the chin, with --box x,y,width,height; for a side view say --yaw too, about 90 for the left side of "
             "the face and -90 for its right"
         )
-    return best
+    return Square(*boxes[same[score.argmax()]].mean(0).tolist())
 
 
-def _search(photo: Bytes, size: int, mirrored: bool) -> list[Square]:
+def _search(photo: Bytes, size: int, mirrored: bool) -> NDArray:
+    """Faces found, rows of a `Square` [N, 3]."""
     from skimage.data import lbp_frontal_face_cascade_filename
     from skimage.feature import Cascade
 
@@ -73,20 +70,13 @@ def _search(photo: Bytes, size: int, mirrored: bool) -> list[Square]:
     pixels = np.ascontiguousarray(np.asarray(small)[:, ::-1] if mirrored else np.asarray(small))
     least = max(24, round(SMALLEST_FACE * min(pixels.shape[:2])))  # the cascade looks at 24 x 24 pixels
     if least > min(pixels.shape[:2]):
-        return []
+        return np.empty((0, 3))
     hits = Cascade(lbp_frontal_face_cascade_filename()).detect_multi_scale(
         pixels, scale_factor=1.1, step_ratio=1, min_size=(least, least), max_size=pixels.shape[:2]
     )
-    boxes = [Square((h["c"] + h["width"] / 2) / scale, (h["r"] + h["height"] / 2) / scale, h["width"] / scale) for h in hits]
-    return [Square(width - b.x, b.y, b.side) for b in boxes] if mirrored else boxes
-
-
-def _same(a: Square, b: Square) -> bool:
-    return max(abs(a.x - b.x), abs(a.y - b.y), abs(a.side - b.side)) < SAME_FACE * a.side
-
-
-def _mean(boxes: Sequence[Square]) -> Square:
-    return Square(*(float(np.mean([getattr(b, name) for b in boxes])) for name in ("x", "y", "side")))
+    boxes = np.array([[h["c"] + h["width"] / 2, h["r"] + h["height"] / 2, h["width"]] for h in hits]).reshape(-1, 3) / scale
+    boxes[:, 0] = width - boxes[:, 0] if mirrored else boxes[:, 0]
+    return boxes
 
 
 def parse_box(text: str, photo: Bytes) -> Square:

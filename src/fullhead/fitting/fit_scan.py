@@ -18,6 +18,7 @@ import torch
 from numpy.random import RandomState
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import Embedding
 
 from fullhead.core import cameras as cams
 from fullhead.core.errors import FullheadError
@@ -34,9 +35,10 @@ from fullhead.data.scan_samples import (
     sample_scan_surface,
 )
 from fullhead.data.scans import ScanFile
+from fullhead.fitting.options import OnStep
 from fullhead.io.images import Bytes, contact_sheet, to_uint8
-from fullhead.metrics.geometry import Samples, SurfaceMetrics, surface_metrics
-from fullhead.metrics.samples import samples_of_mesh
+from fullhead.metrics.geometry import SurfaceMetrics, surface_metrics
+from fullhead.metrics.samples import samples_of_mesh, samples_of_points
 from fullhead.models.ganhead import DecodedGANHead, GANHead, GANHeadCodes, colour_pose
 from fullhead.models.head import HeadPose, RenderOptions
 from fullhead.representations.canonical_field import CanonicalPoints, Volume
@@ -52,8 +54,6 @@ from fullhead.viewing.sheet import YAWS
 
 LEAST_SPREAD = 0.05  # deviation of a code's numbers that the rates count on at least: a table may be all alike
 NOWHERE = "no point of the scan is found in the model: do its landmarks fit?"
-OnStep = Callable[[str, int, float], None]
-"""Called after each step with the stage ("shape", "looks"), the steps done in it, and the loss."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def fit_scan(
     codes = GANHeadCodes(shape, detail, colour, rig_shape)
     pose = HeadPose(expression, joint_pose)
     head = model.decode(codes, pose)
-    alike = surface_metrics(samples_of_mesh(head.posed[0], config.samples.surface, random), samples(points))
+    alike = surface_metrics(samples_of_mesh(head.posed[0], config.samples.surface, random), samples_of_points(points))
     return ScanFit(codes, pose, placed, head, alike, time.perf_counter() - began)
 
 
@@ -214,12 +214,7 @@ def fitted_looks(
 
 
 def minimise(
-    stage: str,
-    codes: dict[Tensor, torch.nn.Embedding],
-    loss: Callable[[], Tensor],
-    steps: int,
-    rate: float,
-    on_step: OnStep | None,
+    stage: str, codes: dict[Tensor, Embedding], loss: Callable[[], Tensor], steps: int, rate: float, on_step: OnStep | None
 ) -> None:
     """Move codes, each of a table, by Adam; rates are in deviations of the tables."""
     groups = [{"params": [code], "rate": rate * table_spread(table)} for code, table in codes.items()]
@@ -234,16 +229,16 @@ def minimise(
         found.backward()
         optimiser.step()
         if on_step is not None:
-            on_step(stage, step + 1, float(found.detach()))
+            on_step(stage, step + 1, steps, float(found.detach()))
 
 
-def table_spread(table: torch.nn.Embedding) -> float:
+def table_spread(table: Embedding) -> float:
     """How far a table's numbers lie from their means, one number."""
     weight = table.weight.detach()
     return max(float((weight - weight.mean(dim=0)).square().mean().sqrt()), LEAST_SPREAD)
 
 
-def table_mean(table: torch.nn.Embedding) -> Tensor:
+def table_mean(table: Embedding) -> Tensor:
     """Where a code begins, [1, .]."""
     return table.weight.detach().mean(dim=0, keepdim=True).clone().requires_grad_(True)
 
@@ -263,11 +258,6 @@ def taken(at: CanonicalPoints, rows: Tensor) -> CanonicalPoints:
 
 
 # -- beside the scan
-
-
-def samples(points: SurfacePoints) -> Samples:
-    """To be compared."""
-    return Samples(points.points, points.normals.astype(np.float64), points.colours / 255)
 
 
 def scan_mesh(mesh: TriMesh[NDArray]) -> TriMesh[Tensor]:

@@ -19,10 +19,9 @@ from torch import Tensor
 from fullhead.core.cameras import Cameras, orbit, yaw_pitch
 from fullhead.core.errors import FullheadError
 from fullhead.fitting.align import Square, crop, find_face, head_square
-from fullhead.fitting.options import InvertConfig
-from fullhead.fitting.reconstruction_loss import ReconstructionLoss, reconstruction_loss
+from fullhead.fitting.options import InvertConfig, OnStep
+from fullhead.fitting.reconstruction_loss import Distance, reconstruction_loss
 from fullhead.io.images import Bytes, contact_sheet, from_uint8, to_uint8
-from fullhead.metrics.images import psnr
 from fullhead.models.head import Latents
 from fullhead.models.panohead import PanoHead
 from fullhead.training.schedules import rate_ramp
@@ -59,9 +58,7 @@ class Inversion:
     losses: list[float]
 
 
-Report = Callable[[str, int, int, Tensor], None]
-OnStep = Callable[[str, int, int, float], None]
-"""Called after each step with the stage ("latents", "weights"), steps done and due in it, and the loss."""
+Report = Callable[[str, int, int, Tensor], None]  # as OnStep
 
 
 def fit(
@@ -99,12 +96,7 @@ def fit(
 
 
 def fit_latents(
-    model: PanoHead,
-    unlike: ReconstructionLoss,
-    about: tuple[float, float],
-    steps: int,
-    generator: torch.Generator,
-    report: Report,
+    model: PanoHead, unlike: Distance, about: tuple[float, float], steps: int, generator: torch.Generator, report: Report
 ) -> tuple[Latents, Cameras]:
     """Stage 1: w+ of the head and of its background, pulled to the mean of w, and the camera near yaw and pitch `about`."""
     mean, spread = style_statistics(model, generator)
@@ -131,7 +123,7 @@ def fit_latents(
 def tune(
     model: PanoHead,
     latents: Latents,
-    unlike: ReconstructionLoss,
+    unlike: Distance,
     camera: Cameras,
     steps: int,
     generator: torch.Generator,
@@ -176,7 +168,7 @@ def style_statistics(model: PanoHead, generator: torch.Generator) -> tuple[Tenso
 
 
 def start(
-    model: PanoHead, unlike: ReconstructionLoss, camera: Cameras, mean: Tensor, generator: torch.Generator
+    model: PanoHead, unlike: Distance, camera: Cameras, mean: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """w [1, L, w_dim] of the head and of its background to begin with: the nearest of some random heads and the mean."""
     z = torch.randn(STARTS, model.config.z_dim, generator=generator).to(mean)
@@ -199,6 +191,11 @@ def moved(yaw: float, pitch: float, moves: Tensor) -> Cameras:
     shift = torch.stack([zero, zero, right, zero, zero, down, zero, zero, zero]).reshape(3, 3)
     zoomed = camera.K @ torch.diag(torch.stack([zoom.exp(), zoom.exp(), one]))
     return Cameras(camera.c2w @ rolled, zoomed + shift)
+
+
+def psnr(image: Tensor, target: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of pictures in [-1, 1]."""
+    return 10 * math.log10(4 / max(float(F.mse_loss(image.clamp(-1, 1), target)), 1e-10))
 
 
 def shown(model: PanoHead, latents: Latents, camera: Cameras) -> Tensor:

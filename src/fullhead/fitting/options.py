@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+OnStep = Callable[[str, int, int, float], None]
+"""Called after each step of a fit with its stage, the steps done and due in that, and the loss."""
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ EDGES = 1.0  # weight of the edges beside the pixels
 FEATURES = 0.2  # weight of what the network of heads sees, which lies between 0 and 10
 SMALLEST = 8  # pixels of the last scale
 
-ReconstructionLoss = Callable[[Tensor], Tensor]
+Distance = Callable[[Tensor], Tensor]
 """Pictures [B, 3, H, W] to one number, 0 for the target itself."""
 
 
-def reconstruction_loss(target: Tensor, metres_per_unit: float) -> ReconstructionLoss:
+def reconstruction_loss(target: Tensor, metres_per_unit: float) -> Distance:
     """The distance to a portrait `target` [1, 3, H, W] in [-1, 1], aligned for a model with so many metres a unit."""
     weights = 1 + (FACE_GAIN - 1) * face_area(target, metres_per_unit)
     weights = weights / weights.mean()

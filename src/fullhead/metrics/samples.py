@@ -18,7 +18,7 @@ from torch import Tensor
 from fullhead.core.errors import FullheadError
 from fullhead.core.meshes import interpolate_vertices, sample_surface
 from fullhead.core.tri_mesh import TriMesh, present
-from fullhead.data.scan_samples import head_surface, render_view
+from fullhead.data.scan_samples import SurfacePoints, head_surface, render_view
 from fullhead.data.scan_set import ScanSet
 from fullhead.io.images import from_uint8
 from fullhead.metrics.features import HeadFeatures, feature_distance
@@ -78,7 +78,12 @@ def samples_of_mesh(mesh: TriMesh[Tensor], count: int, rng: np.random.RandomStat
 
 def samples_of_scan(scans: ScanSet, scan: int) -> Samples:
     """All points that a prepared set has of a scan's surface."""
-    points, normals, colours = (values.astype(np.float64) for values in vars(scans.samples(scan).surface).values())
+    return samples_of_points(scans.samples(scan).surface)
+
+
+def samples_of_points(surface: SurfacePoints) -> Samples:
+    """Points of a scan's surface, to be compared."""
+    points, normals, colours = (values.astype(np.float64) for values in vars(surface).values())
     return Samples(points, normals / np.linalg.norm(normals, axis=1, keepdims=True), colours / 255)
 
 
@@ -109,9 +114,8 @@ def colour_features(network: HeadFeatures, heads: Sequence[HeadViews]) -> tuple[
     """Embeddings [N, 3 x 128] of the heads' views side by side, and of each head the maps of its view from the front."""
     found = [network(from_uint8(head.colours)) for head in heads]
     front = TURNS.index(0)
-    return torch.stack([embedding.flatten() for _, embedding in found]), [
-        [m[front : front + 1] for m in maps] for maps, _ in found
-    ]
+    embeddings = torch.stack([embedding.flatten() for _, embedding in found])
+    return embeddings, [[level[front : front + 1] for level in maps] for maps, _ in found]
 
 
 def sample_figures(found: Sequence[HeadViews], scans: Sequence[HeadViews], network: HeadFeatures) -> dict[str, float]:

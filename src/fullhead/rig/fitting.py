@@ -81,18 +81,9 @@ def fit_rig(
         if number % config.jacobians == 0:
             model.differentiate()
         fitting.step(float(far))
-    shape, expression, joint_pose = model.parts()
-    residuals = np.linalg.norm(fitting.landmark_residuals(), axis=1)
-    face = np.quantile(fitting.face_distances(), [0.5, 0.95]) * cube.millimetres
-    return Fit(
-        cube_from_scan=fitting.cube_from_scan.after(start),
-        shape=shape,
-        expression=expression,
-        joint_pose=joint_pose,
-        landmarks_mm=float(residuals.mean()) * cube.millimetres,
-        face_mm=float(face[0]),
-        face_mm_95=float(face[1]),
-    )
+    landmarks_mm = float(np.linalg.norm(fitting.landmark_residuals(), axis=1).mean()) * cube.millimetres
+    face_mm = (np.quantile(fitting.face_distances(), [0.5, 0.95]) * cube.millimetres).tolist()
+    return Fit(fitting.cube_from_scan.after(start), *model.parts(), landmarks_mm, *face_mm)
 
 
 class _Model:

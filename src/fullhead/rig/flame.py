@@ -6,14 +6,14 @@ needed: a chumpy object is the array in its state's entry `x`, a sparse matrix i
 
 from __future__ import annotations
 
-import tokenize
-import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, cast
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ IDENTITY = 300  # components of `shapedirs` that are shape; those behind are exp
 MAX_OPERATIONS = 20_000  # a FLAME pickle has some hundreds
 NUMBERS = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"})
 Arrays = Mapping[str, NDArray]
+# What numpy and safetensors raise for files that are not whole.
+DAMAGED = (SafetensorError, ValueError, OSError, EOFError, BadZipFile, TokenError, zlib.error, NotImplementedError)
 
 
 def load_flame(path: str | Path) -> Rig:
@@ -41,7 +43,7 @@ def load_flame(path: str | Path) -> Rig:
     Raises FullheadError for what is not a FLAME file, with the reason.
     """
     path = existing_file(path, "FLAME file")
-    readers: dict[str, Callable[[Path], Arrays]] = {".npz": _npz, ".safetensors": _safetensors, ".pkl": _pickle}
+    readers: dict[str, Callable[[Path], Arrays]] = {".npz": _plain, ".safetensors": _plain, ".pkl": _pickle}
     suffix = path.suffix.lower()
     if suffix not in readers:
         raise FullheadError(f"{path}: a FLAME file ends in .pkl, .npz or .safetensors")
@@ -57,10 +59,7 @@ def flame_rig(arrays: Arrays) -> Rig:
     v_template [V, 3], f [F, 3], shapedirs [V, 3, 300 + E], posedirs [V, 3, 36], J_regressor [5, V], weights [V, 5],
     kintree_table [2, 5], whose first row holds the parents.
     """
-    missing = [name for name in ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights") if name not in arrays]
-    if missing:
-        raise Refused(f"has no array {missing[0]}: give FLAME's own file (generic_model.pkl)")
-    count, joints = len(arrays["v_template"]), len(JOINTS)
+    count, joints = len(arrays.get("v_template", ())), len(JOINTS)
     wanted = {
         "v_template": (count, 3),
         "f": (None, 3),
@@ -69,6 +68,8 @@ def flame_rig(arrays: Arrays) -> Rig:
         "J_regressor": (joints, count),
         "weights": (count, joints),
     }
+    if missing := [name for name in wanted if name not in arrays]:
+        raise Refused(f"has no array {missing[0]}: give FLAME's own file (generic_model.pkl)")
     for name, shape in wanted.items():
         found = arrays[name].shape
         if len(found) != len(shape) or any(w not in (None, n) for n, w in zip(found, shape, strict=True)):
@@ -120,19 +121,12 @@ def _parents(kintree: NDArray | None) -> tuple[int, ...]:
     return parents
 
 
-def _npz(path: Path) -> Arrays:
+def _plain(path: Path) -> Arrays:
+    """The arrays of a .npz or .safetensors."""
     try:
-        with np.load(path) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, tokenize.TokenError, zlib.error, NotImplementedError) as error:
+        return load_file(path) if path.suffix.lower() == ".safetensors" else dict(np.load(path))
+    except DAMAGED as error:
         raise Refused(f"cannot be read: {in_words(error)}; save FLAME's arrays as plain numbers") from None
-
-
-def _safetensors(path: Path) -> Arrays:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise Refused(f"cannot be read: {in_words(error)}") from None
 
 
 class _Bytes(Source):
@@ -147,23 +141,14 @@ class _Bytes(Source):
 
 
 @dataclass(eq=False)
-class _Dtype:
-    code: str
-
-
-@dataclass(eq=False)
-class _Array:
-    numbers: NDArray | None = None
-
-
-@dataclass(eq=False)
 class _Object:
-    """A chumpy array or a sparse matrix: what it stored."""
+    """A numpy or chumpy array, whose numbers are `x` of its state, or a sparse matrix."""
 
     kind: str
     state: dict[Any, Any] = field(default_factory=dict)
 
 
+NUMPY = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
 SPARSE = {
     f"scipy.sparse.{private}{kind}.{kind}_{name}": kind
     for kind in ("csc", "csr", "coo") for private in ("", "_") for name in ("matrix", "array")
@@ -175,16 +160,14 @@ def _pickle(path: Path) -> Arrays:
     """The arrays of a pickled dict. What else it holds is left out, whatever it calls for."""
     source = _Bytes(memoryview(path.read_bytes()))
     classes = {name: lambda name=name: _Object(name) for name in (*SPARSE, *CHUMPY)}
-    made: dict[str, Callable[[tuple], Any]] = {"_codecs.encode": _encoded}
-    for module in ("numpy.core", "numpy._core"):
-        made |= {f"{module}.multiarray._reconstruct": lambda arguments: _Array(), f"{module}.numeric._frombuffer": _from_buffer}
     vocabulary = Vocabulary(
         operations=MAX_OPERATIONS,
         calls={
-            **made,
+            **{name: lambda arguments, name=name: _Object(name) for name in NUMPY},
+            **{f"{module}.numeric._frombuffer": _from_buffer for module in ("numpy.core", "numpy._core")},
+            "_codecs.encode": _encoded,
             "numpy.dtype": _dtype,
-            "copy_reg._reconstructor": lambda arguments: _new(arguments, classes),
-            "copyreg._reconstructor": lambda arguments: _new(arguments, classes),
+            **{f"{name}._reconstructor": lambda arguments: _new(arguments, classes) for name in ("copy_reg", "copyreg")},
         },
         classes=classes,
         build=_build,
@@ -214,31 +197,31 @@ def _encoded(arguments: tuple) -> bytes:
     return arguments[0].encode("latin-1")
 
 
-def _from_buffer(arguments: tuple) -> _Array:
+def _from_buffer(arguments: tuple) -> NDArray:
     """numpy's _frombuffer(bytes, dtype, shape, "C" or "F"), as protocol 5 holds arrays."""
     if len(arguments) != 4:
         raise Refused("holds an array that numpy did not write")
     data, dtype, shape, order = arguments
-    return _Array(_array((1, shape, dtype, order == "F", data)))
+    return _array((1, shape, dtype, order == "F", data))
 
 
-def _dtype(arguments: tuple) -> _Dtype:
+def _dtype(arguments: tuple) -> np.dtype:
     code = arguments[0] if arguments else None
     if type(code) is not str or code not in NUMBERS:
         raise Refused(f"holds an array of {show(code)}, not of numbers")
-    return _Dtype(code)
+    return np.dtype("<" + code)
 
 
 def _build(target: Any, state: Any) -> None:
-    if isinstance(target, _Dtype):
+    if isinstance(target, np.dtype):
         if expect(state, tuple, "the state of a dtype")[1] not in ("<", "|"):
             raise Refused("holds numbers that are not little-endian")
-    elif isinstance(target, _Array):
-        target.numbers = _array(expect(state, tuple, "the state of an array"))
-    elif isinstance(target, _Object):
-        target.state.update(expect(state, dict, "the state of an object"))
-    else:
+    elif not isinstance(target, _Object):
         raise Refused(f"gives a state to a {type(target).__name__}")
+    elif target.kind in NUMPY:
+        target.state["x"] = _array(expect(state, tuple, "the state of an array"))
+    else:
+        target.state.update(expect(state, dict, "the state of an object"))
 
 
 def _array(state: tuple) -> NDArray:
@@ -246,7 +229,7 @@ def _array(state: tuple) -> NDArray:
     if len(state) != 5:
         raise Refused("holds an array that numpy did not write")
     shape, dtype, by_columns, data = state[1:]
-    dtype = np.dtype("<" + expect(dtype, _Dtype, "the type of an array").code)
+    dtype = expect(dtype, np.dtype, "the type of an array")
     data = data.encode("latin-1") if isinstance(data, str) else expect(data, (bytes, bytearray), "the numbers of an array")
     sizes = [expect(n, int, "the size of an array") for n in expect(shape, tuple, "the shape of an array")]
     if any(n < 0 for n in sizes) or prod(sizes) * dtype.itemsize != len(data):
@@ -256,11 +239,9 @@ def _array(state: tuple) -> NDArray:
 
 def _numbers(value: Any) -> NDArray | None:
     """The array of a value of the file's dict; None for other entries, such as the style of its basis."""
-    if isinstance(value, _Array):
-        return value.numbers
     if isinstance(value, _Object):
         return _dense(SPARSE[value.kind], value.state) if value.kind in SPARSE else _numbers(value.state.get("x"))
-    return None
+    return value if isinstance(value, np.ndarray) else None
 
 
 def _dense(kind: str, state: Mapping[Any, Any]) -> NDArray:

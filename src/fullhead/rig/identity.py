@@ -19,14 +19,7 @@ from fullhead.core.errors import FullheadError
 from fullhead.rig.rig import Rig
 from fullhead.rig.template import LEFT_EYE, Template
 
-OPPOSITES = (
-    ("decr", "incr"),
-    ("down", "up"),
-    ("backward", "forward"),
-    ("in", "out"),
-    ("concave", "convex"),
-    ("compress", "uncompress"),
-)
+OPPOSITES = ("decr/incr", "down/up", "backward/forward", "in/out", "concave/convex", "compress/uncompress")
 TENTS = {  # anchors of each axis of the phenotype, evenly from 0 to 1
     "gender": ("female", "male"),
     "age": ("baby", "child", "young", "old"),
@@ -91,11 +84,12 @@ def shape_parameters(template: Template) -> dict[str, tuple[tuple[str, ...], tup
         def existing(end: str, stem: str = stem, sides: tuple[str, ...] = sides) -> tuple[str, ...]:
             return tuple(n for n in (f"{side}{stem}-{end}" for side in sides) if n in names)
 
-        pair = next((pair for pair in OPPOSITES if ending in pair), None)
+        pair = next((pair for pair in OPPOSITES if ending in pair.split("/")), None)
         if pair is None:
             parameters[bare] = ((), existing(ending))
         else:
-            parameters[f"{stem}-{pair[0]}/{pair[1]}"] = (existing(pair[0]), existing(pair[1]))
+            below, _, above = pair.partition("/")
+            parameters[f"{stem}-{pair}"] = (existing(below), existing(above))
     return parameters
 
 

@@ -43,19 +43,16 @@ INNER_LIPS = ((0.195, 6.686, 1.395), (0.100, 6.702, 1.466), (0.0, 6.698, 1.483),
 def ibug_points() -> NDArray:
     """The landmarks [68, 3] on the average adult, dm."""
 
-    def left(points: tuple[tuple[float, float, float], ...]) -> NDArray:
-        return np.array(points)
-
     def right(points: tuple[tuple[float, float, float], ...]) -> NDArray:
         return np.array(points) * [-1, 1, 1]
 
     return np.concatenate([
-        right(JAW), left(JAW[-2::-1]),
-        right(BROW), left(BROW[::-1]),
-        left(RIDGE), right(UNDER_NOSE), left(UNDER_NOSE[1::-1]),
-        right(EYE), left((*EYE[3::-1], EYE[5], EYE[4])),
-        right(OUTER_LIPS[:4]), left(OUTER_LIPS[2::-1]), left(OUTER_LIPS[:3:-1]), right(OUTER_LIPS[5:]),
-        right(INNER_LIPS[:3]), left(INNER_LIPS[1::-1]), left(INNER_LIPS[:2:-1]), right(INNER_LIPS[4:]),
+        right(JAW), JAW[-2::-1],
+        right(BROW), BROW[::-1],
+        RIDGE, right(UNDER_NOSE), UNDER_NOSE[1::-1],
+        right(EYE), (*EYE[3::-1], EYE[5], EYE[4]),
+        right(OUTER_LIPS[:4]), OUTER_LIPS[2::-1], OUTER_LIPS[:3:-1], right(OUTER_LIPS[5:]),
+        right(INNER_LIPS[:3]), INNER_LIPS[1::-1], INNER_LIPS[:2:-1], right(INNER_LIPS[4:]),
     ])  # fmt: skip
 
 

@@ -35,12 +35,8 @@ class NeutralRig:
 
     def motion(self, vertex: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Skinning weights [N, J] and bases of expressions [N, 3, E] and poses [N, P, 3] at vertices [N]."""
-        rig = self.rig
-        return (
-            rig.skin_weights[vertex],
-            rig.expression_basis[:, vertex].permute(1, 2, 0),
-            rig.pose_basis[:, vertex].transpose(0, 1),
-        )
+        expressions, poses = self.rig.expression_basis[:, vertex], self.rig.pose_basis[:, vertex]
+        return self.rig.skin_weights[vertex], expressions.permute(1, 2, 0), poses.transpose(0, 1)
 
     def labelled(self, count: int) -> tuple[Tensor, Tensor]:
         """Up to `count` points [n, 3] about what expressions move, and whether they are inside the rig [n], 1 or 0."""

@@ -19,6 +19,9 @@ from fullhead.core.errors import FullheadError
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.core.skinning import blended_transforms, joint_transforms, transformed
 
+OF_SHAPE = ("shape_basis", "joint_shape_basis", "shape_names")  # fields of a rig with a row for each coefficient
+OF_EXPRESSION = ("expression_basis", "joint_expression_basis", "expression_pose", "expression_names")
+
 
 @dataclass(frozen=True)
 class ContactCorrective:
@@ -114,12 +117,9 @@ class Rig:
         """The rig of one person, of shape [S]: it takes no shape any more, and is faster."""
         shape = self._checked("shape", shape[None], (len(self.shape_basis),), 1)
         return replace(
-            self,
+            self.truncated(0),
             template=self.template + _sum(shape, self.shape_basis)[0],
             rest_joints=self.rest_joints + _sum(shape, self.joint_shape_basis)[0],
-            shape_basis=self.shape_basis[:0],
-            joint_shape_basis=self.joint_shape_basis[:0],
-            shape_names=(),
         )
 
     def placed(self, scale: float, translation: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Rig:
@@ -129,29 +129,17 @@ class Rig:
             self,
             template=scale * self.template + shift,
             rest_joints=scale * self.rest_joints + shift,
-            shape_basis=scale * self.shape_basis,
-            expression_basis=scale * self.expression_basis,
-            pose_basis=scale * self.pose_basis,
-            joint_shape_basis=scale * self.joint_shape_basis,
-            joint_expression_basis=scale * self.joint_expression_basis,
             contacts=tuple(replace(contact, rest=scale * contact.rest + shift) for contact in self.contacts),
             metres=self.metres / scale,
+            **{name: scale * getattr(self, name) for name in (*OF_SHAPE[:2], *OF_EXPRESSION[:2], "pose_basis")},
         )
 
     def truncated(self, shapes: int, expressions: int | None = None) -> Rig:
         """Only the first coefficients of bases that are sorted by variance; expressions: None keeps all."""
         if expressions is not None and (self.combinations or self.contacts):
             raise FullheadError("expressions that act in combination cannot be left out one by one: keep all of them")
-        return replace(
-            self,
-            shape_basis=self.shape_basis[:shapes],
-            joint_shape_basis=self.joint_shape_basis[:shapes],
-            shape_names=self.shape_names[:shapes],
-            expression_basis=self.expression_basis[:expressions],
-            joint_expression_basis=self.joint_expression_basis[:expressions],
-            expression_pose=self.expression_pose[:expressions],
-            expression_names=self.expression_names[:expressions],
-        )
+        kept = {name: getattr(self, name)[:shapes] for name in OF_SHAPE}
+        return replace(self, **kept, **{name: getattr(self, name)[:expressions] for name in OF_EXPRESSION})
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Rig:
         """All tensors on a device; those with fractions as a dtype."""

@@ -23,9 +23,8 @@ def catmull_clark(count: int, quads: NDArray) -> tuple[sparse.csr_matrix, NDArra
     face_points = _matrix(0.25, rows, quads.ravel(), (faces, count))
     midpoints = _matrix(0.5, np.repeat(np.arange(n_edges), 2), edges.ravel(), (n_edges, count))
     faces_of_edge = _matrix(1.0, edge_of_quad.ravel(), rows, (n_edges, faces))
-    edge_points = sparse.diags(np.where(border, 1, 0.5)) @ midpoints + sparse.diags(np.where(border, 0, 0.25)) @ (
-        faces_of_edge @ face_points
-    )
+    beside = faces_of_edge @ face_points
+    edge_points = sparse.diags(np.where(border, 1, 0.5)) @ midpoints + sparse.diags(np.where(border, 0, 0.25)) @ beside
     faces_of_vertex = _matrix(1.0, quads.ravel(), rows, (count, faces))
     edges_of_vertex = _matrix(1.0, edges.ravel(), np.repeat(np.arange(n_edges), 2), (count, n_edges))
     n_faces = np.maximum(np.asarray(faces_of_vertex.sum(1)).ravel(), 1)

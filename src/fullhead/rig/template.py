@@ -54,26 +54,13 @@ def load_template() -> Template:
 
 def template_from_arrays(data: dict[str, NDArray]) -> Template:
     """The template of the arrays of head.npz."""
-    return Template(
-        quads=data["quads"],
-        uv=data["uv"],
-        quad_uv=data["quad_uv"],
-        quad_part=data["quad_part"],
-        rig=_rig(data),
-        main_shapes=data["main_shapes"].astype(np.float32),
-    )
-
-
-def _rig(data: dict[str, NDArray]) -> Rig:
-    """The template's rig from the arrays of head.npz."""
 
     def tensor(name: str) -> torch.Tensor:
         return torch.from_numpy(data[name].astype(np.float32))
 
     names = [str(name) for name in data["combination_names"]]  # expressions joined by +
     combinations = tuple(tuple(ARKIT.index(part) for part in name.split("+")) for name in names)
-    joints = len(JOINTS)
-    return Rig(
+    rig = Rig(
         template=tensor("vertices"),
         faces=torch.from_numpy(triangles_from_quads(data["quads"]).astype(np.int64)),
         shape_basis=tensor("shape"),
@@ -82,7 +69,7 @@ def _rig(data: dict[str, NDArray]) -> Rig:
         skin_weights=tensor("skin_weights"),
         rest_joints=tensor("joints"),
         joint_shape_basis=tensor("joint_shape"),
-        joint_expression_basis=torch.zeros(len(ARKIT) + len(names), joints, 3),
+        joint_expression_basis=torch.zeros(len(ARKIT) + len(names), len(JOINTS), 3),
         expression_pose=gaze(),
         parents=JOINT_PARENTS,
         joint_names=JOINTS,
@@ -101,6 +88,8 @@ def _rig(data: dict[str, NDArray]) -> Rig:
         ),
         metres=0.1,
     )
+    main_shapes = data["main_shapes"].astype(np.float32)
+    return Template(data["quads"], data["uv"], data["quad_uv"], data["quad_part"], rig, main_shapes)
 
 
 def gaze() -> torch.Tensor:
