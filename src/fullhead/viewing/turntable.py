@@ -39,12 +39,7 @@ def turntable_cameras(
 
 
 def swing_cameras(
-    frames: int,
-    pitch: float = 0.0,
-    amplitude: float = 0.6,
-    *,
-    radius: float = cams.RADIUS,
-    focal: float = cams.FOCAL,
+    frames: int, pitch: float = 0.0, amplitude: float = 0.6, *, radius: float = cams.RADIUS, focal: float = cams.FOCAL
 ) -> Cameras:
     """`frames` cameras that swing once by +-`amplitude` radians of yaw about the front, and loop."""
     yaw = amplitude * torch.sin(2 * math.pi * torch.arange(frames, dtype=torch.float64) / frames)

@@ -62,11 +62,6 @@ class SetOptions(WriteOptions):
     set: tuple[str, ...] = ()
     """Who the heads are, as in hair.style=afro person.men=0.2 skin.tone=0.6,1; docs/heads.md lists the knobs."""
 
-    def check(self) -> None:
-        """Refuse what can be seen to be wrong before anything is loaded."""
-        super().check()
-        self.population()
-
     def population(self) -> Population:
         """From what the heads are drawn."""
         from fullhead.synth.people.population import population

@@ -18,36 +18,33 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fullhead.core import cameras as eg3d
 from fullhead.core.cameras import orbit
+from fullhead.core.errors import FullheadError
 from fullhead.io.sets import Part, Sample
 from fullhead.rig.arkit import ARKIT
 from fullhead.rig.identity import Phenotype, identity
 from fullhead.rig.subdivision import triangles_from_quads
 from fullhead.rig.template import PARTS, Template, load_template
+from fullhead.synth.datasets.options import Heads360Options
 from fullhead.synth.datasets.shots import (
+    PictureSet,
     RenderContext,
     ShotSpec,
     View,
     camera_label,
     dataset_json,
-    recipe_settings,
     render_shot,
     rig_vertices,
-    subject_seed,
 )
-from fullhead.synth.people.population import Population
-from fullhead.synth.people.population import population as default_population
-from fullhead.synth.rendering.ground_truth import describe_fields
 
-VERSION = 7  # of the pictures: raise it when the same seed gives other ones
 RADIUS, FOCAL = 22.5, 28.0  # of its cameras
 ENLARGED = (RADIUS / FOCAL) / (eg3d.RADIUS / eg3d.FOCAL)
 MESH_SCALE = 4.5  # world units per unit of its meshes
@@ -57,23 +54,22 @@ EXPRESSIONS = tuple(sorted(ARKIT))
 ADDED_EXPRESSION = {"mouthClose": "jawOpen"}  # an expression that means something only on top of another
 
 
-@dataclass(frozen=True)
-class Heads360:
+class Heads360(PictureSet[Heads360Options]):
     """The recipe of such a set."""
 
-    subjects: int = 100
-    size: int = 128  # pixels per side
-    seed: int = 0
-    hair: Literal["with", "without", "both"] = "both"
-    expressions: tuple[str, ...] = EXPRESSIONS
-    ground_truth: tuple[str, ...] = ()
-    population: Population = field(default_factory=default_population)
+    kind, version = "heads360", 7
 
-    kind = "heads360"
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Those that are shown, in alphabetical order."""
+        asked = {name for word in self.what.expressions for name in word.replace(",", " ").split()}
+        if unknown := sorted(asked - {*EXPRESSIONS, "all"}):
+            raise FullheadError(f"--expressions: there is no {unknown[0]!r}; names are spelt as in eyeBlinkLeft or jawOpen")
+        return EXPRESSIONS if "all" in asked else tuple(sorted(asked))
 
     @property
     def parts(self) -> int:
-        return self.subjects * len(self.expressions)
+        return self.what.subjects * len(self.expressions)
 
     @property
     def per_shard(self) -> int:
@@ -86,30 +82,30 @@ class Heads360:
     @property
     def variants(self) -> tuple[str, ...]:
         """Folders of the pictures: with hair, without."""
-        return {"with": ("images",), "without": ("bald",), "both": ("images", "bald")}[self.hair]
+        return {"with": ("images",), "without": ("bald",), "both": ("images", "bald")}[self.what.hair]
 
     @property
     def folders(self) -> Mapping[str, str]:
-        split = f"split_{self.size}"
+        split = f"split_{self.what.size}"
         pictures = {_field(variant, "img"): f"{variant}/{split}" for variant in self.variants}
-        names = [_field(variant, field) for variant in self.variants for field in self.ground_truth]
+        names = [_field(variant, field) for variant in self.variants for field in self.fields]
         return {**pictures, **{name: f"{name}/{split}" for name in names}, "mesh": "mesh_lms/meshes", "lms": "mesh_lms/lms"}
 
     def settings(self) -> dict[str, Any]:
-        return recipe_settings(self, "subjects", VERSION)
+        return super().settings() | {"expressions": self.expressions}
 
     def about(self) -> dict[str, Any]:
         world = {"camera_radius": RADIUS, "focal": FOCAL, "world_per_mesh_unit": MESH_SCALE, "per_eg3d_world_unit": ENLARGED}
-        return describe_fields(self.ground_truth) | {"world": world, "expression_order": EXPRESSIONS}
+        return super().about() | {"world": world, "expression_order": EXPRESSIONS}
 
     def open(self) -> RenderContext:
-        return RenderContext(self.size, same_views=True)
+        return RenderContext(self.what.size, same_views=True)
 
     def make(self, shared: RenderContext, part: int) -> Part:
         number, k = divmod(part, len(self.expressions))
         shot = self.shot(shared, number, self.expressions[k])
         shots = {variant: replace(shot, hair=variant == "images") for variant in self.variants}
-        rendered = {variant: render_shot(shared, one, self.ground_truth) for variant, one in shots.items()}
+        rendered = {variant: render_shot(shared, one, self.fields) for variant, one in shots.items()}
         first, known = next(iter(shots.values())), next(iter(rendered.values()))
         samples = []
         for i, view in enumerate(shot.views):
@@ -124,16 +120,15 @@ class Heads360:
 
     def shot(self, context: RenderContext, number: int, expression: str) -> ShotSpec:
         """A subject with an expression, with hair, and the 72 cameras."""
-        subject = context.subject(subject_seed(self.seed, number), self.population)
         weights = {name: 1.0 for name in (expression, ADDED_EXPRESSION.get(expression)) if name}
         folder = f"{subject_name(number)}/{expression}"
-        return ShotSpec(subject, self.size, orbit_views(folder), weights, world=ENLARGED)
+        return ShotSpec(self.subject(context, number), self.what.size, orbit_views(folder), weights, world=ENLARGED)
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         lists = {"template.obj": template_obj(load_template())}
         hair = {subject_name(r["number"]): {k: r["attributes"][f"hair_{k}"] for k in ("style", "colour")} for r in records}
         lists["hair.json"] = json.dumps(hair, indent=1)
-        named = [(f"split_{self.size}/{v['key']}.png", v["label"], r["name"]) for r in records for v in r["views"]]
+        named = [(f"split_{self.what.size}/{v['key']}.png", v["label"], r["name"]) for r in records for v in r["views"]]
         one_hot = {name: [int(name == other) for other in EXPRESSIONS] for name in self.expressions}
         for variant in self.variants:
             lists[f"{variant}/dataset_pose.json"] = dataset_json((name, label) for name, label, _ in named)
