@@ -10,16 +10,13 @@ import tyro
 from fullhead.commands.synth.options import SetOptions
 from fullhead.synth.datasets.options import Heads360Options, PhotosOptions, ScansOptions, VideoOptions
 
-Out = Annotated[Path, tyro.conf.Positional]
+Out = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(help="Folder of the set; it is made if needed.")]
 
 
 def photos(out: Out, what: PhotosOptions = PhotosOptions(), writing: SetOptions = SetOptions()) -> None:
     """Write single photos of procedural heads with masks, cameras and attributes, in the layout of EG3D and PanoHead.
 
     Stop it at any time with Ctrl-C and run it again to continue. The same settings write the same files.
-
-    Args:
-        out: Folder of the set; it is made if needed.
     """
     from fullhead.synth.datasets.photos import Photos
 
@@ -30,9 +27,6 @@ def heads360(out: Out, what: Heads360Options = Heads360Options(), writing: SetOp
     """Write heads with 52 expressions from 72 sides, with meshes, landmarks and hair labels, in the layout of Head360.
 
     Stop it at any time with Ctrl-C and run it again to continue. The same settings write the same files.
-
-    Args:
-        out: Folder of the set; it is made if needed.
     """
     from fullhead.synth.datasets.heads360 import Heads360
 
@@ -43,9 +37,6 @@ def scans(out: Out, what: ScansOptions = ScansOptions(), writing: SetOptions = S
     """Write closed, coloured meshes of heads in [-1, 1]^3 with the rig's parameters, in several expressions and poses.
 
     Stop it at any time with Ctrl-C and run it again to continue. The same settings write the same files.
-
-    Args:
-        out: Folder of the set; it is made if needed.
     """
     from fullhead.synth.datasets.scans import Scans
 
@@ -63,7 +54,6 @@ def video(
     Stop it at any time with Ctrl-C and run it again to continue. The same settings write the same files.
 
     Args:
-        out: Folder of the set; it is made if needed.
         preview: Also write a film of each clip. mp4 needs the extra `video`.
     """
     from fullhead.io.stores import open_store

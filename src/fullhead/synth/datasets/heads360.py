@@ -80,15 +80,16 @@ class Heads360(PictureSet[Heads360Options]):
         return len(self.variants) * len(PITCHES) * YAWS
 
     @property
-    def variants(self) -> tuple[str, ...]:
-        """Folders of the pictures: with hair, without."""
-        return {"with": ("images",), "without": ("bald",), "both": ("images", "bald")}[self.what.hair]
+    def variants(self) -> dict[str, str]:
+        """Folders of the pictures with hair and without, and how names of their fields begin."""
+        both = {"images": "", "bald": "bald_"}
+        return {"with": {"images": ""}, "without": {"bald": "bald_"}, "both": both}[self.what.hair]
 
     @property
     def folders(self) -> Mapping[str, str]:
         split = f"split_{self.what.size}"
-        pictures = {_field(variant, "img"): f"{variant}/{split}" for variant in self.variants}
-        names = [_field(variant, field) for variant in self.variants for field in self.fields]
+        pictures = {f"{start}img": f"{variant}/{split}" for variant, start in self.variants.items()}
+        names = [start + field for start in self.variants.values() for field in self.fields]
         return {**pictures, **{name: f"{name}/{split}" for name in names}, "mesh": "mesh_lms/meshes", "lms": "mesh_lms/lms"}
 
     def settings(self) -> dict[str, Any]:
@@ -109,8 +110,8 @@ class Heads360(PictureSet[Heads360Options]):
         first, known = next(iter(shots.values())), next(iter(rendered.values()))
         samples = []
         for i, view in enumerate(shot.views):
-            parts = {variant: part.samples[i].files for variant, part in rendered.items()}
-            files = {_field(variant, name): data for variant, part in parts.items() for name, data in part.items()}
+            parts = {start: rendered[variant].samples[i].files for variant, start in self.variants.items()}
+            files = {start + name: data for start, part in parts.items() for name, data in part.items()}
             samples.append(Sample(view.key, files, {"subject": number, **dict(known.samples[i].label or {})}))
         vertices = rig_vertices(shared.person(first.subject, first.hair), first) * (ENLARGED / MESH_SCALE)
         record = {"number": number, "name": self.expressions[k], **known.record}
@@ -122,7 +123,8 @@ class Heads360(PictureSet[Heads360Options]):
         """A subject with an expression, with hair, and the 72 cameras."""
         weights = {name: 1.0 for name in (expression, ADDED_EXPRESSION.get(expression)) if name}
         folder = f"{subject_name(number)}/{expression}"
-        return ShotSpec(self.subject(context, number), self.what.size, orbit_views(folder), weights, world=ENLARGED)
+        views = tuple(View(f"{folder}/{i:04d}", *camera) for i, camera in enumerate(_cameras()))
+        return ShotSpec(self.subject(context, number), self.what.size, views, weights, world=ENLARGED)
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         lists = {"template.obj": template_obj(load_template())}
@@ -140,14 +142,9 @@ def subject_name(number: int) -> str:
     return f"s{number:04d}"
 
 
-def orbit_views(folder: str) -> tuple[View, ...]:
-    """The 72 cameras: rows of 24 yaws from the lowest up; number 30 looks straight at the face."""
-    return tuple(View(f"{folder}/{i:04d}", *camera) for i, camera in enumerate(_cameras()))
-
-
 @cache
 def _cameras() -> tuple[tuple[float, float, tuple[float, ...]], ...]:
-    """Yaw and pitch, radians, and label of each."""
+    """Yaw and pitch, radians, and label of the 72 cameras: rows of 24 yaws from the lowest up; number 30 sees the front."""
     angles = [(math.radians((k - YAWS // 4) * 360 / YAWS), math.radians(pitch)) for pitch in PITCHES for k in range(YAWS)]
     return tuple((round(y, 6), round(p, 6), camera_label(orbit(y, p, radius=RADIUS, focal=FOCAL))) for y, p in angles)
 
@@ -160,11 +157,6 @@ def template_obj(template: Template) -> str:
         corners = np.stack([triangles_from_quads(quads) for quads in template.part(name)], axis=-1) + 1  # [F, 3, 2]
         lines += [f"g {name}\n", *("f " + " ".join(f"{v}/{t}" for v, t in face) + "\n" for face in corners.tolist())]
     return "".join(lines)
-
-
-def _field(variant: str, field: str) -> str:
-    """Name of a field of the pictures with hair or without."""
-    return field if variant == "images" else f"bald_{field}"
 
 
 def _rows(values: NDArray, start: str = "") -> str:

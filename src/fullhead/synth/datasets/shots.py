@@ -49,23 +49,6 @@ What = TypeVar("What", bound=PhotosOptions | Heads360Options | VideoOptions | Sc
 
 
 @dataclass(frozen=True)
-class RenderQuality:
-    """How finely a head is built and lit for pictures of some size."""
-
-    detail: float  # share of the hairs
-    texture: int  # texels per side
-    directions: int  # from which ambient light is gathered
-    shadow: int  # texels per side of their shadow maps
-    key_shadow: int  # and of the key light's
-
-
-def render_quality(size: int) -> RenderQuality:
-    """What suits pictures of `size` pixels."""
-    detail, texture = float(np.clip((size / 512) ** 0.75, 0.2, 1.0)), int(np.clip(3 * size, 192, 1024))
-    return RenderQuality(detail, texture, 18, 80, 384) if size <= 96 else RenderQuality(detail, texture, 32, 128, 768)
-
-
-@dataclass(frozen=True)
 class View:
     key: str  # name of its files
     yaw: float  # of the label, radians
@@ -94,8 +77,10 @@ class RenderContext:
     """
 
     def __init__(self, size: int, *, same_views: bool = False) -> None:
-        self.quality = render_quality(size)
-        self.assets: TemplateAssets = load_template_assets(self.quality.texture)
+        self.detail = float(np.clip((size / 512) ** 0.75, 0.2, 1.0))  # share of the hairs
+        # From how many directions ambient light is gathered; texels a side of their shadow maps, and of the key light's.
+        self.lighting = (18, 80, 384) if size <= 96 else (32, 128, 768)
+        self.assets: TemplateAssets = load_template_assets(int(np.clip(3 * size, 192, 1024)))
         self.landmark_weights = landmark_weights(self.assets.template)
         self.same_views = same_views
         self._built: list[tuple[Subject, Person]] = []
@@ -113,15 +98,15 @@ class RenderContext:
         for known, person in self._built:
             if known == wanted:
                 return person
-        person = build_person(self.assets, wanted, self.quality.detail)
+        person = build_person(self.assets, wanted, self.detail)
         self._built.append((wanted, person))
         return person
 
     def lit_scene(self, shot: ShotSpec) -> tuple[Person, LitScene]:
         """The subject of a shot, and its scene under its light."""
-        person, q = self.person(shot.subject, shot.hair), self.quality
+        person = self.person(shot.subject, shot.hair)
         scene = build_scene(person, shot.expression, None if shot.joint_pose is None else np.array(shot.joint_pose))
-        return person, light_scene(scene, lights_from(shot.subject.lighting), q.directions, q.shadow, q.key_shadow)
+        return person, light_scene(scene, lights_from(shot.subject.lighting), *self.lighting)
 
     def hair_layer(self, person: Person, scene: Scene, shot: ShotSpec, view: View) -> HairLayer | None:
         """What a view of a shot shows of the hair, if that is to be kept."""
