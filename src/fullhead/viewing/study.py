@@ -72,16 +72,14 @@ class Study:
     def __init__(self, folder: Path, methods: Sequence[Path], samples: int = 30, seed: int = 0) -> None:
         self.methods = {root.resolve().name: read_method(root) for root in methods}
         if len(self.methods) < len(methods):
-            name = methods[0].resolve().name
-            raise FullheadError(f"both folders are called {name}: the tally tells methods by their folders' names")
-        self.folder, self.seed, self.lock = folder, seed, threading.Lock()
+            raise FullheadError(f"both folders are called {methods[0].resolve().name}: give folders of different names")
+        self.folder, self.samples, self.seed, self.lock = folder, samples, seed, threading.Lock()
         self.chosen: dict[str, list[str]] = {}  # the samples of each method that are in both aspects, in an order by chance
         for root, (name, views) in zip(methods, self.methods.items(), strict=True):
             whole = sorted(set.intersection(*map(set, views.values())))
             if len(whole) < samples:
                 raise FullheadError(f"{root} has {len(whole)} whole samples, not {samples}: say --samples, or add some")
             self.chosen[name] = [whole[i] for i in np.random.RandomState(seed).permutation(len(whole))]
-        self.samples = samples
         asked = {"methods": {name: self.chosen[name][:samples] for name in self.methods}, "seed": seed, "best": BEST}
         place = check_place(folder, folder=True) / "study.json"
         if not place.is_file():
@@ -95,8 +93,8 @@ class Study:
         rng = np.random.RandomState((self.seed * 100_003 + volunteer) % 2**32)
         asked = [(m, a, s) for m, names in self.chosen.items() for a in ASPECTS for s in names[: self.samples]]
         spare = [(m, a, s) for m, names in self.chosen.items() for a in ASPECTS for s in names[self.samples :]] or asked
-        first = [spare[i] for i in rng.choice(len(spare), min(TRAINING, len(spare)), replace=False)]
-        return [Item(*x, training=True) for x in first] + [Item(*asked[i]) for i in rng.permutation(len(asked))]
+        first = [Item(*spare[i], training=True) for i in rng.choice(len(spare), min(TRAINING, len(spare)), replace=False)]
+        return first + [Item(*asked[i]) for i in rng.permutation(len(asked))]
 
     def enrol(self) -> int:
         """The number of a new volunteer, whose file of answers is made."""

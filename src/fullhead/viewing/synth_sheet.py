@@ -176,19 +176,17 @@ def _truth_row(studio: Studio, subject: Subject, yaw: float) -> NDArray:
     camera, shot, size = orbit(yaw), studio.shot(subject), studio.size
     person, light = studio.context.lit_scene(shot)
     photo = render_photo(light, camera, size)
-    seen = photo.alpha[..., None] > 0
-    near = np.clip((RADIUS + 0.25 - photo.depth[..., None]) / 0.5, 0.1, 1) * seen
-    normal = (camera_normals(photo, camera) + 1) / 2 * seen
-    drawn = [np.repeat(photo.alpha[..., None], 3, 2), np.repeat(near, 3, 2), normal]
-    plain = composite_over(photo, BACKGROUNDS[1])
-    pictures = [plain, *((picture * 255).astype(np.uint8) for picture in drawn), label_palette()[photo.label]]
+    alpha, plain = photo.alpha[..., None], composite_over(photo, BACKGROUNDS[1])
+    near = np.clip((RADIUS + 0.25 - photo.depth[..., None]) / 0.5, 0.1, 1) * (alpha > 0)
+    normal = (camera_normals(photo, camera) + 1) / 2 * (alpha > 0)
+    drawn = [(picture * 255).astype(np.uint8) for picture in (alpha.repeat(3, 2), near.repeat(3, 2), normal)]
     marked = Image.fromarray(plain)
     points = studio.context.landmark_weights @ rig_vertices(person, shot)
     pixels, shown = visible_landmarks(points, photo, camera, person.metres_per_unit)
     for (x, y), visible in zip(pixels, shown, strict=True):
         box = [x - size / 160, y - size / 160, x + size / 160, y + size / 160]
         ImageDraw.Draw(marked).ellipse(box, fill=(40, 235, 60) if visible else (235, 40, 40))
-    return np.concatenate([*pictures, np.asarray(marked)], axis=1)
+    return np.concatenate([plain, *drawn, label_palette()[photo.label], np.asarray(marked)], axis=1)
 
 
 def _captioned(picture: NDArray, text: str) -> NDArray:

@@ -52,8 +52,7 @@ class PhotosOptions(Asked):
     expressive: float = 1.0
     """Strength of the mild expressions; 0 leaves all faces neutral."""
     zoom: Annotated[float, Within(0.5, 2)] = 1.0
-    """How much larger heads are than where all hair fits the picture, 0.5 to 2; 1.24 is as large as the published PanoHead has
-    them."""
+    """How much larger heads are than where all hair fits the picture, 0.5 to 2; 1.24 is that of the published PanoHead."""
     scale_error: float = 0.0
     """Misaligned on purpose: standard deviation of an error of the head's size that labels do not know, as in 0.05."""
     shift_error: float = 0.0

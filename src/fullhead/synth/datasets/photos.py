@@ -81,15 +81,10 @@ class Photos(PictureSet[PhotosOptions]):
         random = stream(o.seed, "camera", head, number)
         yaw = math.radians(_yaw(random, o.yaw_distribution, o.yaw_limit))
         pitch = math.radians(float(np.clip(o.pitch_spread * random.normal(), -PITCH_LIMIT, PITCH_LIMIT)))
-        true = _misaligned(stream(o.seed, "misaligned", head, number), o, yaw, pitch) if self.misaligned else None
-        return View(
-            key=image_key(head * o.views_per_head + number),
-            yaw=round(yaw, 6),
-            pitch=round(pitch, 6),
-            label=camera_label(orbit(yaw, pitch)),
-            camera=None if true is None else camera_label(true),
-            background=(o.seed, head, number),
-        )
+        true = _misaligned(stream(o.seed, "misaligned", head, number), o, yaw, pitch)
+        key, label = image_key(head * o.views_per_head + number), camera_label(orbit(yaw, pitch))
+        camera, background = camera_label(true) if self.misaligned else None, (o.seed, head, number)
+        return View(key, round(yaw, 6), round(pitch, 6), label, camera, background)
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         views = [(record, view) for record in records for view in record["views"]]
@@ -105,14 +100,9 @@ class Photos(PictureSet[PhotosOptions]):
 
 
 def write_photos(
-    out: Path,
-    options: PhotosOptions = PhotosOptions(),
-    population: Population | None = None,
-    *,
-    form: Form = "folder",
-    workers: int | None = None,
-    quiet: bool = False,
-) -> int:
+    out: Path, options: PhotosOptions = PhotosOptions(), population: Population | None = None, *, form: Form = "folder",
+    workers: int | None = None, quiet: bool = False,
+) -> int:  # fmt: skip
     """Write a set of photos to `out`, or what is missing of it; returns how many are new. Files are the command's own."""
     recipe = Photos(options) if population is None else Photos(options, population)
     return write_set(out, recipe, form=form, workers=workers, quiet=quiet)

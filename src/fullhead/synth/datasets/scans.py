@@ -79,22 +79,15 @@ class Scans(HeadSet[ScansOptions]):
         tensors = rig_parameters(shared, subject, expression, pose)
         key = f"s{number:04d}/{scan:02d}"
         files = {"scan.ply": _ply(mesh, "5 units per metre, +y up, face along +z"), "rig.safetensors": save(tensors)}
-        record = {
-            "subject_number": number,
-            "scan": scan,
-            "key": key,
-            "subject": asdict(subject),
-            "attributes": subject_attributes(subject),
-            "expression": expression,
-            "joint_pose": pose.tolist(),
-            "vertices": len(mesh.vertices),
-        }
+        known = {"attributes": subject_attributes(subject), "expression": expression, "joint_pose": pose.tolist()}
+        record = {"subject_number": number, "scan": scan, "key": key, "subject": asdict(subject)}
+        record |= known | {"vertices": len(mesh.vertices)}
         if self.what.raw:
             raw, scan_from_raw = simulate_scanner(mesh, subject.seed, scan, self.what.noise)
             files["raw.ply"] = _ply(raw, "millimetres, somewhere in space")
             files["raw_place.json"] = json.dumps({"scan_from_raw": scan_from_raw.tolist()}).encode()
             record["scan_from_raw"] = scan_from_raw.tolist()
-        return Part(record, [Sample(key, files, {name: record[name] for name in ("attributes", "expression", "joint_pose")})])
+        return Part(record, [Sample(key, files, known)])
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         named = ("key", "subject_number", "scan", "attributes", "expression", "joint_pose")
@@ -147,8 +140,7 @@ def simulate_scanner(mesh: TriMesh[NDArray], seed: int, scan: int, noise: float)
     faces = mesh.faces[seen]
     used, numbers = np.unique(faces, return_inverse=True)
     unit = noise * UNITS_PER_METRE / 1000
-    waves = _waves(random, mesh.vertices[used])
-    bumps = unit * (0.7 * waves + 0.7 * random.normal(size=len(used)))
+    bumps = unit * (0.7 * _waves(random, mesh.vertices[used]) + 0.7 * random.normal(size=len(used)))
     vertices = mesh.vertices[used] + normals[used] * bumps[:, None]
     angle, axis = random.uniform(0, np.pi), random.normal(size=3)
     turn = Rotation.from_rotvec(angle * (axis / np.linalg.norm(axis))).as_matrix()

@@ -47,8 +47,7 @@ class Video(PictureSet[VideoOptions]):
         """One frame of a clip."""
         o, subject = self.what, self.subject(context, number)
         pose = clip_poses(o.motion, subject.seed, o.frames, o.fps)[frame]
-        label = camera_label(orbit(pose.yaw, pose.pitch))
-        key = f"{clip_name(number)}/{frame:05d}"
+        key, label = f"{clip_name(number)}/{frame:05d}", camera_label(orbit(pose.yaw, pose.pitch))
         view = View(key, round(pose.yaw, 6), round(pose.pitch, 6), label, background=(o.seed, number))
         backdrop = self.population.backdrop.kind
         return ShotSpec(subject, o.size, (view,), pose.expression, pose.joint_pose, backdrop=backdrop)

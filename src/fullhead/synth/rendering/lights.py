@@ -38,8 +38,7 @@ class Lights(NamedTuple):
 
     def float32(self) -> Lights:
         """The same, as kernels take them."""
-        key, key_colour, rim, fill = (a.astype(np.float32) for a in (self.key, self.key_colour, self.rim, self.fill))
-        return Lights(key, key_colour, np.float32(self.ambient), rim, fill)
+        return Lights(*map(np.float32, self))  # arrays stay arrays
 
 
 class ShadowMap(NamedTuple):
@@ -52,8 +51,6 @@ class ShadowMap(NamedTuple):
 
 @dataclass(frozen=True)
 class LitScene:
-    """A scene with its light."""
-
     scene: Scene
     lights: Lights
     surface_ambient: NDArray  # [V], the same in all colours
