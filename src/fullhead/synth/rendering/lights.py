@@ -38,7 +38,8 @@ class Lights(NamedTuple):
 
     def float32(self) -> Lights:
         """The same, as kernels take them."""
-        return Lights(*map(np.float32, self))  # arrays stay arrays
+        key, key_colour, rim, fill = (a.astype(np.float32) for a in (self.key, self.key_colour, self.rim, self.fill))
+        return Lights(key, key_colour, np.float32(self.ambient), rim, fill)
 
 
 class ShadowMap(NamedTuple):
