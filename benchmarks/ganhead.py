@@ -41,6 +41,7 @@ from fullhead.representations.correspondence import (
 from fullhead.representations.deformer import Warp
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.template import load_template
+from fullhead.synth.datasets.options import ScansOptions
 from fullhead.synth.datasets.scans import Scans
 from fullhead.training.loop import Clock, Phase, RandomStreams, StepState, step
 from fullhead.training.presets import RUNS
@@ -193,7 +194,7 @@ def training_steps(model: GANHead, runs: int) -> dict[str, float]:
     """A step of each stage on one scan: 2250 labelled points; 2000 points of the surface and one view of 256 x 256."""
     with tempfile.TemporaryDirectory() as folder:
         scans, prepared = Path(folder) / "scans", Path(folder) / "prepared"
-        write_set(scans, Scans(1, 2, cells=128), workers=0, quiet=True)
+        write_set(scans, Scans(ScansOptions(1, 2, resolution=128)), workers=0, quiet=True)
         recipe = Prepared(tuple(find_scans(scans)), SampleConfig(20_000, 20_000, 20_000), held_out=0)
         write_set(prepared, recipe, workers=0, quiet=True)
         task = RUNS["ganhead"].build(prepared, torch.device("cpu"))

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from common import write_result
-from fullhead.io.sets import read_records, write_set
+from fullhead.io.sets import read_records
 from fullhead.io.stores import open_store
 from fullhead.metrics.landmark_error import INNER, normalised_errors
-from fullhead.synth.datasets.photos import Photos
+from fullhead.synth.datasets.options import PhotosOptions
+from fullhead.synth.datasets.photos import write_photos
 
 SIZE, VIEWS, YAW = 64, 4, 30.0
 BATCH, RATE, SHIFT = 32, 2e-3, 3  # SHIFT: pixels that photos learnt from are moved by, at most
@@ -31,7 +32,8 @@ BATCH, RATE, SHIFT = 32, 2e-3, 3  # SHIFT: pixels that photos learnt from are mo
 def photos(heads: int, workers: int) -> tuple[Tensor, Tensor]:
     """Pictures [heads, VIEWS, 3, SIZE, SIZE] in [-1, 1] and landmarks [heads, VIEWS, 68, 2] in pixels."""
     with TemporaryDirectory() as folder:
-        write_set(Path(folder), Photos(heads, SIZE, VIEWS, yaw_limit=YAW, ground_truth=()), workers=workers, quiet=True)
+        options = PhotosOptions(heads * VIEWS, SIZE, VIEWS, yaw_limit=YAW, truth=("none",))
+        write_photos(Path(folder), options, workers=workers, quiet=True)
         views = [view for record in read_records(Path(folder)) for view in record["views"]]
         store = open_store(Path(folder), "img")
         pictures = np.stack([store.picture(f"{view['key']}.png").transpose(2, 0, 1) for view in views])

@@ -25,12 +25,12 @@ from common import write_result
 from fullhead.core.cameras import cameras_from_labels
 from fullhead.core.errors import FullheadError
 from fullhead.data.photos import PhotoSet
-from fullhead.io.sets import write_set
 from fullhead.metrics.features import load_features
 from fullhead.metrics.quality import figures, generated_batches, halves, looks, photo_batches
 from fullhead.models.panohead import PanoHead
 from fullhead.models.presets import PANOHEADS
-from fullhead.synth.datasets.photos import Photos
+from fullhead.synth.datasets.options import PhotosOptions
+from fullhead.synth.datasets.photos import write_photos
 from fullhead.synth.people.population import population
 from fullhead.training.head_features import blurred_photos
 
@@ -77,8 +77,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if not (arguments.photos / "img").is_dir():
-        recipe = Photos(2 * arguments.n // VIEWS, 64, VIEWS, SEED, zoom=CLOSER, population=population([BACKDROP]))
-        write_set(arguments.photos, recipe)
+        write_photos(arguments.photos, PhotosOptions(2 * arguments.n, 64, VIEWS, SEED, zoom=CLOSER), population([BACKDROP]))
     photos, network = PhotoSet(arguments.photos), load_features(arguments.features)
     reference, other = (half[: arguments.n] for half in halves(photos, arguments.photos))
     if len(reference) < arguments.n or len(other) < arguments.n:

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from common import write_result
 from fullhead.io.sets import Recipe, write_set
 from fullhead.synth.datasets.heads360 import EXPRESSIONS, Heads360
+from fullhead.synth.datasets.options import Heads360Options, PhotosOptions, ScansOptions, VideoOptions
 from fullhead.synth.datasets.photos import Photos
 from fullhead.synth.datasets.scans import Scans
 from fullhead.synth.datasets.video import Video
@@ -56,15 +57,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None  # others at work make the wall times worse
-    recipes: dict[str, Recipe] = {f"photos {size}": Photos(options.heads, size) for size in (64, 128, 256, 512)}
-    recipes |= {f"photos {size}, 8 views a head": Photos(options.heads, size, 8) for size in (64, 128, 256)}
-    subjects = max(1, options.heads // 12)
-    recipes |= {f"heads360 {size}": Heads360(subjects, size, hair="with", expressions=SHOWN) for size in (64, 128, 256)}
-    recipes |= {
-        "video 256": Video(frames=options.heads),
-        "scans": Scans(subjects),
-    }
-    for recipe in (Photos(1, 64), Scans(1, 1, cells=48)):  # compile
+    heads, subjects = options.heads, max(1, options.heads // 12)
+    photos = {f"photos {size}": PhotosOptions(4 * heads, size) for size in (64, 128, 256, 512)}
+    photos |= {f"photos {size}, 8 views a head": PhotosOptions(8 * heads, size, 8) for size in (64, 128, 256)}
+    recipes: dict[str, Recipe] = {name: Photos(asked) for name, asked in photos.items()}
+    for size in (64, 128, 256):
+        recipes[f"heads360 {size}"] = Heads360(Heads360Options(subjects, size, hair="with", expressions=SHOWN))
+    recipes |= {"video 256": Video(VideoOptions(frames=heads)), "scans": Scans(ScansOptions(subjects))}
+    for recipe in (Photos(PhotosOptions(4, 64)), Scans(ScansOptions(1, 1, resolution=48))):  # compile
         measure(recipe, 1)
     figures: dict[str, object] = {name: measure(recipe, options.workers) for name, recipe in recipes.items()}
     for name, (part, pictures) in WHOLE.items():

@@ -14,15 +14,14 @@ import numpy as np
 from PIL import Image
 
 import fullhead
-from fullhead.io.sets import read_records, write_set
-from fullhead.synth.datasets.photos import Photos
+from fullhead.io.sets import read_records
 
 OUT = Path("out/examples/training_set")
 HEADS, SIZE = (2, 48) if "--quick" in sys.argv else (4, 144)
 
 truth = ("mask", "depth", "normal", "parts")
-recipe = Photos(HEADS, SIZE, views_per_head=1, seed=11, yaw_limit=110, ground_truth=truth)
-write_set(OUT / "set", recipe, workers=0, quiet=True)
+options = fullhead.PhotosOptions(HEADS, SIZE, views_per_head=1, seed=11, yaw_limit=110, truth=truth)
+fullhead.write_photos(OUT / "set", options, workers=0, quiet=True)
 
 rows, labels = [], []
 for record in read_records(OUT / "set"):

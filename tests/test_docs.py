@@ -25,7 +25,7 @@ import fullhead
 from fullhead import cli
 from fullhead.cli import COMMANDS
 from fullhead.commands.synth.export import export as synth_export
-from fullhead.commands.synth.photos import photos
+from fullhead.commands.synth.sets import photos
 from fullhead.models.checkpoint import save
 from fullhead.models.i3dmm import I3DMM, I3DMMConfig
 from small_scans import write_balls

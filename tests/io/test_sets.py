@@ -19,10 +19,11 @@ from fullhead.core.errors import FullheadError
 from fullhead.core.random import stream
 from fullhead.io.files import sha256
 from fullhead.io.sets import Part, Recipe, Sample, check_set, read_records, read_set, shards, write_set
+from fullhead.synth.datasets.options import PhotosOptions
 from fullhead.synth.datasets.photos import Photos, image_key
 from fullhead.synth.datasets.shots import replay
 
-PHOTOS = Photos(heads=3, size=20, views_per_head=2, seed=3)
+PHOTOS = Photos(PhotosOptions(images=6, size=20, views_per_head=2, seed=3))
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,6 @@ def test_a_share_that_makes_no_sense_is_refused(share: str) -> None:
 
 
 def test_shards_cover_all_parts_once() -> None:
-    found = shards(Photos(heads=150), "zip")
+    found = shards(Photos(PhotosOptions(images=600)), "zip")
     assert [(shard.first, shard.end) for shard in found] == [(0, 64), (64, 128), (128, 150)]
-    assert len(shards(Photos(heads=150), "folder")) == 150
+    assert len(shards(Photos(PhotosOptions(images=600)), "folder")) == 150

@@ -7,13 +7,14 @@ import torch
 
 from fullhead.core.errors import FullheadError
 from fullhead.data.photos import PhotoSet
-from fullhead.io.sets import Form, write_set
+from fullhead.io.sets import Form
 from fullhead.io.stores import open_store
-from fullhead.synth.datasets.photos import Photos
+from fullhead.synth.datasets.options import PhotosOptions
+from fullhead.synth.datasets.photos import write_photos
 
 
 def write(out: Path, form: Form) -> Path:
-    write_set(out, Photos(heads=3, size=20, views_per_head=2, seed=3), form=form, workers=0, quiet=True)
+    write_photos(out, PhotosOptions(6, size=20, views_per_head=2, seed=3), form=form, workers=0, quiet=True)
     return out
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from fullhead.commands.synth.check import check
 from fullhead.core.errors import FullheadError
-from fullhead.io.sets import read_records, write_set
+from fullhead.io.sets import read_records
 from fullhead.io.stores import open_store
 from fullhead.metrics.landmark_error import agreement, normalised_errors
-from fullhead.synth.datasets.photos import Photos
+from fullhead.synth.datasets.options import PhotosOptions
+from fullhead.synth.datasets.photos import write_photos
 
 SIZE = 24
 
@@ -18,7 +19,7 @@ SIZE = 24
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("photos") / "set"
-    write_set(out, Photos(2, SIZE, 3, seed=3, yaw_limit=50), workers=0, quiet=True)
+    write_photos(out, PhotosOptions(6, SIZE, 3, seed=3, yaw_limit=50), workers=0, quiet=True)
     return out
 
 

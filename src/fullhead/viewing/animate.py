@@ -99,7 +99,5 @@ def expression_sheet(
     """One head with each of ARKit's 52 expressions at full strength, with their names: uint8 [H, W, 3]."""
     poses = HeadPose(torch.eye(len(ARKIT)), torch.zeros(len(ARKIT), len(JOINTS), 3))
     faces = list(animate(model, head, poses, camera, options, show=show))
-    starts = range(0, len(ARKIT), SHEET_COLUMNS)
-    return np.concatenate([
-        contact_sheet([faces[i : i + SHEET_COLUMNS]], column_labels=ARKIT[i : i + SHEET_COLUMNS]) for i in starts
-    ])  # fmt: skip
+    rows = [slice(start, start + SHEET_COLUMNS) for start in range(0, len(ARKIT), SHEET_COLUMNS)]
+    return np.concatenate([contact_sheet([faces[row]], column_labels=ARKIT[row]) for row in rows])

@@ -21,8 +21,5 @@ def draw_mesh(mesh: TriMesh[NDArray], cameras: Cameras, size: int = 256, shading
     """
     drawn = mesh.tensors()
     drawn = replace(drawn, vertices=drawn.vertices.float())
-    images = []
-    for i in range(len(cameras)):
-        image, mask, _ = draw_surface(drawn, cameras[i], size, SHADINGS[shading])
-        images.append(mask * image + 1 - mask)
-    return to_uint8(torch.stack(images))
+    views = (draw_surface(drawn, cameras[i], size, SHADINGS[shading]) for i in range(len(cameras)))
+    return to_uint8(torch.stack([mask * image + 1 - mask for image, mask, _ in views]))

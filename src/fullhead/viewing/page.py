@@ -75,23 +75,18 @@ def _figure(medium: Medium, meshes: list[Path]) -> str:
     suffix = path.suffix.lower()
     if suffix not in MEDIA_TYPES:
         raise FullheadError(f"a page cannot show {path.name!r}: choose one of {', '.join(MEDIA_TYPES)}")
+    data, label = f"data:{MEDIA_TYPES[suffix]};base64,{_base64(path)}", escape(medium.caption or path.stem)
     caption = f"<figcaption>{escape(medium.caption)}</figcaption>" if medium.caption else ""
     if suffix == ".glb":
         meshes.append(path)
         looks = "".join(f'<button type="button" data-look="{i}">{look}</button>' for i, look in enumerate(LOOKS))
-        label = escape(medium.caption or path.stem)
-        shown = (
-            f'<canvas data-glb="glb{len(meshes) - 1}" role="img" aria-label="{label}"></canvas><div class="looks">{looks}</div>'
-        )
+        canvas = f'<canvas data-glb="glb{len(meshes) - 1}" role="img" aria-label="{label}"></canvas>'
+        shown = f'{canvas}<div class="looks">{looks}</div>'
     elif suffix == ".mp4":
-        shown = f'<video src="{_data_uri(path)}" autoplay loop muted playsinline controls></video>'
+        shown = f'<video src="{data}" autoplay loop muted playsinline controls></video>'
     else:
-        shown = f'<img src="{_data_uri(path)}" alt="{escape(medium.caption or path.stem)}">'
+        shown = f'<img src="{data}" alt="{label}">'
     return f"<figure>{shown}{caption}</figure>"
-
-
-def _data_uri(path: Path) -> str:
-    return f"data:{MEDIA_TYPES[path.suffix.lower()]};base64,{_base64(path)}"
 
 
 def _base64(path: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from fullhead.core import cameras as cams
+from fullhead.core.cameras import orbit
 from fullhead.io.images import Bytes, contact_sheet
 from fullhead.models.head import H, HeadModel, L, Render, RenderOptions
 from fullhead.viewing.turntable import final_image, render_views
@@ -22,17 +22,14 @@ def sheet_rows(
     pitch: float = 0.0,
     options: RenderOptions = RenderOptions(),
     *,
-    radius: float = cams.RADIUS,
-    focal: float = cams.FOCAL,
-    batch: int = 1,
     show: Callable[[Render], Bytes] = final_image,
 ) -> Iterator[list[Bytes]]:
     """For each head of `latents` its pictures uint8 [H, W, 3] at `yaws` (radians), one pitch; each head is decoded once."""
-    cameras = cams.orbit(torch.tensor(yaws, dtype=torch.float64), pitch, radius=radius, focal=focal)
+    cameras = orbit(torch.tensor(yaws, dtype=torch.float64), pitch)
     for i in range(len(latents)):
         with torch.no_grad():
             head = model.decode(latents[i], None, options)
-        yield list(render_views(model, head, cameras, options, batch=batch, show=show))
+        yield list(render_views(model, head, cameras, options, show=show))
 
 
 def sheet(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -37,19 +37,7 @@ SUFFIXES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".
 LONGEST = 4096  # bytes of what the page may send
 HOST = "127.0.0.1"
 
-
-@dataclass(frozen=True)
-class Method:
-    """A folder of pictures."""
-
-    name: str
-    root: Path
-    views: dict[str, dict[str, tuple[Path, ...]]]  # of each aspect, of each sample
-
-    @property
-    def samples(self) -> list[str]:
-        """Those that are there in both aspects."""
-        return sorted(set(self.views["geometry"]) & set(self.views["texture"]))
+Method = dict[str, dict[str, list[Path]]]  # a folder's pictures: of each aspect, of each sample
 
 
 @dataclass(frozen=True)
@@ -63,49 +51,41 @@ class Item:
 
 
 def read_method(root: Path) -> Method:
-    """The samples of a folder that have three views. FullheadError if there are none."""
-    views: dict[str, dict[str, tuple[Path, ...]]] = {}
+    """The pictures of a folder, of samples that have three views. FullheadError if there are none."""
+    method: Method = {}
     for aspect in ASPECTS:
         found: dict[str, list[Path]] = {}
-        for path in sorted((root / aspect).glob("*")):
-            if path.suffix.lower() in SUFFIXES and "_" in path.stem:
+        for path in sorted((root / aspect).glob("*_*")):
+            if path.suffix.lower() in SUFFIXES:
                 found.setdefault(path.stem.rpartition("_")[0], []).append(path)
-        views[aspect] = {sample: tuple(paths) for sample, paths in found.items() if len(paths) == VIEWS}
-        if not views[aspect]:
+        method[aspect] = {sample: paths for sample, paths in found.items() if len(paths) == VIEWS}
+        if not method[aspect]:
             raise FullheadError(
                 f"{root / aspect} has no sample with {VIEWS} views: pictures are called SAMPLE_VIEW.png, as 0007_a.png"
             )
-    return Method(root.resolve().name, root, views)
+    return method
 
 
 class Study:
     """A study in a folder: its methods and samples, each volunteer's items and answers."""
 
     def __init__(self, folder: Path, methods: Sequence[Path], samples: int = 30, seed: int = 0) -> None:
-        found = [read_method(root) for root in methods]
-        if len({method.name for method in found}) < len(found):
-            raise FullheadError(f"both folders are called {found[0].name}: the tally tells methods by their folders' names")
-        self.methods = {method.name: method for method in found}
-        self.folder, self.seed, self.lock = folder, seed, threading.Lock()
-        self.chosen: dict[str, list[str]] = {}
-        for method in found:
-            if len(method.samples) < samples:
-                raise FullheadError(
-                    f"{method.root} has {len(method.samples)} whole samples, not {samples}: say --samples, or add some"
-                )
-            order = np.random.RandomState(seed).permutation(len(method.samples))
-            self.chosen[method.name] = [method.samples[i] for i in order]
-        self.samples = samples
+        self.methods = {root.resolve().name: read_method(root) for root in methods}
+        if len(self.methods) < len(methods):
+            raise FullheadError(f"both folders are called {methods[0].resolve().name}: give folders of different names")
+        self.folder, self.samples, self.seed, self.lock = folder, samples, seed, threading.Lock()
+        self.chosen: dict[str, list[str]] = {}  # the samples of each method that are in both aspects, in an order by chance
+        for root, (name, views) in zip(methods, self.methods.items(), strict=True):
+            whole = sorted(set.intersection(*map(set, views.values())))
+            if len(whole) < samples:
+                raise FullheadError(f"{root} has {len(whole)} whole samples, not {samples}: say --samples, or add some")
+            self.chosen[name] = [whole[i] for i in np.random.RandomState(seed).permutation(len(whole))]
         asked = {"methods": {name: self.chosen[name][:samples] for name in self.methods}, "seed": seed, "best": BEST}
         place = check_place(folder, folder=True) / "study.json"
-        if place.is_file():
-            if json.loads(place.read_text()) != asked:
-                raise FullheadError(
-                    f"{folder} holds another study: choose another folder, or give the same methods and options"
-                )
-        else:
-            with written_whole(place) as path:
-                path.write_text(json.dumps(asked, indent=1))
+        if not place.is_file():
+            _write(place, asked)
+        elif json.loads(place.read_text()) != asked:
+            raise FullheadError(f"{folder} holds another study: choose another folder, or give the same methods and options")
 
     def items(self, volunteer: int) -> list[Item]:
         """What a volunteer is asked: five pictures for training, of samples that are not scored if there are any, then all, in
@@ -113,8 +93,8 @@ class Study:
         rng = np.random.RandomState((self.seed * 100_003 + volunteer) % 2**32)
         asked = [(m, a, s) for m, names in self.chosen.items() for a in ASPECTS for s in names[: self.samples]]
         spare = [(m, a, s) for m, names in self.chosen.items() for a in ASPECTS for s in names[self.samples :]] or asked
-        first = [spare[i] for i in rng.choice(len(spare), min(TRAINING, len(spare)), replace=False)]
-        return [Item(*x, training=True) for x in first] + [Item(*asked[i]) for i in rng.permutation(len(asked))]
+        first = [Item(*spare[i], training=True) for i in rng.choice(len(spare), min(TRAINING, len(spare)), replace=False)]
+        return first + [Item(*asked[i]) for i in rng.permutation(len(asked))]
 
     def enrol(self) -> int:
         """The number of a new volunteer, whose file of answers is made."""
@@ -145,14 +125,13 @@ class Study:
             if known is None or not 0 <= number < len(items) or not 0 <= score <= BEST:
                 raise ValueError("no such question, or no such score")
             known["answers"].append({**vars(items[number]), "score": score})
-            with written_whole(self.place(volunteer)) as path:
-                path.write_text(json.dumps(known, indent=1))
+            _write(self.place(volunteer), known)
 
     def picture(self, volunteer: int, number: int, view: int) -> Path:
         """The file behind a picture's address, which names no method. KeyError or IndexError if there is none."""
         self.answered(volunteer)
         item = self.items(volunteer)[number]
-        return self.methods[item.method].views[item.aspect][item.sample][view]
+        return self.methods[item.method][item.aspect][item.sample][view]
 
 
 class Page(BaseHTTPRequestHandler):
@@ -164,9 +143,9 @@ class Page(BaseHTTPRequestHandler):
         self._answer({"/": self._page, "/items": self._items}.get(self.path.partition("?")[0], self._picture))
 
     def do_POST(self) -> None:
-        self._answer({"/enrol": self._enrol, "/score": self._score}.get(self.path, self._nothing))
+        self._answer({"/enrol": self._enrol, "/score": self._score}.get(self.path, self._picture))
 
-    def _answer(self, action: Any) -> None:
+    def _answer(self, action: Callable[[], tuple[str, bytes]]) -> None:
         host = (self.headers["Host"] or "").partition(":")[0]
         if host not in (HOST, "localhost"):  # another site's page that had its name point here
             return self.send_error(403)
@@ -209,11 +188,13 @@ class Page(BaseHTTPRequestHandler):
         self.study.answer(int(said["volunteer"]), int(said["number"]), float(said["score"]))
         return _json({})
 
-    def _nothing(self) -> tuple[str, bytes]:
-        raise KeyError(self.path)
-
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+def _write(place: Path, value: Any) -> None:
+    with written_whole(place) as path:
+        path.write_text(json.dumps(value, indent=1))
 
 
 def _json(value: Any) -> tuple[str, bytes]:

@@ -6,8 +6,9 @@ Subjects are the first ones, counting seeds from the one given, that have a want
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import cycle
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from fullhead.core.cameras import RADIUS, Cameras, orbit
 from fullhead.core.colour import linear_from_srgb
 from fullhead.core.errors import FullheadError
 from fullhead.core.random import stream
+from fullhead.core.tri_mesh import present
 from fullhead.kernels.raster import orthographic
 from fullhead.rig.arkit import ARKIT, alone
 from fullhead.synth.anatomy.skin import ita_of_tone
@@ -38,91 +40,110 @@ MOST_TRIED = 2000  # seeds looked at for one hair style
 SUBPIXEL = np.array([0.00013, 0.00021, 0])  # a scan's vertices lie on a grid, and rays through its edges meet nothing
 
 
-def heads_sheet(size: int, seed: int = 0, consecutive: int = 0, population: Population | None = None) -> NDArray:
-    """Heads from five sides: the first of each of STYLES_SHOWN from `seed` on, or that many seeds as they come."""
-    context = RenderContext(size)
-    if consecutive:
-        subjects = [context.subject(seed + i, population) for i in range(consecutive)]
-    else:
-        subjects = first_with_styles(context, STYLES_SHOWN, seed, population)
-    behind = BACKGROUNDS[np.arange(len(subjects)) % len(BACKGROUNDS)]
-    rows = [_views(context, _shot(s, size), (0, 45, 90, 135, 180), b) for s, b in zip(subjects, behind, strict=True)]
+class Studio:
+    """Where subjects of a population are drawn, from `seed` on, in views of `size` pixels; `consecutive` of them, or 0."""
+
+    def __init__(self, size: int, seed: int = 0, consecutive: int = 0, population: Population | None = None) -> None:
+        self.context, self.size, self.seed = RenderContext(size), size, seed
+        self.consecutive, self.population = consecutive, population
+
+    def subject(self, number: int = 0) -> Subject:
+        """The subject that many seeds after the first."""
+        return self.context.subject(self.seed + number, self.population)
+
+    def styled(self) -> list[Subject]:
+        """The first subject with each of STYLES_SHOWN."""
+        return first_with_styles(self.context, STYLES_SHOWN, self.seed, self.population)
+
+    def shot(self, subject: Subject, expression: dict[str, float] | None = None) -> ShotSpec:
+        """A subject with an expression; by default its own mild one."""
+        mild = mild_expression(stream(subject.seed, "expression")) if expression is None else expression
+        return ShotSpec(subject, self.size, (), mild)
+
+    def views(self, shot: ShotSpec, cameras: Iterable[Cameras], behind: NDArray, name: str = "") -> NDArray:
+        """A shot seen by several cameras, side by side, with its name below if it has one."""
+        _, light = self.context.lit_scene(shot)
+        pictures = [composite_over(render_photo(light, camera, self.size), behind) for camera in cameras]
+        return _captioned(np.concatenate(pictures, axis=1), name)
+
+    def at_rest(self, subjects: Mapping[str, Subject]) -> NDArray:
+        """Subjects without expression from the front, the side and behind, with their names."""
+        sides = _around(20, 90, 180)
+        return _grid([self.views(self.shot(who, {}), sides, BACKGROUNDS[0], name) for name, who in subjects.items()], 3)
+
+
+def heads_sheet(studio: Studio) -> NDArray:
+    """Heads from five sides: the first of each of STYLES_SHOWN, or as many seeds as are wanted as they come."""
+    subjects = [studio.subject(i) for i in range(studio.consecutive)] or studio.styled()
+    sides, backgrounds = _around(0, 45, 90, 135, 180), cycle(BACKGROUNDS)
+    rows = [studio.views(studio.shot(subject), sides, next(backgrounds)) for subject in subjects]
     height = -(-len(rows) // 2)
     rows += [np.full_like(rows[0], 255)] * (2 * height - len(rows))
     return np.concatenate([np.concatenate(rows[:height]), np.concatenate(rows[height:])], axis=1)
 
 
-def faces_sheet(size: int, seed: int = 0, consecutive: int = 48, population: Population | None = None) -> NDArray:
-    """That many seeds as they come, from the front."""
-    context = RenderContext(size)
-    subjects = [context.subject(seed + i, population) for i in range(consecutive)]
-    return _grid([_views(context, _shot(subject, size), (0,), BACKGROUNDS[1]) for subject in subjects], 8)
+def faces_sheet(studio: Studio) -> NDArray:
+    """As many seeds as are wanted, or 48, as they come, from the front."""
+    subjects = map(studio.subject, range(studio.consecutive or 48))
+    return _grid([studio.views(studio.shot(subject), _around(0), BACKGROUNDS[1]) for subject in subjects], 8)
 
 
-def styles_sheet(size: int, seed: int = 0, population: Population | None = None) -> NDArray:
+def styles_sheet(studio: Studio) -> NDArray:
     """Every hair style on one face, from the front, the side and behind."""
-    context, bare = _bareheaded(size, seed, population)
-    return _grid([_at_rest(context, bare.with_hair(style), size, style) for style in STYLES], 3)
+    bare = studio.subject().with_worn("none", "none", "none")
+    return studio.at_rest({style: bare.with_hair(style) for style in STYLES})
 
 
-def worn_sheet(size: int, seed: int = 0, population: Population | None = None) -> NDArray:
+def worn_sheet(studio: Studio) -> NDArray:
     """Every hat, pair of glasses and earrings on one head, from the front, the side and behind."""
-    context, bare = _bareheaded(size, seed, population)
+    bare = studio.subject().with_worn("none", "none", "none")
     tied = bare.with_hair("bun")  # so that the ears show
     wearing = {name: bare.with_worn(hat=name) for name in HATS[1:]}
     wearing |= {f"{name} glasses": bare.with_worn(glasses=name) for name in GLASSES[1:]}
-    wearing |= {f"{name} earrings": tied.with_worn(earrings=name) for name in EARRINGS[1:]}
-    return _grid([_at_rest(context, subject, size, name) for name, subject in wearing.items()], 3)
+    return studio.at_rest(wearing | {f"{name} earrings": tied.with_worn(earrings=name) for name in EARRINGS[1:]})
 
 
-def tones_sheet(size: int, seed: int = 0, population: Population | None = None) -> NDArray:
+def tones_sheet(studio: Studio) -> NDArray:
     """One face in eleven tones of skin, with their typology angles."""
-    (context, bare), tiles = _bareheaded(size, seed, population), []
-    for i in range(11):
-        toned = replace(bare, skin=replace(bare.skin, tone=i / 10))
-        shot = replace(_shot(toned, size), expression={})
-        name = f"tone {i / 10}: {ita_of_tone(i / 10):.0f} degrees"
-        tiles.append(_captioned(_views(context, shot, (20,), BACKGROUNDS[1]), name))
+    bare, tiles = studio.subject().with_worn("none", "none", "none"), []
+    for tone in np.arange(11) / 10:
+        shot = studio.shot(replace(bare, skin=replace(bare.skin, tone=float(tone))), {})
+        tiles.append(studio.views(shot, _around(20), BACKGROUNDS[1], f"tone {tone}: {ita_of_tone(tone):.0f} degrees"))
     return _grid(tiles, 6)
 
 
-def expressions_sheet(size: int, seed: int = 0) -> NDArray:
+def expressions_sheet(studio: Studio) -> NDArray:
     """One face at rest, then each of ARKit's 52 expressions at full weight (mouthClose over an open jaw), close up."""
-    context = RenderContext(size)
-    subject = context.subject(seed)
-    subject = replace(subject.with_hair("slicked_back"), worn=replace(subject.worn, hat="none", glasses="none"))
-    camera = _close_up(orbit(math.radians(18), math.radians(4)))
-    tiles = []
-    for name in (None, *ARKIT):
-        weights = {} if name is None else alone(name)
-        _, light = context.lit_scene(replace(_shot(subject, size), expression=weights))
-        tiles.append(_captioned(composite_over(render_photo(light, camera, size), BACKGROUNDS[1]), name or "at rest"))
-    return _grid(tiles, 9)
+    subject = studio.subject().with_hair("slicked_back").with_worn(hat="none", glasses="none")
+    camera = orbit(math.radians(18), math.radians(4))
+    K = camera.K.clone()
+    K[:, [0, 1], [0, 1]] *= 1.75  # the face fills the picture
+    K[:, 1, 2] = 0.38
+    shown = {"at rest": {}, **{name: alone(name) for name in ARKIT}}
+    near = [Cameras(camera.c2w, K)]
+    return _grid([studio.views(studio.shot(subject, w), near, BACKGROUNDS[1], name) for name, w in shown.items()], 9)
 
 
-def truth_sheet(size: int, seed: int = 0) -> NDArray:
+def truth_sheet(studio: Studio) -> NDArray:
     """Four heads as photo, alpha, depth, normals, parts and landmarks (red: hidden)."""
-    context = RenderContext(size)
-    subjects = first_with_styles(context, STYLES_SHOWN, seed)
-    rows = [_truth_row(context, s, size, yaw) for s, yaw in zip(subjects[1::3], (0.0, 0.6, 1.2, 2.6), strict=False)]
+    yaws = (0.0, 0.6, 1.2, 2.6)
+    rows = [_truth_row(studio, subject, yaw) for subject, yaw in zip(studio.styled()[1::3], yaws, strict=True)]
     names = ("photo", "alpha", "depth", "normals", "parts", "landmarks")
-    heading = np.concatenate([_captioned(np.zeros((0, size, 3), np.uint8), name) for name in names], axis=1)
+    heading = np.concatenate([_captioned(np.zeros((0, studio.size, 3), np.uint8), name) for name in names], axis=1)
     return np.concatenate([heading, *rows])
 
 
-def scan_views_sheet(size: int, seed: int = 0, population: Population | None = None) -> NDArray:
+def scan_views_sheet(studio: Studio) -> NDArray:
     """One scan from four sides, in its colours under a lamp and as normals."""
-    context = RenderContext(size)
-    subject = context.subject(seed, population)
-    expression = mild_expression(stream(subject.seed, "expression"))
-    mesh = make_scan(context.person(subject), expression, np.zeros((5, 3)), 224)
-    assert mesh.normals is not None and mesh.colours is not None
+    size, subject = studio.size, studio.subject()
+    mesh = make_scan(studio.context.person(subject), studio.shot(subject).expression, np.zeros((5, 3)), 224)
+    normals, colours = present(mesh.normals), present(mesh.colours)
     columns = []
     for degrees in (0, 50, 90, 180):
         turn = Rotation.from_euler("y", -degrees, degrees=True).as_matrix()
         found, weights, _ = orthographic(mesh.vertices @ turn.T + SUBPIXEL, mesh.faces, size)
         corners = mesh.faces[found]  # [size, size, 3]
-        normal, colour = ((values[corners] * weights[..., None]).sum(2) for values in (mesh.normals @ turn.T, mesh.colours))
+        normal, colour = ((values[corners] * weights[..., None]).sum(2) for values in (normals @ turn.T, colours))
         lamp = np.clip(0.45 + 0.6 * normal @ np.array([0.3, 0.4, 0.85]), 0, 1)[..., None]
         seen = (found >= 0)[..., None]
         columns.append(np.concatenate([np.where(seen, picture, 255) for picture in (colour * lamp, (normal + 1) * 127.5)]))
@@ -145,58 +166,32 @@ def first_with_styles(
     return found
 
 
-def _bareheaded(size: int, seed: int, population: Population | None) -> tuple[RenderContext, Subject]:
-    """A context for views of that size, and the subject of a seed without accessories."""
-    context = RenderContext(size)
-    return context, context.subject(seed, population).with_worn("none", "none", "none")
+def _around(*degrees: float) -> list[Cameras]:
+    """Cameras at these yaws."""
+    return [orbit(math.radians(yaw)) for yaw in degrees]
 
 
-def _views(context: RenderContext, shot: ShotSpec, degrees: Iterable[float], behind: NDArray) -> NDArray:
-    """A shot seen from several yaws, side by side."""
-    _, light = context.lit_scene(shot)
-    yaws = (math.radians(yaw) for yaw in degrees)
-    return np.concatenate([composite_over(render_photo(light, orbit(yaw), shot.size), behind) for yaw in yaws], axis=1)
-
-
-def _at_rest(context: RenderContext, subject: Subject, size: int, name: str) -> NDArray:
-    """A subject without expression from the front, the side and behind, with its name."""
-    shot = replace(_shot(subject, size), expression={})
-    return _captioned(_views(context, shot, (20, 90, 180), BACKGROUNDS[0]), name)
-
-
-def _shot(subject: Subject, size: int) -> ShotSpec:
-    """A subject with its mild expression."""
-    return ShotSpec(subject, size, (), mild_expression(stream(subject.seed, "expression")))
-
-
-def _truth_row(context: RenderContext, subject: Subject, size: int, yaw: float) -> NDArray:
-    camera, shot = orbit(yaw), _shot(subject, size)
-    person, light = context.lit_scene(shot)
+def _truth_row(studio: Studio, subject: Subject, yaw: float) -> NDArray:
+    camera, shot, size = orbit(yaw), studio.shot(subject), studio.size
+    person, light = studio.context.lit_scene(shot)
     photo = render_photo(light, camera, size)
-    seen = photo.alpha[..., None] > 0
-    near = np.clip((RADIUS + 0.25 - photo.depth[..., None]) / 0.5, 0.1, 1) * seen
-    normal = (camera_normals(photo, camera) + 1) / 2 * seen
-    drawn = [np.repeat(photo.alpha[..., None], 3, 2), np.repeat(near, 3, 2), normal]
-    plain = composite_over(photo, BACKGROUNDS[1])
-    pictures = [plain, *((picture * 255).astype(np.uint8) for picture in drawn), label_palette()[photo.label]]
+    alpha, plain = photo.alpha[..., None], composite_over(photo, BACKGROUNDS[1])
+    near = np.clip((RADIUS + 0.25 - photo.depth[..., None]) / 0.5, 0.1, 1) * (alpha > 0)
+    normal = (camera_normals(photo, camera) + 1) / 2 * (alpha > 0)
+    drawn = [(picture * 255).astype(np.uint8) for picture in (alpha.repeat(3, 2), near.repeat(3, 2), normal)]
     marked = Image.fromarray(plain)
-    points = context.landmark_weights @ rig_vertices(person, shot)
+    points = studio.context.landmark_weights @ rig_vertices(person, shot)
     pixels, shown = visible_landmarks(points, photo, camera, person.metres_per_unit)
     for (x, y), visible in zip(pixels, shown, strict=True):
         box = [x - size / 160, y - size / 160, x + size / 160, y + size / 160]
         ImageDraw.Draw(marked).ellipse(box, fill=(40, 235, 60) if visible else (235, 40, 40))
-    return np.concatenate([*pictures, np.asarray(marked)], axis=1)
-
-
-def _close_up(camera: Cameras) -> Cameras:
-    """The camera with the face filling its picture."""
-    K = camera.K.clone()
-    K[:, 0, 0], K[:, 1, 1], K[:, 1, 2] = 1.75 * K[:, 0, 0], 1.75 * K[:, 1, 1], 0.38
-    return Cameras(camera.c2w, K)
+    return np.concatenate([plain, *drawn, label_palette()[photo.label], np.asarray(marked)], axis=1)
 
 
 def _captioned(picture: NDArray, text: str) -> NDArray:
-    """The picture with a line of text below."""
+    """The picture with a line of text below, if there is one."""
+    if not text:
+        return picture
     strip = Image.new("RGB", (picture.shape[1], CAPTION), "white")
     ImageDraw.Draw(strip).text((3, 1), text, fill=(40, 40, 40))
     return np.concatenate([picture, np.asarray(strip)])
@@ -205,3 +200,9 @@ def _captioned(picture: NDArray, text: str) -> NDArray:
 def _grid(tiles: list[NDArray], columns: int) -> NDArray:
     tiles = [*tiles, *[np.full_like(tiles[0], 255)] * (-len(tiles) % columns)]
     return np.concatenate([np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)])
+
+
+SHEETS: dict[str, Callable[[Studio], NDArray]] = {
+    "heads": heads_sheet, "faces": faces_sheet, "styles": styles_sheet, "worn": worn_sheet, "tones": tones_sheet,
+    "expressions": expressions_sheet, "truth": truth_sheet, "scan": scan_views_sheet,
+}  # fmt: skip

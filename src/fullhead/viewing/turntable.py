@@ -38,17 +38,9 @@ def turntable_cameras(
     return cams.orbit(yaw, pitch, radius=radius, focal=focal)
 
 
-def swing_cameras(
-    frames: int,
-    pitch: float = 0.0,
-    amplitude: float = 0.6,
-    *,
-    radius: float = cams.RADIUS,
-    focal: float = cams.FOCAL,
-) -> Cameras:
+def swing_cameras(frames: int, pitch: float = 0.0, amplitude: float = 0.6) -> Cameras:
     """`frames` cameras that swing once by +-`amplitude` radians of yaw about the front, and loop."""
-    yaw = amplitude * torch.sin(2 * math.pi * torch.arange(frames, dtype=torch.float64) / frames)
-    return cams.orbit(yaw, pitch, radius=radius, focal=focal)
+    return cams.orbit(amplitude * torch.sin(2 * math.pi * torch.arange(frames, dtype=torch.float64) / frames), pitch)
 
 
 def moving_cameras(kind: Literal["turn", "swing", "still"], frames: int, yaw: float = 0.0, pitch: float = 0.0) -> Cameras:

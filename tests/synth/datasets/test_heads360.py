@@ -13,10 +13,11 @@ from fullhead.core.cameras import cameras_from_labels, yaw_pitch
 from fullhead.io.sets import read_records, write_set
 from fullhead.rig.template import load_template
 from fullhead.synth.datasets.heads360 import ENLARGED, EXPRESSIONS, MESH_SCALE, Heads360
+from fullhead.synth.datasets.options import Heads360Options
 from fullhead.synth.datasets.shots import RenderContext, replay
 
 SIZE = 20
-RECIPE = Heads360(subjects=1, size=SIZE, seed=2, expressions=("jawOpen", "mouthClose"))
+RECIPE = Heads360(Heads360Options(subjects=1, size=SIZE, seed=2, expressions=("jawOpen", "mouthClose")))
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_set_of_all_expressions_is_as_large_as_synhead100() -> None:
-    recipe = Heads360(subjects=100, hair="with")
+    recipe = Heads360(Heads360Options(subjects=100, hair="with"))
     assert recipe.parts * recipe.pictures == 374_400 and len(EXPRESSIONS) == 52
 
 
@@ -102,7 +103,7 @@ def test_heads_fill_the_pictures_as_they_fill_those_of_eg3d() -> None:
 
 
 def test_a_tar_holds_a_subject_and_its_records_make_the_pictures_again(heads: Path, tmp_path: Path) -> None:
-    recipe = Heads360(subjects=1, size=SIZE, seed=2, expressions=("jawOpen",))
+    recipe = Heads360(Heads360Options(subjects=1, size=SIZE, seed=2, expressions=("jawOpen",)))
     write_set(tmp_path, recipe, form="tar", workers=0, quiet=True)
     with tarfile.open(tmp_path / "heads360-000000.tar") as tar:
         names = tar.getnames()

@@ -11,9 +11,9 @@ from PIL import Image
 
 from fullhead.core.cameras import FOCAL, RADIUS, cameras_from_labels, yaw_pitch
 from fullhead.fitting.align import face_place, find_face
-from fullhead.io.sets import read_records, write_set
+from fullhead.io.sets import read_records
 from fullhead.synth.datasets.options import PhotosOptions
-from fullhead.synth.datasets.photos import Misalignment, Photos, image_key, write_photos
+from fullhead.synth.datasets.photos import Photos, image_key, write_photos
 from fullhead.synth.datasets.shots import replay
 from fullhead.synth.people.population import population
 
@@ -54,21 +54,21 @@ def test_every_photo_has_its_mask(photos: Path) -> None:
         assert 0.2 < (mask > 127).mean() < 0.8
 
 
-def yaws(recipe: Photos, count: int) -> np.ndarray:
-    return np.degrees([recipe.view(head, 0).yaw for head in range(count)])
+def yaws(options: PhotosOptions, count: int) -> np.ndarray:
+    return np.degrees([Photos(options).view(head, 0).yaw for head in range(count)])
 
 
 def test_cameras_stand_evenly_around_or_as_in_the_wild() -> None:
-    even, wild = yaws(Photos(), 200), yaws(Photos(yaw="wild"), 200)
+    even, wild = yaws(PhotosOptions(), 200), yaws(PhotosOptions(yaw_distribution="wild"), 200)
     assert np.histogram(even, 6, (-180, 180))[0].min() > 15
     assert 0.68 < (np.abs(wild) < 60).mean() < 0.9 and (np.abs(wild) > 120).mean() > 0.05
     assert abs((wild > 0).mean() - 0.5) < 0.15
-    assert np.abs(yaws(Photos(yaw="wild", yaw_limit=90), 50)).max() <= 90.001
+    assert np.abs(yaws(PhotosOptions(yaw_distribution="wild", yaw_limit=90), 50)).max() <= 90.001
 
 
 def test_a_misaligned_set_keeps_the_true_cameras_beside_its_labels(photos: Path, tmp_path: Path) -> None:
-    by = Misalignment(scale=0.1, shift=0.1, angle=10)
-    write_set(tmp_path, Photos(1, SIZE, VIEWS, 3, misaligned=by), workers=0, quiet=True)
+    by = {"scale_error": 0.1, "shift_error": 0.1, "angle_error": 10.0}
+    write_photos(tmp_path, PhotosOptions(VIEWS, SIZE, VIEWS, 3, **by), workers=0, quiet=True)
     record, aligned = read_records(tmp_path)[0], read_records(photos)[0]
     assert record["views"][0]["label"] == aligned["views"][0]["label"]
     true = dict(json.loads((tmp_path / "img/true_cameras.json").read_text())["labels"])
@@ -84,7 +84,7 @@ def test_a_misaligned_set_keeps_the_true_cameras_beside_its_labels(photos: Path,
 
 
 def test_closer_heads_are_larger_and_their_records_say_so(photos: Path, tmp_path: Path) -> None:
-    write_set(tmp_path / "set", Photos(1, SIZE, VIEWS, seed=3, zoom=1.3), workers=0, quiet=True)
+    write_photos(tmp_path / "set", PhotosOptions(VIEWS, SIZE, VIEWS, seed=3, zoom=1.3), workers=0, quiet=True)
     (near,) = read_records(tmp_path / "set")
     far = next(iter(read_records(photos)))
     assert near["metres_per_unit"] == pytest.approx(far["metres_per_unit"] / 1.3)
@@ -106,7 +106,8 @@ def test_faces_grow_as_photos_are_cut_for(tmp_path: Path) -> None:
     size, sides = 160, {}
     for closer in (1.0, 1.3):
         out = tmp_path / str(closer)
-        write_set(out, Photos(4, size, 1, seed=11, yaw_limit=5, pitch_spread=0.05, zoom=closer), workers=0, quiet=True)
+        options = PhotosOptions(4, size, 1, seed=11, yaw_limit=5, pitch_spread=0.05, zoom=closer)
+        write_photos(out, options, workers=0, quiet=True)
         faces = [find_face(np.asarray(Image.open(out / f"img/{image_key(i)}.png"))) for i in range(4)]
         sides[closer] = np.mean([face.side for face in faces])
         assert np.mean([face.y for face in faces]) / size == pytest.approx(face_place(0.68 / closer).y, abs=0.03)
@@ -114,7 +115,8 @@ def test_faces_grow_as_photos_are_cut_for(tmp_path: Path) -> None:
 
 
 def test_a_backdrop_can_be_chosen(tmp_path: Path) -> None:
-    write_set(tmp_path / "set", Photos(1, SIZE, seed=3, population=population(["backdrop.kind=flat"])), workers=0, quiet=True)
+    flat = population(["backdrop.kind=flat"])
+    write_photos(tmp_path / "set", PhotosOptions(4, SIZE, seed=3), flat, workers=0, quiet=True)
     (record,) = read_records(tmp_path / "set")
     image = np.asarray(Image.open(tmp_path / "set" / f"img/{image_key(0)}.png"), int)
     assert (image[0, 0] == image[0, -1]).all() and record["backdrop"]["flat"]

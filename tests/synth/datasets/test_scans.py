@@ -20,6 +20,7 @@ from fullhead.rig.template import load_template
 from fullhead.synth.anatomy.regions import LABELS
 from fullhead.synth.anatomy.template_assets import load_template_assets
 from fullhead.synth.anatomy.textured_mesh import CLOTH, SKIN
+from fullhead.synth.datasets.options import ScansOptions
 from fullhead.synth.datasets.scans import Scans, expression_and_pose, make_scan
 from fullhead.synth.datasets.shots import RenderContext
 from fullhead.synth.datasets.watertight import watertight_mesh
@@ -34,7 +35,8 @@ CELLS = 72
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("scans")
-    assert write_set(out, Scans(subjects=1, scans_per_subject=2, seed=4, cells=CELLS, raw=True), workers=0, quiet=True) == 2
+    recipe = Scans(ScansOptions(subjects=1, scans_per_subject=2, seed=4, resolution=CELLS, raw=True))
+    assert write_set(out, recipe, workers=0, quiet=True) == 2
     return out
 
 
@@ -142,7 +144,7 @@ def test_the_first_scan_is_neutral_and_the_others_differ(scans: Path) -> None:
 
 
 def test_the_same_settings_write_the_same_scan(scans: Path, tmp_path: Path) -> None:
-    write_set(tmp_path, Scans(1, 1, seed=4, cells=CELLS, raw=True), form="zip", workers=0, quiet=True)
+    write_set(tmp_path, Scans(ScansOptions(1, 1, seed=4, resolution=CELLS, raw=True)), form="zip", workers=0, quiet=True)
     with zipfile.ZipFile(tmp_path / "scans-000000.zip") as archive:
         for name in ("scans/s0000/00.ply", "rigs/s0000/00.safetensors", "raw/s0000/00.ply"):
             assert archive.read(name) == (scans / name).read_bytes()

@@ -10,16 +10,18 @@ import torch
 from PIL import Image
 
 from fullhead.commands.synth.options import SetOptions
-from fullhead.commands.synth.video import video
+from fullhead.commands.synth.sets import video
 from fullhead.core.cameras import cameras_from_labels, yaw_pitch
 from fullhead.io.sets import read_records
+from fullhead.synth.datasets.options import VideoOptions
 from fullhead.synth.datasets.shots import replay
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("video")
-    video(out, clips=1, motion="wander", frames=4, fps=2.0, size=32, seed=1, writing=SetOptions(form="tar", workers=0))
+    options = VideoOptions(clips=1, motion="wander", frames=4, fps=2.0, size=32, seed=1)
+    video(out, options, writing=SetOptions(form="tar", workers=0))
     return out
 
 

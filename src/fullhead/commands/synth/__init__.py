@@ -1,4 +1,4 @@
-"""`fullhead synth ...`: procedural heads, as sets, sheets and files. One file per command."""
+"""`fullhead synth ...`: procedural heads, as sets, sheets and files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from tyro.conf import subcommand
 from fullhead.commands.options import later
 from fullhead.commands.synth.check import check
 from fullhead.commands.synth.export import export
-from fullhead.commands.synth.heads360 import heads360
-from fullhead.commands.synth.photos import photos
-from fullhead.commands.synth.scans import scans
+from fullhead.commands.synth.sets import heads360, photos, scans, video
 from fullhead.commands.synth.sheet import sheet
-from fullhead.commands.synth.video import video
 
 SYNTH: dict[str, Callable[..., None]] = {f.__name__: f for f in (photos, heads360, scans, video, export, sheet, check)}
 

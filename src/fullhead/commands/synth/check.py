@@ -21,16 +21,19 @@ def check(out: Annotated[Path, tyro.conf.Positional], detector: Unset[str] = Non
             pixels, or to an empty array where it sees no face. It runs over the frontal photos of a set of photos.
         yaw_limit: Degrees to each side up to which a photo counts as frontal.
     """
-    if detector is None:
-        _check_files(out)
-    else:
-        _check_faces(out, detector, yaw_limit)
-
-
-def _check_files(out: Path) -> None:
     from fullhead.core.errors import FullheadError
     from fullhead.io.sets import check_set
 
+    if detector is not None:
+        from fullhead.data.scan_landmarks import load_detector
+        from fullhead.metrics.landmark_error import agreement
+
+        found = agreement(out, load_detector(detector), yaw_limit)
+        print(f"{found.faces} of {found.photos} frontal faces found, {found.elsewhere} times something else")
+        if found.faces:
+            print(f"mean error {found.errors.mean():.4f} of the distance between the outer corners of the eyes, ", end="")
+            print(f"{found.inner_errors.mean():.4f} without the jaw")
+        return
     count, wrong = check_set(out)
     if wrong:
         some = ", ".join(wrong[:3]) + (", ..." if len(wrong) > 3 else "")
@@ -39,14 +42,3 @@ def _check_files(out: Path) -> None:
             "wrote the set again"
         )
     print(f"{count} files, all as they should be")
-
-
-def _check_faces(out: Path, detector: str, yaw_limit: float) -> None:
-    from fullhead.data.scan_landmarks import load_detector
-    from fullhead.metrics.landmark_error import agreement
-
-    found = agreement(out, load_detector(detector), yaw_limit)
-    print(f"{found.faces} of {found.photos} frontal faces found, {found.elsewhere} times something else")
-    if found.faces:
-        print(f"mean error {found.errors.mean():.4f} of the distance between the outer corners of the eyes, ", end="")
-        print(f"{found.inner_errors.mean():.4f} without the jaw")

@@ -31,24 +31,21 @@ class WriteOptions:
     workers: int = 2
     """Processes; 0 works in this one."""
 
-    def check(self) -> None:
-        """Refuse what can be seen to be wrong before anything is loaded."""
-        self._share()
-
     def write(self, out: Path, recipe: Recipe, noun: str) -> int:
         """Write the set, or what is missing of it, and say so; Ctrl-C exits with 130. Returns how many are new."""
         from fullhead.io.sets import write_set
 
         check_place(out, folder=True)
         try:
-            new = write_set(out, recipe, form=self.form, share=self._share(), workers=self.workers)
+            new = write_set(out, recipe, form=self.form, share=self.check(), workers=self.workers)
         except KeyboardInterrupt:
             print(f"Stopped. What is finished is in {out}; run the same command again to go on.")
             raise SystemExit(130) from None
         print(f"{new} new {noun} in {out}")
         return new
 
-    def _share(self) -> tuple[int, int]:
+    def check(self) -> tuple[int, int]:
+        """Which share of how many this run writes; refuses one that cannot be."""
         which, _, count = self.share.partition("/")
         if not (which.isdigit() and count.isdigit()) or int(which) >= int(count):
             raise FullheadError(f"--share {self.share!r} is not i/n, such as 0/4 for the first of four")
@@ -61,11 +58,6 @@ class SetOptions(WriteOptions):
 
     set: tuple[str, ...] = ()
     """Who the heads are, as in hair.style=afro person.men=0.2 skin.tone=0.6,1; docs/heads.md lists the knobs."""
-
-    def check(self) -> None:
-        """Refuse what can be seen to be wrong before anything is loaded."""
-        super().check()
-        self.population()
 
     def population(self) -> Population:
         """From what the heads are drawn."""

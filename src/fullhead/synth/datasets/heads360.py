@@ -18,36 +18,33 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fullhead.core import cameras as eg3d
 from fullhead.core.cameras import orbit
+from fullhead.core.errors import FullheadError
 from fullhead.io.sets import Part, Sample
 from fullhead.rig.arkit import ARKIT, alone
 from fullhead.rig.identity import Phenotype, identity
 from fullhead.rig.subdivision import triangles_from_quads
 from fullhead.rig.template import PARTS, Template, load_template
+from fullhead.synth.datasets.options import Heads360Options
 from fullhead.synth.datasets.shots import (
+    PictureSet,
     RenderContext,
     ShotSpec,
     View,
     camera_label,
     dataset_json,
-    recipe_settings,
     render_shot,
     rig_vertices,
-    subject_seed,
 )
-from fullhead.synth.people.population import Population
-from fullhead.synth.people.population import population as default_population
-from fullhead.synth.rendering.ground_truth import describe_fields
 
-VERSION = 7  # of the pictures: raise it when the same seed gives other ones
 RADIUS, FOCAL = 22.5, 28.0  # of its cameras
 ENLARGED = (RADIUS / FOCAL) / (eg3d.RADIUS / eg3d.FOCAL)
 MESH_SCALE = 4.5  # world units per unit of its meshes
@@ -56,23 +53,22 @@ OUTER_LIP_LANDMARKS = slice(48, 60)  # among the 68 landmarks
 EXPRESSIONS = tuple(sorted(ARKIT))
 
 
-@dataclass(frozen=True)
-class Heads360:
+class Heads360(PictureSet[Heads360Options]):
     """The recipe of such a set."""
 
-    subjects: int = 100
-    size: int = 128  # pixels per side
-    seed: int = 0
-    hair: Literal["with", "without", "both"] = "both"
-    expressions: tuple[str, ...] = EXPRESSIONS
-    ground_truth: tuple[str, ...] = ()
-    population: Population = field(default_factory=default_population)
+    kind, version = "heads360", 7
 
-    kind = "heads360"
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Those that are shown, in alphabetical order."""
+        asked = {name for word in self.what.expressions for name in word.replace(",", " ").split()}
+        if unknown := sorted(asked - {*EXPRESSIONS, "all"}):
+            raise FullheadError(f"--expressions: there is no {unknown[0]!r}; names are spelt as in eyeBlinkLeft or jawOpen")
+        return EXPRESSIONS if "all" in asked else tuple(sorted(asked))
 
     @property
     def parts(self) -> int:
-        return self.subjects * len(self.expressions)
+        return self.what.subjects * len(self.expressions)
 
     @property
     def per_shard(self) -> int:
@@ -83,37 +79,38 @@ class Heads360:
         return len(self.variants) * len(PITCHES) * YAWS
 
     @property
-    def variants(self) -> tuple[str, ...]:
-        """Folders of the pictures: with hair, without."""
-        return {"with": ("images",), "without": ("bald",), "both": ("images", "bald")}[self.hair]
+    def variants(self) -> dict[str, str]:
+        """Folders of the pictures with hair and without, and how names of their fields begin."""
+        both = {"images": "", "bald": "bald_"}
+        return {"with": {"images": ""}, "without": {"bald": "bald_"}, "both": both}[self.what.hair]
 
     @property
     def folders(self) -> Mapping[str, str]:
-        split = f"split_{self.size}"
-        pictures = {_field(variant, "img"): f"{variant}/{split}" for variant in self.variants}
-        names = [_field(variant, field) for variant in self.variants for field in self.ground_truth]
+        split = f"split_{self.what.size}"
+        pictures = {f"{start}img": f"{variant}/{split}" for variant, start in self.variants.items()}
+        names = [start + field for start in self.variants.values() for field in self.fields]
         return {**pictures, **{name: f"{name}/{split}" for name in names}, "mesh": "mesh_lms/meshes", "lms": "mesh_lms/lms"}
 
     def settings(self) -> dict[str, Any]:
-        return recipe_settings(self, "subjects", VERSION)
+        return super().settings() | {"expressions": self.expressions}
 
     def about(self) -> dict[str, Any]:
         world = {"camera_radius": RADIUS, "focal": FOCAL, "world_per_mesh_unit": MESH_SCALE, "per_eg3d_world_unit": ENLARGED}
-        return describe_fields(self.ground_truth) | {"world": world, "expression_order": EXPRESSIONS}
+        return super().about() | {"world": world, "expression_order": EXPRESSIONS}
 
     def open(self) -> RenderContext:
-        return RenderContext(self.size, same_views=True)
+        return RenderContext(self.what.size, same_views=True)
 
     def make(self, shared: RenderContext, part: int) -> Part:
         number, k = divmod(part, len(self.expressions))
         shot = self.shot(shared, number, self.expressions[k])
         shots = {variant: replace(shot, hair=variant == "images") for variant in self.variants}
-        rendered = {variant: render_shot(shared, one, self.ground_truth) for variant, one in shots.items()}
+        rendered = {variant: render_shot(shared, one, self.fields) for variant, one in shots.items()}
         first, known = next(iter(shots.values())), next(iter(rendered.values()))
         samples = []
         for i, view in enumerate(shot.views):
-            parts = {variant: part.samples[i].files for variant, part in rendered.items()}
-            files = {_field(variant, name): data for variant, part in parts.items() for name, data in part.items()}
+            parts = {start: rendered[variant].samples[i].files for variant, start in self.variants.items()}
+            files = {start + name: data for start, part in parts.items() for name, data in part.items()}
             samples.append(Sample(view.key, files, {"subject": number, **dict(known.samples[i].label or {})}))
         vertices = rig_vertices(shared.person(first.subject, first.hair), first) * (ENLARGED / MESH_SCALE)
         record = {"number": number, "name": self.expressions[k], **known.record}
@@ -123,15 +120,15 @@ class Heads360:
 
     def shot(self, context: RenderContext, number: int, expression: str) -> ShotSpec:
         """A subject with an expression, with hair, and the 72 cameras."""
-        subject = context.subject(subject_seed(self.seed, number), self.population)
         folder = f"{subject_name(number)}/{expression}"
-        return ShotSpec(subject, self.size, orbit_views(folder), alone(expression), world=ENLARGED)
+        views = tuple(View(f"{folder}/{i:04d}", *camera) for i, camera in enumerate(_cameras()))
+        return ShotSpec(self.subject(context, number), self.what.size, views, alone(expression), world=ENLARGED)
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         lists = {"template.obj": template_obj(load_template())}
         hair = {subject_name(r["number"]): {k: r["attributes"][f"hair_{k}"] for k in ("style", "colour")} for r in records}
         lists["hair.json"] = json.dumps(hair, indent=1)
-        named = [(f"split_{self.size}/{v['key']}.png", v["label"], r["name"]) for r in records for v in r["views"]]
+        named = [(f"split_{self.what.size}/{v['key']}.png", v["label"], r["name"]) for r in records for v in r["views"]]
         one_hot = {name: [int(name == other) for other in EXPRESSIONS] for name in self.expressions}
         for variant in self.variants:
             lists[f"{variant}/dataset_pose.json"] = dataset_json((name, label) for name, label, _ in named)
@@ -143,14 +140,9 @@ def subject_name(number: int) -> str:
     return f"s{number:04d}"
 
 
-def orbit_views(folder: str) -> tuple[View, ...]:
-    """The 72 cameras: rows of 24 yaws from the lowest up; number 30 looks straight at the face."""
-    return tuple(View(f"{folder}/{i:04d}", *camera) for i, camera in enumerate(_cameras()))
-
-
 @cache
 def _cameras() -> tuple[tuple[float, float, tuple[float, ...]], ...]:
-    """Yaw and pitch, radians, and label of each."""
+    """Yaw and pitch, radians, and label of the 72 cameras: rows of 24 yaws from the lowest up; number 30 sees the front."""
     angles = [(math.radians((k - YAWS // 4) * 360 / YAWS), math.radians(pitch)) for pitch in PITCHES for k in range(YAWS)]
     return tuple((round(y, 6), round(p, 6), camera_label(orbit(y, p, radius=RADIUS, focal=FOCAL))) for y, p in angles)
 
@@ -163,11 +155,6 @@ def template_obj(template: Template) -> str:
         corners = np.stack([triangles_from_quads(quads) for quads in template.part(name)], axis=-1) + 1  # [F, 3, 2]
         lines += [f"g {name}\n", *("f " + " ".join(f"{v}/{t}" for v, t in face) + "\n" for face in corners.tolist())]
     return "".join(lines)
-
-
-def _field(variant: str, field: str) -> str:
-    """Name of a field of the pictures with hair or without."""
-    return field if variant == "images" else f"bald_{field}"
 
 
 def _rows(values: NDArray, start: str = "") -> str:

@@ -1,22 +1,45 @@
-"""What is asked of a set of photos: values that Python and the command line share."""
+"""What is asked of sets of procedural heads: values that Python and the command line share.
+
+The first option says how large the set is. More can be asked for later.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from math import inf
+from typing import Annotated, Literal, get_type_hints
+
+from fullhead.core.errors import FullheadError
+from fullhead.synth.people.population import Within
+
+Count = Annotated[int, Within(1, inf)]
+Pixels = Annotated[int, Within(8, 2048)]
+Seed = Annotated[int, Within(0, 2**64 - 1)]
+
+
+class Asked:
+    """Options whose numbers lie within the limits of their types; FullheadError if one does not."""
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self), include_extras=True).items():
+            for limits in getattr(hint, "__metadata__", ()):
+                value, low, high = getattr(self, name), limits.low, limits.high
+                if not low <= value <= high:
+                    allowed = f"at least {low}" if high == inf else f"from {low} to {high}"
+                    raise FullheadError(f"--{name.replace('_', '-')} {value}: {allowed}")
 
 
 @dataclass(frozen=True)
-class PhotosOptions:
+class PhotosOptions(Asked):
     """How many photos, of what, and seen from where."""
 
-    images: int = 1000
+    images: Count = 1000
     """Number of photos of the whole set, rounded up to whole heads. More can be asked for later."""
-    size: int = 128
+    size: Pixels = 128
     """Pixels per side."""
-    views_per_head: int = 4
+    views_per_head: Count = 4
     """Photos of each head, from random sides."""
-    seed: int = 0
+    seed: Seed = 0
     """Which set of heads."""
     truth: tuple[str, ...] = ("seg",)
     """What is also written of seg, mask, rgba, parts, depth and normal; or all, or none."""
@@ -28,12 +51,67 @@ class PhotosOptions:
     """Standard deviation of the cameras' pitch, degrees."""
     expressive: float = 1.0
     """Strength of the mild expressions; 0 leaves all faces neutral."""
-    zoom: float = 1.0
-    """How much larger heads are than where all hair fits the picture, 0.5 to 2; 1.24 is as large as the published PanoHead has
-    them."""
+    zoom: Annotated[float, Within(0.5, 2)] = 1.0
+    """How much larger heads are than where all hair fits the picture, 0.5 to 2; 1.24 is that of the published PanoHead."""
     scale_error: float = 0.0
     """Misaligned on purpose: standard deviation of an error of the head's size that labels do not know, as in 0.05."""
     shift_error: float = 0.0
     """The same for its place in the picture, in picture sizes."""
     angle_error: float = 0.0
     """The same for yaw, pitch and roll of the camera, degrees."""
+
+
+@dataclass(frozen=True)
+class Heads360Options(Asked):
+    """How many heads, with which expressions, and what is written of them."""
+
+    subjects: Count = 100
+    """Number of heads. More can be asked for later."""
+    size: Pixels = 128
+    """Pixels per side."""
+    seed: Seed = 0
+    """Which set of heads."""
+    hair: Literal["with", "without", "both"] = "both"
+    """Pictures with hair, without, or both of each."""
+    expressions: tuple[str, ...] = ("all",)
+    """Of ARKit's names; or all."""
+    truth: tuple[str, ...] = ("none",)
+    """What is also written of seg, mask, rgba, parts, depth and normal; or all, or none."""
+
+
+@dataclass(frozen=True)
+class ScansOptions(Asked):
+    """How many scans, of how many heads, and how fine they are."""
+
+    subjects: Count = 50
+    """Number of heads. More can be asked for later."""
+    scans_per_subject: Count = 4
+    """Scans of each head; the first is neutral and upright."""
+    seed: Seed = 0
+    """Which set of heads."""
+    resolution: Annotated[int, Within(32, 512)] = 224
+    """Cells of the grid along the cube's side of 40 cm."""
+    raw: bool = False
+    """Also write every scan as a scanner leaves it: somewhere in space, in millimetres, with noise and holes."""
+    noise: float = 0.3
+    """Of the raw scans, millimetres."""
+
+
+@dataclass(frozen=True)
+class VideoOptions(Asked):
+    """How many clips, of what, and how long."""
+
+    clips: Count = 1
+    """Number of clips, each of another head. More can be asked for later."""
+    motion: Literal["talk", "idle", "wander", "faces", "turn", "orbit"] = "talk"
+    """What happens, from speech and smiles (talk) to a camera that goes around (orbit)."""
+    frames: Annotated[int, Within(1, 100_000)] = 120
+    """Of each clip."""
+    fps: Annotated[float, Within(1, 1000)] = 25.0
+    """Frames a second."""
+    size: Pixels = 256
+    """Pixels per side."""
+    seed: Seed = 0
+    """Which set of heads and motions."""
+    truth: tuple[str, ...] = ("seg",)
+    """What is also written of seg, mask, rgba, parts, depth and normal; or all, or none."""

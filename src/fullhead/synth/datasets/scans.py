@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -36,48 +36,34 @@ from fullhead.rig.arkit import arkit_weights
 from fullhead.rig.cube import EYES as CUBE_EYES
 from fullhead.rig.cube import UNITS_PER_METRE
 from fullhead.rig.template import LEFT_EYE
-from fullhead.synth.datasets.shots import RenderContext, recipe_settings, subject_seed
+from fullhead.synth.datasets.options import ScansOptions
+from fullhead.synth.datasets.shots import HeadSet, RenderContext
 from fullhead.synth.datasets.watertight import watertight_mesh
 from fullhead.synth.people.expressions import random_expression
-from fullhead.synth.people.population import Population
-from fullhead.synth.people.population import population as default_population
 from fullhead.synth.people.subject import Subject, subject_attributes
 from fullhead.synth.rendering.person import METRES_PER_DM, WORLD_EYES, Person
 from fullhead.synth.rendering.scene import build_scene
 
-VERSION = 7  # of the scans: raise it when the same seed gives other ones
 PICTURE_SIZE = 256  # heads are built as for pictures of this size
 NECK_SPREAD = 0.12  # radians, standard deviation of each turn of the neck
 SCANNERS = ((0, 10), (50, -5), (-50, -5), (110, 15), (-110, 15), (180, 10))  # yaw and pitch of where they stand, degrees
 SCANNER_PIXELS = 700  # pixels per side of what a scanner sees
 
 
-@dataclass(frozen=True)
-class Scans:
+class Scans(HeadSet[ScansOptions]):
     """The recipe of a set of scans."""
 
-    subjects: int = 50
-    scans_per_subject: int = 4  # the first is neutral and upright
-    seed: int = 0
-    cells: int = 224  # per side of the cube
-    raw: bool = False  # also as a scanner leaves it
-    noise: float = 0.3  # millimetres, of the raw scans
-    population: Population = field(default_factory=default_population)
-
-    kind = "scans"
+    kind, version = "scans", 7
     pictures = 1
     per_shard = 16
 
     @property
     def parts(self) -> int:
-        return self.subjects * self.scans_per_subject
+        return self.what.subjects * self.what.scans_per_subject
 
     @property
     def folders(self) -> Mapping[str, str]:
-        return {"scan": "scans", "rig": "rigs"} | ({"raw": "raw", "raw_place": "raw"} if self.raw else {})
-
-    def settings(self) -> dict[str, Any]:
-        return recipe_settings(self, "subjects", VERSION)
+        return {"scan": "scans", "rig": "rigs"} | ({"raw": "raw", "raw_place": "raw"} if self.what.raw else {})
 
     def about(self) -> dict[str, Any]:
         return {"units_per_metre": UNITS_PER_METRE, "eyes": CUBE_EYES, "colours": "sRGB, 8 bits, without light"}
@@ -86,29 +72,22 @@ class Scans:
         return RenderContext(PICTURE_SIZE)
 
     def make(self, shared: RenderContext, part: int) -> Part:
-        number, scan = divmod(part, self.scans_per_subject)
-        subject = shared.subject(subject_seed(self.seed, number), self.population)
+        number, scan = divmod(part, self.what.scans_per_subject)
+        subject = self.subject(shared, number)
         expression, pose = expression_and_pose(subject.seed, scan)
-        mesh = make_scan(shared.person(subject), expression, pose, self.cells)
+        mesh = make_scan(shared.person(subject), expression, pose, self.what.resolution)
         tensors = rig_parameters(shared, subject, expression, pose)
         key = f"s{number:04d}/{scan:02d}"
         files = {"scan.ply": _ply(mesh, "5 units per metre, +y up, face along +z"), "rig.safetensors": save(tensors)}
-        record = {
-            "subject_number": number,
-            "scan": scan,
-            "key": key,
-            "subject": asdict(subject),
-            "attributes": subject_attributes(subject),
-            "expression": expression,
-            "joint_pose": pose.tolist(),
-            "vertices": len(mesh.vertices),
-        }
-        if self.raw:
-            raw, scan_from_raw = simulate_scanner(mesh, subject.seed, scan, self.noise)
+        known = {"attributes": subject_attributes(subject), "expression": expression, "joint_pose": pose.tolist()}
+        record = {"subject_number": number, "scan": scan, "key": key, "subject": asdict(subject)}
+        record |= known | {"vertices": len(mesh.vertices)}
+        if self.what.raw:
+            raw, scan_from_raw = simulate_scanner(mesh, subject.seed, scan, self.what.noise)
             files["raw.ply"] = _ply(raw, "millimetres, somewhere in space")
             files["raw_place.json"] = json.dumps({"scan_from_raw": scan_from_raw.tolist()}).encode()
             record["scan_from_raw"] = scan_from_raw.tolist()
-        return Part(record, [Sample(key, files, {name: record[name] for name in ("attributes", "expression", "joint_pose")})])
+        return Part(record, [Sample(key, files, known)])
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         named = ("key", "subject_number", "scan", "attributes", "expression", "joint_pose")
@@ -161,8 +140,7 @@ def simulate_scanner(mesh: TriMesh[NDArray], seed: int, scan: int, noise: float)
     faces = mesh.faces[seen]
     used, numbers = np.unique(faces, return_inverse=True)
     unit = noise * UNITS_PER_METRE / 1000
-    waves = _waves(random, mesh.vertices[used])
-    bumps = unit * (0.7 * waves + 0.7 * random.normal(size=len(used)))
+    bumps = unit * (0.7 * _waves(random, mesh.vertices[used]) + 0.7 * random.normal(size=len(used)))
     vertices = mesh.vertices[used] + normals[used] * bumps[:, None]
     angle, axis = random.uniform(0, np.pi), random.normal(size=3)
     turn = Rotation.from_rotvec(angle * (axis / np.linalg.norm(axis))).as_matrix()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -21,36 +21,31 @@ from fullhead.io.sets import Part, Sample
 from fullhead.rig.arkit import arkit_weights
 from fullhead.rig.landmarks import landmark_weights
 from fullhead.synth.anatomy.template_assets import TemplateAssets, load_template_assets
+from fullhead.synth.datasets.options import Heads360Options, PhotosOptions, ScansOptions, VideoOptions
 from fullhead.synth.people.population import BackdropKnobs, Population, Shares
+from fullhead.synth.people.population import population as default_population
 from fullhead.synth.people.subject import Subject, subject_attributes
 from fullhead.synth.people.subject_sampling import sample_subject
 from fullhead.synth.rendering.backgrounds import random_background
-from fullhead.synth.rendering.ground_truth import ground_truth_files, png_bytes, rgba, visible_landmarks
+from fullhead.synth.rendering.ground_truth import (
+    describe_fields,
+    ground_truth_files,
+    parse_fields,
+    png_bytes,
+    rgba,
+    visible_landmarks,
+)
 from fullhead.synth.rendering.lights import LitScene, light_scene, lights_from
 from fullhead.synth.rendering.person import Person, build_person
 from fullhead.synth.rendering.render import HairLayer, composite_over, hair_layer, render_photo
 from fullhead.synth.rendering.scene import Scene, build_scene
 from fullhead.synth.rendering.shading import Photo
 
-# Names that sets keep since before their fields were called otherwise.
-RECORDED_NAMES = {"zoom": "closer", "ground_truth": "truth"}
+# Names that sets keep since before options were called otherwise.
+RECORDED_NAMES = {"motion": "clip", "resolution": "cells"}
 
-
-@dataclass(frozen=True)
-class RenderQuality:
-    """How finely a head is built and lit for pictures of some size."""
-
-    detail: float  # share of the hairs
-    texture: int  # texels per side
-    directions: int  # from which ambient light is gathered
-    shadow: int  # texels per side of their shadow maps
-    key_shadow: int  # and of the key light's
-
-
-def render_quality(size: int) -> RenderQuality:
-    """What suits pictures of `size` pixels."""
-    detail, texture = float(np.clip((size / 512) ** 0.75, 0.2, 1.0)), int(np.clip(3 * size, 192, 1024))
-    return RenderQuality(detail, texture, 18, 80, 384) if size <= 96 else RenderQuality(detail, texture, 32, 128, 768)
+Pictures = TypeVar("Pictures", bound=PhotosOptions | Heads360Options | VideoOptions)
+What = TypeVar("What", bound=PhotosOptions | Heads360Options | VideoOptions | ScansOptions)
 
 
 @dataclass(frozen=True)
@@ -82,8 +77,10 @@ class RenderContext:
     """
 
     def __init__(self, size: int, *, same_views: bool = False) -> None:
-        self.quality = render_quality(size)
-        self.assets: TemplateAssets = load_template_assets(self.quality.texture)
+        self.detail = float(np.clip((size / 512) ** 0.75, 0.2, 1.0))  # share of the hairs
+        # From how many directions ambient light is gathered; texels a side of their shadow maps, and of the key light's.
+        self.lighting = (18, 80, 384) if size <= 96 else (32, 128, 768)
+        self.assets: TemplateAssets = load_template_assets(int(np.clip(3 * size, 192, 1024)))
         self.landmark_weights = landmark_weights(self.assets.template)
         self.same_views = same_views
         self._built: list[tuple[Subject, Person]] = []
@@ -101,15 +98,15 @@ class RenderContext:
         for known, person in self._built:
             if known == wanted:
                 return person
-        person = build_person(self.assets, wanted, self.quality.detail)
+        person = build_person(self.assets, wanted, self.detail)
         self._built.append((wanted, person))
         return person
 
     def lit_scene(self, shot: ShotSpec) -> tuple[Person, LitScene]:
         """The subject of a shot, and its scene under its light."""
-        person, q = self.person(shot.subject, shot.hair), self.quality
+        person = self.person(shot.subject, shot.hair)
         scene = build_scene(person, shot.expression, None if shot.joint_pose is None else np.array(shot.joint_pose))
-        return person, light_scene(scene, lights_from(shot.subject.lighting), q.directions, q.shadow, q.key_shadow)
+        return person, light_scene(scene, lights_from(shot.subject.lighting), *self.lighting)
 
     def hair_layer(self, person: Person, scene: Scene, shot: ShotSpec, view: View) -> HairLayer | None:
         """What a view of a shot shows of the hair, if that is to be kept."""
@@ -150,10 +147,8 @@ def render_shot(context: RenderContext, shot: ShotSpec, fields: Sequence[str]) -
         photo = render_photo(light, camera, shot.size, context.hair_layer(person, light.scene, shot, view))
         files = {"img.png": png_bytes(_picture(photo, view, shot.backdrop))} | ground_truth_files(photo, camera, fields, metres)
         pixels, seen = visible_landmarks(landmarks, photo, camera, metres)
-        known = _plain(view) | {
-            "landmarks": pixels.round(2).tolist(),
-            "visible": "".join("01"[int(value)] for value in seen),
-        }
+        known = {name: value for name, value in vars(view).items() if value is not None}
+        known |= {"landmarks": pixels.round(2).tolist(), "visible": "".join("01"[int(value)] for value in seen)}
         views.append(known)
         samples.append(Sample(view.key, files, {**subject_attributes(shot.subject), "expression": shot.expression, **known}))
     record = to_dict(shot) | {
@@ -167,36 +162,17 @@ def render_shot(context: RenderContext, shot: ShotSpec, fields: Sequence[str]) -
 
 def shot_from_record(record: dict[str, Any]) -> ShotSpec:
     """The shot of a record of a set."""
-    views = [_only_fields(View, view) for view in record["views"]]
-    return from_dict(ShotSpec, _only_fields(ShotSpec, record) | {"views": views})
 
+    def known(kind: type, record: dict[str, Any]) -> dict[str, Any]:
+        return {name: record[name] for name in kind.__annotations__ if name in record}
 
-def _only_fields(kind: type, record: dict[str, Any]) -> dict[str, Any]:
-    """What of a record are fields of a dataclass."""
-    return {name: record[name] for name in kind.__annotations__ if name in record}
+    return from_dict(ShotSpec, known(ShotSpec, record) | {"views": [known(View, view) for view in record["views"]]})
 
 
 def replay(record: dict[str, Any], fields: Sequence[str] = (), context: RenderContext | None = None) -> list[dict[str, bytes]]:
     """The files of each view of a record made again, by "field.png": `img.png` and the wanted fields of the ground truth."""
     shot = shot_from_record(record)
     return [dict(sample.files) for sample in render_shot(context or RenderContext(shot.size), shot, fields).samples]
-
-
-def recipe_settings(recipe: Any, size: str, version: int) -> dict[str, Any]:
-    """The fields of a recipe as set.json keeps them, without the one that says how large the set is."""
-    kept = {RECORDED_NAMES.get(name, name): value for name, value in asdict(recipe).items() if name != size}
-    return kept | {"version": version}
-
-
-def subject_seed(seed: int, head: int) -> int:
-    """Seed of the subject number `head` of the set `seed`."""
-    words = stream(seed, "head", head).randint(0, 2**31, 2)
-    return int(words[0]) << 31 | int(words[1])
-
-
-def _plain(view: View) -> dict[str, Any]:
-    """A view without what it does not have."""
-    return {name: value for name, value in vars(view).items() if value is not None}
 
 
 def _picture(photo: Photo, view: View, backdrop: Shares) -> NDArray:
@@ -209,3 +185,42 @@ def _picture(photo: Photo, view: View, backdrop: Shares) -> NDArray:
 def dataset_json(entries: Iterable[tuple[str, Sequence[float]]]) -> str:
     """EG3D's dataset.json: names of files and the numbers that go with them."""
     return json.dumps({"labels": [[name, list(numbers)] for name, numbers in entries]})
+
+
+@dataclass(frozen=True)
+class HeadSet(Generic[What]):
+    """What the recipes of all sets share: what is asked for, and from whom heads are drawn."""
+
+    what: What
+    population: Population = field(default_factory=default_population)
+
+    kind: ClassVar[str]
+    version: ClassVar[int]  # of the files: raise it when the same seed gives other ones
+
+    def settings(self) -> dict[str, Any]:
+        _, *asked = vars(self.what).items()  # the first says how large the set is
+        kept = {RECORDED_NAMES.get(name, name): value for name, value in asked}
+        return kept | {"population": asdict(self.population), "version": self.version}
+
+    def subject(self, context: RenderContext, number: int) -> Subject:
+        """The subject of that number."""
+        high, low = stream(self.what.seed, "head", number).randint(0, 2**31, 2)
+        return context.subject(int(high) << 31 | int(low), self.population)
+
+
+class PictureSet(HeadSet[Pictures]):
+    """What the recipes of pictures share."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Of the ground truth."""
+        return parse_fields(",".join(self.what.truth))
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"truth": self.fields}
+
+    def about(self) -> dict[str, Any]:
+        return describe_fields(self.fields)
+
+    def open(self) -> RenderContext:
+        return RenderContext(self.what.size)

@@ -11,87 +11,52 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from fullhead.core.cameras import orbit
 from fullhead.io.sets import Part
-from fullhead.synth.datasets.shots import (
-    RenderContext,
-    ShotSpec,
-    View,
-    camera_label,
-    dataset_json,
-    recipe_settings,
-    render_shot,
-    subject_seed,
-)
+from fullhead.synth.datasets.options import VideoOptions
+from fullhead.synth.datasets.shots import PictureSet, RenderContext, ShotSpec, View, camera_label, dataset_json, render_shot
 from fullhead.synth.people.motion import clip_poses
-from fullhead.synth.people.population import Population
-from fullhead.synth.people.population import population as default_population
-from fullhead.synth.rendering.ground_truth import describe_fields
-
-VERSION = 7  # of the pictures: raise it when the same seed gives other ones
 
 
-@dataclass(frozen=True)
-class Video:
+class Video(PictureSet[VideoOptions]):
     """The recipe of a set of clips."""
 
-    clips: int = 1
-    clip: str = "talk"  # one of motion.MOTIONS
-    frames: int = 120
-    fps: float = 25.0
-    size: int = 256  # pixels per side
-    seed: int = 0
-    ground_truth: tuple[str, ...] = ("seg",)
-    population: Population = field(default_factory=default_population)
-
-    kind = "video"
+    kind, version = "video", 7
     pictures = 1
 
     @property
     def parts(self) -> int:
-        return self.clips * self.frames
+        return self.what.clips * self.what.frames
 
     @property
     def per_shard(self) -> int:
-        return self.frames
+        return self.what.frames
 
     @property
     def folders(self) -> Mapping[str, str]:
-        return {"img": "frames"} | {name: name for name in self.ground_truth}
-
-    def settings(self) -> dict[str, Any]:
-        return recipe_settings(self, "clips", VERSION)
-
-    def about(self) -> dict[str, Any]:
-        return describe_fields(self.ground_truth)
-
-    def open(self) -> RenderContext:
-        return RenderContext(self.size)
+        return {"img": "frames"} | {name: name for name in self.fields}
 
     def make(self, shared: RenderContext, part: int) -> Part:
-        number, frame = divmod(part, self.frames)
-        shot = self.shot(shared, number, frame)
-        done = render_shot(shared, shot, self.ground_truth)
+        number, frame = divmod(part, self.what.frames)
+        done = render_shot(shared, self.shot(shared, number, frame), self.fields)
         return Part({"clip": number, "frame": frame, **done.record}, done.samples)
 
     def shot(self, context: RenderContext, number: int, frame: int) -> ShotSpec:
         """One frame of a clip."""
-        subject = context.subject(subject_seed(self.seed, number), self.population)
-        pose = clip_poses(self.clip, subject.seed, self.frames, self.fps)[frame]
-        label = camera_label(orbit(pose.yaw, pose.pitch))
-        key = f"{clip_name(number)}/{frame:05d}"
-        view = View(key, round(pose.yaw, 6), round(pose.pitch, 6), label, background=(self.seed, number))
+        o, subject = self.what, self.subject(context, number)
+        pose = clip_poses(o.motion, subject.seed, o.frames, o.fps)[frame]
+        key, label = f"{clip_name(number)}/{frame:05d}", camera_label(orbit(pose.yaw, pose.pitch))
+        view = View(key, round(pose.yaw, 6), round(pose.pitch, 6), label, background=(o.seed, number))
         backdrop = self.population.backdrop.kind
-        return ShotSpec(subject, self.size, (view,), pose.expression, pose.joint_pose, backdrop=backdrop)
+        return ShotSpec(subject, o.size, (view,), pose.expression, pose.joint_pose, backdrop=backdrop)
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
         clips: dict[str, dict[str, Any]] = {}
         for record in records:
             shared = {name: record[name] for name in ("subject", "attributes", "metres_per_unit")}
-            found = clips.setdefault(f"clips/{clip_name(record['clip'])}.json", {"fps": self.fps, **shared, "frames": []})
+            found = clips.setdefault(f"clips/{clip_name(record['clip'])}.json", {"fps": self.what.fps, **shared, "frames": []})
             own = {name: record[name] for name in ("frame", "expression", "joint_pose")}
             found["frames"].append(own | record["views"][0] | {"landmarks_3d": record["landmarks"]})
         labels = dataset_json((f"{view['key']}.png", view["label"]) for record in records for view in record["views"])

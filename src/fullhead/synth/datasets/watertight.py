@@ -22,6 +22,7 @@ from fullhead.kernels.tree import mesh_tree
 from fullhead.synth.anatomy.regions import LABELS
 from fullhead.synth.anatomy.textured_mesh import CLOTH, EYE, GLASS, SKIN
 from fullhead.synth.rendering.scene import Scene, StrandArrays, SurfaceArrays
+from fullhead.synth.rendering.shading import texture_colour
 
 SPACING = 0.4  # cells between the points that stand for a surface or a strand
 HAIR_SPREAD = 0.0125  # of the cube's half side: how far strands are smeared to a shell
@@ -192,17 +193,13 @@ def _outermost(at: NDArray, surfaces: SurfaceArrays, points: NDArray) -> tuple[N
     return face, weights, distance
 
 
-def _texture_colours(surfaces: SurfaceArrays, texture: NDArray, uv: NDArray) -> NDArray:
-    """Bilinear linear colours [V, 3] of textures [V] at uv [V, 2], clamped at their borders."""
-    height, width, first = surfaces.texture_layout[texture].T
-    x, y = uv[:, 0] * width - 0.5, (1 - uv[:, 1]) * height - 0.5
-    left, top = np.floor(x), np.floor(y)
-    result = np.zeros((len(uv), 3))
-    for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        share = (1 - np.abs(x - left - dx)) * (1 - np.abs(y - top - dy))
-        column, row = np.clip(left + dx, 0, width - 1), np.clip(top + dy, 0, height - 1)
-        result += share[:, None] * surfaces.texels[(first + row * width + column).astype(int)]
-    return result
+@njit(cache=True, nogil=True)
+def _texture_colours(surfaces, texture, uv):
+    """Linear colours [V, 3] of textures [V] at uv [V, 2]."""
+    colours, texels, layout = np.empty((len(uv), 3)), surfaces.texels, surfaces.texture_layout
+    for i in range(len(uv)):
+        colours[i, 0], colours[i, 1], colours[i, 2] = texture_colour(texels, layout, texture[i], uv[i, 0], uv[i, 1])
+    return colours
 
 
 @njit(cache=True, nogil=True)

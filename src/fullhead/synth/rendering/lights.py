@@ -52,8 +52,6 @@ class ShadowMap(NamedTuple):
 
 @dataclass(frozen=True)
 class LitScene:
-    """A scene with its light."""
-
     scene: Scene
     lights: Lights
     surface_ambient: NDArray  # [V], the same in all colours
@@ -98,13 +96,9 @@ def shadow_map(scene: Scene, to_light: NDArray, size: int) -> ShadowMap:
     """What the light sees first, surfaces and strands alike."""
     surfaces, strands = scene.surfaces, scene.strands
     basis, scale, middle = _light_basis(to_light), np.float32(size / (2 * EXTENT)), np.float32(size / 2)
-    placed = np.empty_like(surfaces.vertices)
-    _place(surfaces.vertices, basis, scale, middle, placed)
-    x, y, nearness = np.ascontiguousarray(placed.T)
+    x, y, nearness = np.ascontiguousarray(_placed(surfaces.vertices, basis, scale, middle).T)
     nearest = rasterize_arrays(x, y, nearness, surfaces.faces, size, size, surfaces.coverage)[3]
-    placed = np.empty_like(strands.points)
-    _place(strands.points, basis, scale, middle, placed)
-    _splat_segments(placed, strands.segments, nearest)
+    _splat_segments(_placed(strands.points, basis, scale, middle), strands.segments, nearest)
     return ShadowMap(nearest, basis, scale)
 
 
@@ -133,11 +127,13 @@ def on_map(basis, scale, middle, x, y, z):
 
 
 @njit(cache=True, nogil=True)
-def _place(points, basis, scale, middle, placed):
+def _placed(points, basis, scale, middle):
     """Column and row in a shadow map, and MAP_FAR minus the distance along the light, of each point [P, 3]."""
+    placed = np.empty_like(points)
     for i in range(len(points)):
         column, row, distance = on_map(basis, scale, middle, points[i, 0], points[i, 1], points[i, 2])
         placed[i, 0], placed[i, 1], placed[i, 2] = column, row, MAP_FAR - distance
+    return placed
 
 
 @njit(cache=True, nogil=True)

@@ -41,7 +41,7 @@ def hair_layer(scene: Scene, cameras: Cameras, size: int) -> HairLayer:
 def render_photo(lit: LitScene, cameras: Cameras, size: int, hair: HairLayer | None = None) -> Photo:
     """What the first of `cameras` sees, size x size pixels; `hair`, if it is known already, is its `hair_layer`."""
     surfaces, strands, n = lit.scene.surfaces, lit.scene.strands, size * OVERSAMPLING
-    buffer = _rasterize(surfaces, surfaces.faces, cameras, n, surfaces.coverage)
+    buffer = _z_buffer(surfaces, surfaces.faces, cameras, n, surfaces.coverage)
     first_code, begin = len(surfaces.faces), 0
     if hair is not None:
         nearest, winner = buffer.nearest.ravel(), buffer.winner.ravel()
@@ -56,7 +56,7 @@ def render_photo(lit: LitScene, cameras: Cameras, size: int, hair: HairLayer | N
     shade_strands(buffer.winner - first_code, strands, lit.strand_ambient, eye, lights, lit.key_shadow, shaded)
     glass = surfaces.faces[surfaces.material == GLASS]
     if len(glass):
-        lay_glass(_rasterize(surfaces, glass, cameras, n), buffer, surfaces, glass, eye, lights, shaded.colour)
+        lay_glass(_z_buffer(surfaces, glass, cameras, n), buffer, surfaces, glass, eye, lights, shaded.colour)
     colour, normal = np.empty((2, size, size, 3), np.float32)
     alpha, depth = np.empty((2, size, size), np.float32)
     photo = Photo(colour, alpha, depth, normal, np.empty((size, size), np.uint8))
@@ -84,14 +84,10 @@ def project_to_pixels(points: NDArray, cameras: Cameras, size: int) -> tuple[NDA
 def _on_screen(points: NDArray, cameras: Cameras, size: int) -> tuple[NDArray, NDArray, NDArray]:
     """Pixel x, y and inverse depth, float32 [V] each, of world points [V, 3]."""
     c2w, K = cameras.c2w[0].double().numpy(), cameras.K[0].double().numpy()
-    x, y, inverse_z = np.empty((3, len(points)), np.float32)
-    project_points(points, c2w, K * size, x, y, inverse_z)
-    return x, y, inverse_z
+    return project_points(points, c2w, K * size)
 
 
-def _rasterize(
-    surfaces: SurfaceArrays, faces: NDArray, cameras: Cameras, size: int, coverage: NDArray | None = None
-) -> ZBuffer:
+def _z_buffer(surfaces: SurfaceArrays, faces: NDArray, cameras: Cameras, size: int, coverage: NDArray | None = None) -> ZBuffer:
     return ZBuffer(*rasterize_arrays(*_on_screen(surfaces.vertices, cameras, size), faces, size, size, coverage))
 
 

@@ -18,8 +18,6 @@ from fullhead.synth.rendering.person import Person, posed_parts
 
 
 class SurfaceArrays(NamedTuple):
-    """All surfaces."""
-
     vertices: NDArray  # [V, 3]
     normals: NDArray  # [V, 3]
     uv: NDArray  # [V, 2]

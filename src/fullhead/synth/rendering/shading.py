@@ -129,7 +129,7 @@ def _mirrored(n, v, n_v):
 
 
 @njit(cache=True, nogil=True)
-def _texture(texels, layout, texture, u, v):
+def texture_colour(texels, layout, texture, u, v):
     """Bilinear colour of one of the textures, clamped at its border."""
     height, width, first = layout[texture, 0], layout[texture, 1], layout[texture, 2]
     x, y = u * width - 0.5, (1 - v) * height - 0.5
@@ -203,7 +203,7 @@ def shade_surfaces(buffer, surfaces, ambient, eye, lights, shadow, shaded):
             nx, ny, nz = n
             uv_x = uv[i, 0] * a + uv[j, 0] * b + uv[k, 0] * c
             uv_y = uv[i, 1] * a + uv[j, 1] * b + uv[k, 1] * c
-            albedo = _texture(surfaces.texels, surfaces.texture_layout, surfaces.texture[t], uv_x, uv_y)
+            albedo = texture_colour(surfaces.texels, surfaces.texture_layout, surfaces.texture[t], uv_x, uv_y)
             material, rough = surfaces.material[t], surfaces.roughness[t]
             n_l = nx * key[0] + ny * key[1] + nz * key[2]
             open_to_key = highlight = 0.0

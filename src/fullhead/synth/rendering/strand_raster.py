@@ -26,14 +26,16 @@ class ScreenPoints(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def project_points(points, c2w, K_px, x, y, inverse_z):
-    """Pixel and inverse depth [P] of each of the world's points [P, 3]. Reference: render.project_to_pixels."""
+def project_points(points, c2w, K_px):
+    """Pixel x, y and inverse depth, float32 [P] each, of the world's points [P, 3]. Reference: render.project_to_pixels."""
+    x, y, inverse_z = np.empty((3, len(points)), np.float32)
     for i in range(len(points)):
         px, py, pz = points[i, 0] - c2w[0, 3], points[i, 1] - c2w[1, 3], points[i, 2] - c2w[2, 3]
         inverse = 1 / (px * c2w[0, 2] + py * c2w[1, 2] + pz * c2w[2, 2])
         x[i] = (px * c2w[0, 0] + py * c2w[1, 0] + pz * c2w[2, 0]) * inverse * K_px[0, 0] + K_px[0, 2]
         y[i] = (px * c2w[0, 1] + py * c2w[1, 1] + pz * c2w[2, 1]) * inverse * K_px[1, 1] + K_px[1, 2]
         inverse_z[i] = inverse
+    return x, y, inverse_z
 
 
 @njit(cache=True, nogil=True)
