@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-LEAST_VOLUME = 0.005  # of a surface with an outside, for an area of 1; a ball's is 0.094
+LEAST_VOLUME = 0.01  # of a surface with an outside, for an area of 1; a ball's is 0.094
 LEAST_SHARE = 0.01  # of the area, of a piece whose side is looked for by itself
 
 
@@ -57,7 +57,7 @@ def turned_faces(vertices: NDArray, faces: NDArray) -> NDArray[np.bool_]:
 
 def _bulge(sums: NDArray) -> float:
     """Volume of a piece about its middle, for an area of 1; of a row of `_sums`."""
-    area = max(sums[0], 1e-300)
+    area = max(sums[0], 1e-100)
     return (sums[8] - sums[2:5] @ sums[5:8] / area) / 3 / area**1.5
 
 
@@ -81,11 +81,12 @@ def _pieces(places: NDArray, faces: NDArray) -> tuple[NDArray, NDArray]:
 
 @njit(cache=True, nogil=True)
 def _number_edges(places, faces, count, keys):
-    """keys [3 F]: twice a number of the edge, plus 1 if the face goes along it from its lower place to its higher."""
+    """keys [3 F]: twice a number of the edge, plus 1 if the face goes along it from its lower place to its higher;
+    negative where the edge has no length."""
     for f in range(len(faces)):
         for k in range(3):
             a, b = places[faces[f, k]], places[faces[f, (k + 1) % 3]]
-            keys[3 * f + k] = 2 * (min(a, b) * count + max(a, b)) + (a < b)
+            keys[3 * f + k] = 2 * (min(a, b) * count + max(a, b)) + (a < b) if a != b else -2 * (3 * f + k) - 2
 
 
 @njit(cache=True, nogil=True)
