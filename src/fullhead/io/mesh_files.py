@@ -31,7 +31,7 @@ from fullhead.io.ply import Lists, read_ply
 
 SUFFIXES = (".obj", ".ply", ".glb", ".gltf")
 LOG = logging.getLogger("fullhead")
-NONE = -(2**62)  # number of the texture point of a corner that has none
+NONE = -(2**31)  # number of the texture point of a corner that has none
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 TEXTURE_POINTS = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"), ("texture_s", "texture_t"))  # names in PLY
 COLOURS = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
@@ -134,7 +134,7 @@ def _statements(path: Path) -> Iterator[tuple[int, str, str]]:
 def _read_obj(path: Path, named: bool) -> TriMesh[NDArray]:
     """named: read also the textures that its materials name."""
     points, colours, texture_points = array("d"), array("d"), array("d")
-    corners, corners_uv, sizes, used, lines = array("q"), array("q"), array("i"), array("i"), array("i")
+    corners, corners_uv, sizes, used, lines = array("i"), array("i"), array("i"), array("i"), array("i")
     materials, names, current, nothing = dict[str, dict[str, Any]](), dict[str, int](), -1, (np.nan,) * 3
     for number, keyword, rest in _statements(path):
         try:
@@ -163,7 +163,7 @@ def _read_obj(path: Path, named: bool) -> TriMesh[NDArray]:
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from None
     points, texture_points = np.array(points).reshape(-1, 3), np.array(texture_points).reshape(-1, 2)
-    corners, corners_uv, sizes = np.array(corners, np.int64), np.array(corners_uv, np.int64), np.array(sizes, np.int64)
+    corners, corners_uv, sizes = np.array(corners), np.array(corners_uv), np.array(sizes)
     bare = corners_uv == NONE
     for numbers, count, what in ((corners, len(points), "vertex"), (np.where(bare, 0, corners_uv), len(texture_points), "vt")):
         outside = ((numbers < 0) | (numbers >= count)) & ~(bare if what == "vt" else False)
@@ -171,7 +171,7 @@ def _read_obj(path: Path, named: bool) -> TriMesh[NDArray]:
             line = lines[int(np.searchsorted(np.cumsum(sizes), outside.argmax(), side="right"))]
             raise ValueError(f"line {line}: a face has a {what} that the file does not have; it has {count}")
     places, polygon = triangulated(points, corners, sizes)
-    mesh = TriMesh(points, corners[places])
+    mesh = TriMesh(points, corners[places].astype(np.int64))
     if not np.isnan(colours).all():
         mesh = replace(mesh, colours=_colours(np.array(colours).reshape(-1, 3)))
     untextured = bare[places].any(axis=1)
