@@ -6,7 +6,7 @@ Layouts that are read:
     faceverse  001_01.obj, 001_01.jpg: subject and expression; FaceVerse looks down and backwards, (x, -y, -z) is upright
     multiface  m--date--time--SUBJECT--GHS/tracked_mesh/EXPRESSION/frame.obj with unwrapped_uv_1024/EXPRESSION/camera/frame.png;
                the middle frame of each expression, and the mean of its cameras' textures
-    files      any other .obj, .ply and .glb; the folder that a file is in says whose it is
+    files      any other .obj, .ply, .glb and .gltf; the folder that a file is in says whose it is
 """
 
 from __future__ import annotations

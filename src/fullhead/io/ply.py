@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,21 @@ TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "float": "f4", "double": "f8",
     "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8",
 }  # fmt: skip
-Column = NDArray | list[NDArray]  # a number of each row, or a list of each row
+DOUBLE = np.dtype(np.float64)  # all numbers of a text file, at first
+
+
+@dataclass(frozen=True)
+class Lists:
+    """A list of each row."""
+
+    values: NDArray  # of all rows, one after the other
+    sizes: NDArray  # [rows]
+
+
+@dataclass(frozen=True)
+class Ply:
+    elements: Mapping[str, Mapping[str, NDArray | Lists]]  # by name, then by property: a number or a list of each row
+    comments: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -23,74 +40,101 @@ class Property:
     count: np.dtype[Any] | None  # of a list: the type of its length
 
 
-def read_ply(path: Path) -> dict[str, dict[str, Column]]:
-    """Element -> property -> column. Raises ValueError, KeyError or IndexError where the file is not sound."""
-    head, _, body = path.read_bytes().partition(b"end_header")
-    body = body[body.index(b"\n") + 1 :]
-    lines = [line.split() for line in head.decode("ascii", "replace").splitlines()]
-    if not lines or lines[0] != ["ply"]:
-        raise ValueError("it does not begin with 'ply'")
-    form = next(words[1] for words in lines if words[:1] == ["format"])
-    order = {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}[form]
+def read_ply(path: Path) -> Ply:
+    """Raises ValueError, KeyError or IndexError where the file is not sound."""
+    data = path.read_bytes()
+    first = re.match(rb"ply[ \t]*(\r\n|\n|\r)", data)
+    last = first and re.search(rb"[\r\n]end_header[ \t]*" + first[1], data)
+    if not last:
+        raise ValueError("it does not begin with 'ply', or its header has no end")
+    lines = data[: last.start()].decode("utf-8", "replace").splitlines()
+    form = next((words[1] for line in lines if (words := line.split())[:1] == ["format"]), "")
+    if form not in (orders := {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}):
+        raise ValueError(f"its format {form!r} is not known")
     elements: dict[str, tuple[int, list[Property]]] = {}
-    for words in lines:
+    for words in map(str.split, lines):
         if words[:1] == ["element"]:
             elements[words[1]] = (int(words[2]), [])
         elif words[:1] == ["property"]:
             *kinds, name = words[1:]
-            types = [np.dtype(order + TYPES[kind]) for kind in kinds if kind != "list"]
+            types = [np.dtype(orders[form] + TYPES[kind]) for kind in kinds if kind != "list"]
             elements[list(elements)[-1]][1].append(Property(name, types[-1], types[0] if kinds[0] == "list" else None))
-    found, start = {}, 0
-    words = body.split() if form == "ascii" else []
+    body, start, found = np.frombuffer(data, np.uint8)[last.end() :], 0, {}
+    if form == "ascii":
+        body = np.fromstring(data[last.end() :], np.float64, sep=" ").view(np.uint8)
     for name, (count, properties) in elements.items():
-        if form == "ascii":
-            found[name], start = _from_text(words, start, count, properties)
-        else:
-            found[name], start = _from_bytes(body, start, count, properties)
-    return found
+        stored = [replace(p, kind=DOUBLE, count=p.count and DOUBLE) for p in properties] if form == "ascii" else properties
+        columns, start = _columns(body, start, count, stored)
+        found[name] = {p.name: _as(columns[p.name], p.kind) for p in properties}
+    return Ply(found, tuple(line.strip()[8:] for line in lines if line.strip().startswith("comment ")))
 
 
-def _from_text(words: list[bytes], start: int, count: int, properties: list[Property]) -> tuple[dict[str, Column], int]:
-    columns: dict[str, list[Any]] = {p.name: [] for p in properties}
-    for _ in range(count):
+def _as(column: NDArray | Lists, kind: np.dtype[Any]) -> NDArray | Lists:
+    with np.errstate(invalid="ignore"):
+        return Lists(column.values.astype(kind, copy=False), column.sizes) if isinstance(column, Lists) else column.astype(kind)
+
+
+def _columns(body: NDArray, start: int, count: int, properties: list[Property]) -> tuple[dict[str, NDArray | Lists], int]:
+    """The properties of `count` rows from byte `start` of `body` on, and where the last row ends."""
+    lists = [p.name for p in properties if p.count is not None]
+    least = sum((p.count or p.kind).itemsize for p in properties)
+    if not 0 <= count * least <= len(body) - start:
+        raise ValueError(f"it ends before its {count} rows of {', '.join(p.name for p in properties)}")
+    if not count or not properties:
+        return {
+            p.name: np.empty(0, p.kind) if p.count is None else Lists(np.empty(0, p.kind), np.empty(0, int)) for p in properties
+        }, start
+    starts, sizes, end = _rows(body, start, count, properties)
+    firsts = np.cumsum(sizes, axis=0) - sizes
+    kinds, group = (sizes[:1], np.zeros(1, int)) if (sizes == sizes[0]).all() else np.unique(sizes, axis=0, return_inverse=True)
+    numbers = {p.name: np.empty(count if p.count is None else sizes[:, lists.index(p.name)].sum(), p.kind) for p in properties}
+    for k, kind in enumerate(kinds):  # rows whose lists are equally long are read together
+        chosen = slice(None) if len(kinds) == 1 else np.flatnonzero(group.reshape(-1) == k)
+        row = _row_type(properties, kind)
+        rows = np.lib.stride_tricks.sliding_window_view(body, row.itemsize)[starts[chosen]].view(row)[:, 0]
         for p in properties:
-            n = 1
+            place = chosen
             if p.count is not None:
-                n, start = int(words[start]), start + 1
-            values = [float(word) for word in words[start : start + n]]
-            columns[p.name].append(values[0] if p.count is None else np.array(values).astype(p.kind))
-            start += n
-    return {p.name: np.array(columns[p.name]).astype(p.kind) if p.count is None else columns[p.name] for p in properties}, start
+                place = firsts[chosen, lists.index(p.name), None] + np.arange(row[p.name].shape[0])
+            numbers[p.name][place] = rows[p.name]
+    return {
+        name: Lists(values, sizes[:, lists.index(name)]) if name in lists else values for name, values in numbers.items()
+    }, end
 
 
-def _from_bytes(body: bytes, start: int, count: int, properties: list[Property]) -> tuple[dict[str, Column], int]:
-    """All rows at once if their lists are as long as those of the first row, else one after the other."""
-    row = _row_type(body, start, properties) if count else np.dtype([])
-    if start + count * row.itemsize <= len(body):
-        rows = np.frombuffer(body, row, count, start) if count else np.empty(0, row)
-        if all((rows[f"{p.name} count"] == row[p.name].shape[0]).all() for p in properties if p.count is not None and count):
-            return {p.name: rows[p.name] for p in properties if count}, start + count * row.itemsize
-    columns: dict[str, list[Any]] = {p.name: [] for p in properties}
-    for _ in range(count):
-        row = _row_type(body, start, properties)
-        values = np.frombuffer(body, row, 1, start)[0]
-        start += row.itemsize
-        for p in properties:
-            columns[p.name].append(values[p.name])
-    return {p.name: np.array(columns[p.name]) if p.count is None else columns[p.name] for p in properties}, start
+def _rows(body: NDArray, start: int, count: int, properties: list[Property]) -> tuple[NDArray, NDArray, int]:
+    """Where each row begins [count], how long its lists are [count, lists], and where the last row ends."""
+    _, sizes, _ = _walked(body, start, 1, properties)
+    row = _row_type(properties, sizes[0])
+    if start + count * row.itemsize <= len(body):  # are all rows as the first?
+        rows = np.ndarray(count, row, body, start)
+        if all((rows[f"{p.name} count"] == row[p.name].shape[0]).all() for p in properties if p.count is not None):
+            return start + np.arange(count) * row.itemsize, np.repeat(sizes, count, axis=0), start + count * row.itemsize
+    return _walked(body, start, count, properties)
 
 
-def _row_type(body: bytes, start: int, properties: list[Property]) -> np.dtype[Any]:
-    """Type of the row at `start`; a list is preceded by a column `<name> count`."""
-    kinds: list[Any] = []
+def _walked(body: NDArray, at: int, count: int, properties: list[Property]) -> tuple[NDArray, NDArray, int]:
+    """`_rows`, row by row."""
+    codes = [None if p.count is None else (">" if p.count.byteorder == ">" else "<") + p.count.char for p in properties]
+    starts, sizes = np.empty(count, int), np.empty((count, len(codes) - codes.count(None)), int)
+    for row in range(count):
+        starts[row], column = at, 0
+        for p, code in zip(properties, codes, strict=True):
+            n = 1
+            if p.count is not None and code is not None:
+                n = int(struct.unpack_from(code, body.data, at)[0])
+                sizes[row, column], column, at = n, column + 1, at + p.count.itemsize
+            at += n * p.kind.itemsize
+            if not (n >= 0 and at <= len(body)):
+                raise ValueError(f"{p.name} of row {row} ends beyond the file")
+    return starts, sizes, at
+
+
+def _row_type(properties: list[Property], sizes: NDArray) -> np.dtype[Any]:
+    """Type of a row whose lists have these `sizes`; a list is preceded by a column `<name> count`."""
+    kinds, left = list[Any](), iter(sizes.tolist())
     for p in properties:
-        if p.count is None:
-            kinds.append((p.name, p.kind))
-            start += p.kind.itemsize
-        else:
-            n = int(np.frombuffer(body, p.count, 1, start)[0])
-            kinds += [(f"{p.name} count", p.count), (p.name, p.kind, (n,))]
-            start += p.count.itemsize + n * p.kind.itemsize
+        kinds += [(p.name, p.kind)] if p.count is None else [(f"{p.name} count", p.count), (p.name, p.kind, (next(left),))]
     return np.dtype(kinds)
 
 

@@ -10,11 +10,10 @@ from math import inf
 from typing import Annotated, Literal, get_type_hints
 
 from fullhead.core.errors import FullheadError
-from fullhead.synth.people.population import Within
 
-Count = Annotated[int, Within(1, inf)]
-Pixels = Annotated[int, Within(8, 2048)]
-Seed = Annotated[int, Within(0, 2**64 - 1)]
+Count = Annotated[int, (1, inf)]
+Pixels = Annotated[int, (8, 2048)]
+Seed = Annotated[int, (0, 2**64 - 1)]
 
 
 class Asked:
@@ -22,8 +21,8 @@ class Asked:
 
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(type(self), include_extras=True).items():
-            for limits in getattr(hint, "__metadata__", ()):
-                value, low, high = getattr(self, name), limits.low, limits.high
+            for low, high in getattr(hint, "__metadata__", ()):
+                value = getattr(self, name)
                 if not low <= value <= high:
                     allowed = f"at least {low}" if high == inf else f"from {low} to {high}"
                     raise FullheadError(f"--{name.replace('_', '-')} {value}: {allowed}")
@@ -51,7 +50,7 @@ class PhotosOptions(Asked):
     """Standard deviation of the cameras' pitch, degrees."""
     expressive: float = 1.0
     """Strength of the mild expressions; 0 leaves all faces neutral."""
-    zoom: Annotated[float, Within(0.5, 2)] = 1.0
+    zoom: Annotated[float, (0.5, 2)] = 1.0
     """How much larger heads are than where all hair fits the picture, 0.5 to 2; 1.24 is that of the published PanoHead."""
     scale_error: float = 0.0
     """Misaligned on purpose: standard deviation of an error of the head's size that labels do not know, as in 0.05."""
@@ -89,7 +88,7 @@ class ScansOptions(Asked):
     """Scans of each head; the first is neutral and upright."""
     seed: Seed = 0
     """Which set of heads."""
-    resolution: Annotated[int, Within(32, 512)] = 224
+    resolution: Annotated[int, (32, 512)] = 224
     """Cells of the grid along the cube's side of 40 cm."""
     raw: bool = False
     """Also write every scan as a scanner leaves it: somewhere in space, in millimetres, with noise and holes."""
@@ -105,9 +104,9 @@ class VideoOptions(Asked):
     """Number of clips, each of another head. More can be asked for later."""
     motion: Literal["talk", "idle", "wander", "faces", "turn", "orbit"] = "talk"
     """What happens, from speech and smiles (talk) to a camera that goes around (orbit)."""
-    frames: Annotated[int, Within(1, 100_000)] = 120
+    frames: Annotated[int, (1, 100_000)] = 120
     """Of each clip."""
-    fps: Annotated[float, Within(1, 1000)] = 25.0
+    fps: Annotated[float, (1, 1000)] = 25.0
     """Frames a second."""
     size: Pixels = 256
     """Pixels per side."""
