@@ -9,3 +9,8 @@ ones for as long as you like.
     inputs.py      bad inputs: valid ones that are changed, and some that are made
     runner.py      a process that forks for each input, so that imports are paid once, and says how it went
 """
+
+import sys
+from pathlib import Path
+
+sys.path += [str(Path(__file__).parents[1] / name) for name in ("", "convert", "rig")]  # whose helpers make valid inputs

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
@@ -24,7 +25,7 @@ from rich.table import Table
 from .inputs import write_input
 from .runner import Outcome, Server
 
-ROUND = 40  # inputs of a kind before it is another's turn
+ROUND = 15  # inputs of a kind before it is another's turn
 
 
 def work(number: int, kinds: list[str], first_seed: int, until: float, place: Path, found: Any) -> None:
@@ -77,13 +78,13 @@ class Report:
         self.failures[key] = self.failures.get(key, 0) + 1
         if self.failures[key] == 1:
             name = f"{kind}-{len(self.failures):03d}"
-            shutil.move(folder, self.keep / name)
+            shutil.copytree(folder, self.keep / name, dirs_exist_ok=True)
+            about = f"{name}  {outcome.error}  {outcome.place}\n    {' | '.join(notes)[:600]}\n    {last_line(outcome.text)}"
             said = [f"{kind}: {outcome.error} in {outcome.place}", *notes, "", outcome.text, ""]
             (self.keep / f"{name}.txt").write_text("\n".join(said), errors="replace")
             with (self.keep / "failures.txt").open("a", errors="replace") as file:
-                file.write(f"{name}  {outcome.error}  {outcome.place}\n    {' | '.join(notes)[:600]}\n    {last_line(outcome.text)}\n")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+                print(about, file=file)
+        shutil.rmtree(folder)
 
     def table(self, left: float) -> Table:
         inputs = sum(self.tried.values())
@@ -118,8 +119,9 @@ def main() -> None:
 
 def search(asked: argparse.Namespace, place: Path) -> None:
     kinds = [kind for kind in asked.kind.split(",") if kind] or all_kinds()
-    asked.keep.mkdir(parents=True, exist_ok=True)
-    until, console, report = time.monotonic() + 60 * asked.minutes, Console(), Report(asked.keep)
+    keep = asked.keep / str(asked.seed)
+    keep.mkdir(parents=True, exist_ok=True)
+    until, console, report = time.monotonic() + 60 * asked.minutes, Console(), Report(keep)
     print(f"seed {asked.seed}")
     context = multiprocessing.get_context("fork")
     found = context.Queue()
@@ -129,10 +131,8 @@ def search(asked: argparse.Namespace, place: Path) -> None:
     try:
         with Live(report.table(60 * asked.minutes), console=console, refresh_per_second=1) as live:
             while any(job.is_alive() for job in jobs) or not found.empty():
-                try:
+                with suppress(Empty):
                     report.add(*found.get(timeout=0.5))
-                except Empty:
-                    pass
                 if console.is_terminal:
                     live.update(report.table(until - time.monotonic()))
             live.update(report.table(0))
@@ -142,7 +142,7 @@ def search(asked: argparse.Namespace, place: Path) -> None:
         job.terminate()
     for (kind, error, where), count in sorted(report.failures.items(), key=lambda item: -item[1]):
         console.print(f"{count} x {kind}: {error} in {where or 'no place of ours'}", highlight=False, markup=False)
-    console.print(f"what failed is in {asked.keep}")
+    console.print(f"what failed is in {keep}")
 
 
 def all_kinds() -> list[str]:

@@ -26,7 +26,23 @@ NUMBERS = (
     0.5, -0.0, 1e-300, 1e9, 1e300, INFINITY, -INFINITY, float("nan"),
 )  # fmt: skip
 DEEP, LONG = "a list in a list in a list", "a number of 5000 digits"  # stand for themselves until the text is written
-WORDS = ("", " ", "x", "nan", "\0", "é" * 300, "a\nb", "..", "../../x", "/dev/null", "0", "jawOpen", "flame", "white", "a" * 5000)
+WORDS = (
+    "",
+    " ",
+    "x",
+    "nan",
+    "\0",
+    "é" * 300,
+    "a\nb",
+    "..",
+    "../../x",
+    "/dev/null",
+    "0",
+    "jawOpen",
+    "flame",
+    "white",
+    "a" * 5000,
+)
 VALUES = (*WORDS, None, True, False, [], {}, [[]], [0], [None, None], {"a": 1}, DEEP, LONG)
 ENTRY = "fullhead"  # of a model file's header
 Notes = list[str]
@@ -48,7 +64,8 @@ def changed_json(rng: Random, value: Any, notes: Notes) -> Any:
                 gather(item, f"{path}.{key}")
 
     gather(value, "")
-    holder, key, path = rng.choice(places)
+    leaves = [place for place in places if not isinstance(place[0][place[1]], dict | list)]
+    holder, key, path = rng.choice(leaves if leaves and rng.random() < 0.7 else places)
     old = holder[key]
     action = rng.choice(("number", "number", "number", "value", "value", "remove", "repeat", "rename", "exchange"))
     if action == "number" or key == "":
@@ -64,7 +81,9 @@ def changed_json(rng: Random, value: Any, notes: Notes) -> Any:
             holder[rng.choice((f"{key}x", "", "é", "self", "__class__"))] = holder.pop(key)
     else:
         holder[key] = copy.deepcopy(rng.choice(places)[0])
-    notes.append(f"{path[1:]} {action}: {str(old)[:40]!r} -> {str(holder.get(key) if isinstance(holder, dict) else holder)[:60]!r}")
+    notes.append(
+        f"{path[1:]} {action}: {str(old)[:40]!r} -> {str(holder.get(key) if isinstance(holder, dict) else holder)[:60]!r}"
+    )
     return value.get("")
 
 
@@ -92,7 +111,9 @@ def changed_bytes(rng: Random, data: bytes, notes: Notes) -> bytes:
         case "insert":
             return before + bytes([rng.randrange(256)]) * size + data[at:]
         case "number":
-            number = struct.pack(rng.choice("<>") + "Q", rng.choice([n for n in NUMBERS if isinstance(n, int) and 0 <= n < 2**64]))
+            number = struct.pack(
+                rng.choice("<>") + "Q", rng.choice([n for n in NUMBERS if isinstance(n, int) and 0 <= n < 2**64])
+            )
             width = rng.choice((2, 4, 8))
             return before + number[-width:] + data[at + width :]
         case "move":
@@ -129,7 +150,9 @@ def changed_text(rng: Random, data: bytes, notes: Notes) -> bytes:
         case "tab":
             words = [b"\t".join(words), b"\\"]
         case "line":
-            return b"\n".join(rng.choice((b"\xef\xbb\xbf", b"#", b"\0", b"")) + line + rng.choice((b"\r", b"")) for line in lines)
+            return b"\n".join(
+                rng.choice((b"\xef\xbb\xbf", b"#", b"\0", b"")) + line + rng.choice((b"\r", b"")) for line in lines
+            )
     if action not in ("remove", "repeat", "many"):
         lines[row] = b" ".join(words)
     notes.append(f"line {row + 1} {action}: {lines[row][:60] if row < len(lines) else b''!r}")
@@ -145,7 +168,7 @@ def changed_safetensors(rng: Random, data: bytes, notes: Notes) -> bytes:
     name = rng.choice(names)
     entry = header[name]
     action = rng.choice(
-        ("config",) * 6 * (ENTRY in about) + ("entry",) * (ENTRY in about)
+        ("config",) * 12 * (ENTRY in about) + ("entry",) * (ENTRY in about)
         + ("description", "about", "rename", "remove", "reshape", "retype", "numbers", "numbers", "add", "order")
     )  # fmt: skip
     notes.append(f"safetensors {action}: {name}")
@@ -173,7 +196,9 @@ def changed_safetensors(rng: Random, data: bytes, notes: Notes) -> bytes:
         size = 1
         for n in entry["shape"]:
             size *= n
-        entry["shape"] = rng.choice(([size], [1, size], [size, 1], [1] * 30 + [size], [*entry["shape"], 1], entry["shape"][::-1]))
+        entry["shape"] = rng.choice(
+            ([size], [1, size], [size, 1], [1] * 30 + [size], [*entry["shape"], 1], entry["shape"][::-1])
+        )
         notes.append(str(entry["shape"]))
     elif action == "retype" and entry["dtype"] in ("F32", "F16", "I32", "I64", "F64"):
         entry["dtype"] = {"F32": "I32", "F16": "BF16", "I32": "F32", "I64": "F64", "F64": "I64"}[entry["dtype"]]
@@ -257,7 +282,9 @@ def hostile(rng: Random, folder: Path, notes: Notes) -> bytes:
         Hostile(open, place, "w"), Hostile(import_module, "antigravity"), Hostile(getattr, os, "system"),
     ))  # fmt: skip
     notes.append(f"hostile: {value.call[0]}")
-    wrapped = rng.choice((value, {"G_ema": value}, {"state_dict": {"network.lin0.bias": value}}, [value], {"v_template": value}))
+    wrapped = rng.choice(
+        (value, {"G_ema": value}, {"state_dict": {"network.lin0.bias": value}}, [value], {"v_template": value})
+    )
     return pickle.dumps(wrapped, protocol=rng.randrange(6))
 
 
@@ -289,7 +316,12 @@ def changed_pickle(rng: Random, data: bytes, folder: Path, notes: Notes) -> byte
             return data[:first] + data[second : second + end - first] + data[end:]
     operation = rng.choice(pickletools.opcodes)
     notes.append(f"operation {operation.name}")
-    return data[:first] + operation.code.encode("latin-1") + rng.choice((b"", b"\0", b"\xff" * 4, b"x\ny\n", b"9" * 30 + b"\n")) + data[first:]
+    return (
+        data[:first]
+        + operation.code.encode("latin-1")
+        + rng.choice((b"", b"\0", b"\xff" * 4, b"x\ny\n", b"9" * 30 + b"\n"))
+        + data[first:]
+    )
 
 
 def changed_zip(rng: Random, data: bytes, folder: Path, notes: Notes) -> bytes:
@@ -306,7 +338,11 @@ def changed_zip(rng: Random, data: bytes, folder: Path, notes: Notes) -> bytes:
             if name == chosen:
                 match action:
                     case "content":
-                        content = changed_pickle(rng, content, folder, notes) if name in pickles else changed_bytes(rng, content, notes)
+                        content = (
+                            changed_pickle(rng, content, folder, notes)
+                            if name in pickles
+                            else changed_bytes(rng, content, notes)
+                        )
                     case "packed":
                         packing = zipfile.ZIP_DEFLATED
                     case "bomb":
@@ -329,14 +365,18 @@ def changed_npz(rng: Random, data: bytes, folder: Path, notes: Notes) -> bytes:
         for name in old.namelist():
             content = old.read(name)
             if name == chosen:
-                text = rng.choice((
-                    "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", "{'descr': '<f8', 'fortran_order': False, 'shape': (10**12,), }",
-                    "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }", "{" * 500, "None", "[" * 5000,
-                    "{'descr': '<f8', 'fortran_order': False, 'shape': (), }", "{'descr': [('a', '<f8')], 'fortran_order': 0, 'shape': (0,), }",
-                    "{'descr': '<c16', 'fortran_order': True, 'shape': (0, 3), }", "{'descr': '<U9', 'fortran_order': False, 'shape': (1, 3), }",
-                ))  # fmt: skip
+                kind = rng.choice(("'|O'", "'<f8'", "'<c16'", "'<U9'", "[('a', '<f8')]", "'x'", "None"))
+                shape = rng.choice(("(1,)", "()", "(0, 3)", "(1000000000000,)", "(10**12,)", "(-1, 3)", "None", "[" * 500))
+                whole = f"{{'descr': {kind}, 'fortran_order': {rng.choice((True, False, 0, 'x'))}, 'shape': {shape}, }}"
+                text = rng.choice((whole, whole, whole, "{" * 500, "None", "", "[" * 5000))
                 notes.append(f"npz {name}: {text[:60]}")
-                content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text) + 1) + text.encode() + b"\n" + hostile(rng, folder, notes)
+                content = (
+                    b"\x93NUMPY\x01\x00"
+                    + struct.pack("<H", len(text) + 1)
+                    + text.encode()
+                    + b"\n"
+                    + hostile(rng, folder, notes)
+                )
             new.writestr(name, content)
     return out.getvalue()
 
@@ -378,7 +418,18 @@ def changed_file(rng: Random, path: Path, folder: Path, notes: Notes) -> None:
     else:
         try:
             path.write_bytes(change())
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, zipfile.BadZipFile, RecursionError, NotImplementedError, RuntimeError, EOFError):
+        except (
+            ValueError,
+            KeyError,
+            IndexError,
+            TypeError,
+            AttributeError,
+            zipfile.BadZipFile,
+            RecursionError,
+            NotImplementedError,
+            RuntimeError,
+            EOFError,
+        ):
             path.write_bytes(changed_bytes(rng, data, notes))  # what was changed before is no longer of its kind
 
 
@@ -403,8 +454,9 @@ def changed_folder(rng: Random, kind: str, valid: Path, folder: Path) -> Notes:
 
 GIVEN = {  # the words that come first
     "invert": ("photo.png",), "fit-scan": ("scans/scan.obj",), "prepare": ("scans", "out"), "study": ("a", "b"),
-    "train": ("panohead-tiny", "photos", "run"), "convert": ("panohead.safetensors", "out.safetensors"), "presets": (),
-    "synth photos": ("out",), "synth heads360": ("out",), "synth scans": ("out",), "synth video": ("out",), "synth check": ("photos",),
+    "train": ("panohead-tiny", "photos", "run"), "convert": ("panohead.safetensors", "out.safetensors"),
+    "synth photos": ("out",), "synth heads360": ("out",), "synth scans": ("out",), "synth video": ("out",),
+    "synth check": ("photos",),
 }  # fmt: skip
 SMALL = {  # so that a command is done soon
     "size": "16", "resolution": "32", "frames": "2", "seeds": "0", "steps": "1", "pivot-steps": "0", "shape-steps": "1",
@@ -412,13 +464,15 @@ SMALL = {  # so that a command is done soon
     "near": "10", "uniform": "10", "surface": "10", "shapes": "3", "expression": "jawOpen=0.5", "port": "0",
 }  # fmt: skip
 OPTION_WORDS = (
-    "", " ", "nan", "inf", "-inf", "1e9", "-1", "0", "1", "2", "7", "0.5", "-0.5", "1000", "99999999999", "1e400", "x", "é" * 100,
-    "a" * 300, "None", "null", "[]", "true", "0-3", "3-0", "0-99999", "0-99999999", "1,2,,3", ",", "-", "..", ".", "../x", "/dev/null",
-    "/dev/null/x", "out.png", "out.jpg", "out.webp", "out.mp4", "out.glb", "out.ply", "out.obj", "out", "out.xyz", "photo.png", "clip.json",
-    "panohead.safetensors", "ganhead.safetensors", "i3dmm.safetensors", "discriminator.safetensors", "scans/scan.obj", "photos", "scans",
-    "panohead-demo", "ganhead-demo", "owner/name", "white", "#zzz", "transparent", "hsl(0,0%,1e9%)", "=", "--", "-h", "\n", "\udcff", "jawOpen=0.7",
-    "jawOpen=nan", "neck=0,30,0", "neck=1e9,nan,0", "all", "loop.images=1", "loop.batch=0", "loop.images=nan", "hair.style=afro", "x=y",
-    "person.men=nan", "os:system", "json:loads", "x,-y,-z", "1/2", "0/0", "auto", "cuda", "16", "4096", "100000",
+    "", " ", "nan", "inf", "-inf", "1e9", "-1", "0", "1", "2", "7", "0.5", "-0.5", "1000", "99999999999", "1e400", "x",
+    "é" * 100, "a" * 300, "None", "null", "[]", "true", "0-3", "3-0", "0-99999", "0-99999999", "1,2,,3", ",", "-", "..",
+    ".", "../x", "/dev/null", "/dev/null/x", "out.png", "out.jpg", "out.webp", "out.mp4", "out.glb", "out.ply",
+    "out.obj", "out", "out.xyz", "photo.png", "clip.json", "panohead.safetensors", "ganhead.safetensors",
+    "i3dmm.safetensors", "discriminator.safetensors", "scans/scan.obj", "photos", "scans", "panohead-demo",
+    "ganhead-demo", "owner/name", "white", "#zzz", "transparent", "hsl(0,0%,1e9%)", "=", "--", "-h", "\n", "\udcff",
+    "jawOpen=0.7", "jawOpen=nan", "neck=0,30,0", "neck=1e9,nan,0", "all", "loop.images=1", "loop.batch=0",
+    "loop.images=nan", "hair.style=afro", "x=y", "person.men=nan", "os:system", "json:loads", "x,-y,-z", "1/2", "0/0",
+    "auto", "cuda", "16", "4096", "100000",
 )  # fmt: skip
 WORKERS = ("", "-1", "0", "1", "nan", "x", "1e9")  # each is a process of its own: a few must do
 
@@ -434,7 +488,10 @@ def command_line(rng: Random, options: dict[str, list[str]], valid: Path, folder
             words += [f"--{name}", SMALL[name]]
     if "model" in known and rng.random() < 0.9:
         own = {"animate": "ganhead", "export": "ganhead", "fit-scan": "ganhead"}.get(command, "panohead")
-        words += ["--model", f"{own if rng.random() < 0.8 else rng.choice(('panohead', 'ganhead', 'i3dmm', 'discriminator'))}.safetensors"]
+        words += [
+            "--model",
+            f"{own if rng.random() < 0.8 else rng.choice(('panohead', 'ganhead', 'i3dmm', 'discriminator'))}.safetensors",
+        ]
     for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
         action = rng.random()
         if action < 0.8 and known:

@@ -6,55 +6,51 @@ import io
 import json
 import shutil
 import socket
-import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-TESTS = Path(__file__).parents[1]
-sys.path += [str(TESTS / name) for name in ("", "convert", "rig")]
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.numpy import save_file
+from snapshots import dumps, snapshot
+from test_flame import arrays, flame_pickle
+from test_ganhead_checkpoints import SMALL, original_names, written
+from test_panohead import original_generator
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from conftest import write_photos  # noqa: E402
-from PIL import Image  # noqa: E402
-from safetensors.numpy import save_file  # noqa: E402
-from small_scans import write_balls, write_obj, write_texture  # noqa: E402
-from test_flame import arrays, flame_pickle  # noqa: E402
-from test_ganhead_checkpoints import SMALL, original_names, written  # noqa: E402
-from test_panohead import original_generator  # noqa: E402
-
-from fullhead.cli import COMMANDS, SYNTH, main  # noqa: E402
-from fullhead.commands.mistakes import _names  # noqa: E402
-from fullhead.core.cameras import orbit  # noqa: E402
-from fullhead.data.photos import PhotoSet  # noqa: E402
-from fullhead.data.scan_landmarks import read_landmarks  # noqa: E402
-from fullhead.data.scan_set import ScanSet  # noqa: E402
-from fullhead.data.scans import find_scans, read_scan  # noqa: E402
-from fullhead.families.opening import open_model  # noqa: E402
-from fullhead.io.gltf_writer import INDICES, VERTICES, Gltf, save_glb  # noqa: E402
-from fullhead.io.images import background_image, read_image  # noqa: E402
-from fullhead.io.mesh_files import read_mesh, read_texture  # noqa: E402
-from fullhead.io.ply import ply_bytes  # noqa: E402
-from fullhead.io.sets import check_set  # noqa: E402
-from fullhead.models import checkpoint  # noqa: E402
-from fullhead.models.ganhead import GANHead, GANHeadConfig, sized_for  # noqa: E402
-from fullhead.models.head import RenderOptions  # noqa: E402
-from fullhead.models.i3dmm import I3DMM, I3DMMConfig  # noqa: E402
-from fullhead.models.panohead import PanoHead  # noqa: E402
-from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig  # noqa: E402
-from fullhead.representations.canonical_field import CanonicalConfig  # noqa: E402
-from fullhead.representations.deformer import DeformerConfig  # noqa: E402
-from fullhead.rig.arkit import ARKIT  # noqa: E402
-from fullhead.rig.cube import template_in_cube  # noqa: E402
-from fullhead.rig.flame import load_flame  # noqa: E402
-from fullhead.rig.template import JOINTS, load_template  # noqa: E402
-from fullhead.training.presets import RUNS  # noqa: E402
-from fullhead.viewing.animate import read_clip  # noqa: E402
-from fullhead.viewing.study import Study, open_page, tally  # noqa: E402
-from snapshots import dumps, snapshot  # noqa: E402
+from conftest import write_photos
+from fullhead.cli import COMMANDS, SYNTH, main
+from fullhead.commands.mistakes import _names
+from fullhead.core.cameras import orbit
+from fullhead.data.photos import PhotoSet
+from fullhead.data.scan_landmarks import read_landmarks
+from fullhead.data.scan_set import ScanSet
+from fullhead.data.scans import find_scans, read_scan
+from fullhead.families.opening import open_model
+from fullhead.io.gltf_writer import INDICES, VERTICES, Gltf, save_glb
+from fullhead.io.images import background_image, read_image
+from fullhead.io.mesh_files import read_mesh, read_texture
+from fullhead.io.ply import ply_bytes
+from fullhead.io.sets import check_set
+from fullhead.models import checkpoint
+from fullhead.models.ganhead import GANHead, GANHeadConfig, sized_for
+from fullhead.models.head import RenderOptions
+from fullhead.models.i3dmm import I3DMM, I3DMMConfig
+from fullhead.models.panohead import PanoHead
+from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
+from fullhead.representations.canonical_field import CanonicalConfig
+from fullhead.representations.deformer import DeformerConfig
+from fullhead.rig.arkit import ARKIT
+from fullhead.rig.cube import template_in_cube
+from fullhead.rig.flame import load_flame
+from fullhead.rig.template import JOINTS, load_template
+from fullhead.training.presets import RUNS
+from fullhead.viewing.animate import read_clip
+from fullhead.viewing.study import Study, open_page
+from small_scans import write_balls, write_obj, write_texture
 
 
 class Silent(Exception):
@@ -159,7 +155,9 @@ def valid_studies(root: Path) -> None:
     for number, score in enumerate((1.0, 2.5, 5.0)):
         study.answer(1, number, score)
     (place / "study" / "answers" / "0002.json").write_text(
-        json.dumps({"volunteer": 2, "answers": [{"method": "a", "aspect": "texture", "sample": "0000", "training": False, "score": 2}]})
+        json.dumps(
+            {"volunteer": 2, "answers": [{"method": "a", "aspect": "texture", "sample": "0000", "training": False, "score": 2}]}
+        )
     )
 
 
@@ -259,11 +257,13 @@ def valid_glbs(root: Path) -> None:
     gltf, red = Gltf(), io.BytesIO()
     Image.new("RGB", (2, 2), "red").save(red, "PNG")
     texture = {"index": gltf.add_texture(red.getvalue(), "red"), "texCoord": 0}
+    shown = {"baseColorTexture": texture, "baseColorFactor": [1, 1, 1, 1]}
+    uv = gltf.add(POINTS[:, :2].copy(), VERTICES)
     primitive = {
-        "attributes": {"POSITION": gltf.add(POINTS, VERTICES, bounds=True), "TEXCOORD_0": gltf.add(POINTS[:, :2].copy(), VERTICES)},
+        "attributes": {"POSITION": gltf.add(POINTS, VERTICES, bounds=True), "TEXCOORD_0": uv},
         "indices": gltf.add(TRIANGLES.astype(np.uint16).ravel(), INDICES),
-        "material": gltf.append("materials", {"pbrMetallicRoughness": {"baseColorTexture": texture, "baseColorFactor": [1, 1, 1, 1]}}),
-    }  # fmt: skip
+        "material": gltf.append("materials", {"pbrMetallicRoughness": shown}),
+    }
     mesh, skin = gltf.append("meshes", {"primitives": [primitive]}), gltf.append("skins", {"joints": [1]})
     turned = {"rotation": [0, 0.6, 0, 0.8], "scale": [2, 2, 2], "translation": [0, 1, 0], "children": [0, 2]}
     nodes = ({"mesh": mesh, "skin": skin}, turned, {"mesh": mesh})
@@ -284,7 +284,7 @@ def use_mesh(root: Path) -> None:
 
 
 def valid_flames(root: Path) -> None:
-    found = {name: value for name, value in arrays().items()}
+    found = arrays()
     (folder(root, "pkl") / "flame.pkl").write_bytes(flame_pickle())
     np.savez(folder(root, "npz") / "flame.npz", **found)  # type: ignore[arg-type]
     save_file({n: np.ascontiguousarray(v) for n, v in found.items()}, folder(root, "safetensors") / "flame.safetensors")
@@ -321,11 +321,11 @@ def valid_clips(root: Path) -> None:
 def use_clip(root: Path) -> None:
     clip = read_clip(root / "clip.json")
     face, turns = clip.poses.expression, clip.poses.joint_pose
-    if not (torch.isfinite(face).all() and torch.isfinite(turns).all() and torch.isfinite(clip.cameras.cam2world).all()):
+    if not (torch.isfinite(face).all() and torch.isfinite(turns).all() and torch.isfinite(clip.cameras.c2w).all()):
         raise Silent("a clip that is not finite")
     if face.shape[1:] != (len(ARKIT),) or turns.shape[1:] != (len(JOINTS), 3) or not len(face):
         raise Silent("a clip of another form")
-    if not (0 <= face.min() and face.max() <= 1) or turns.abs().max() > 100 or not 0 < clip.fps <= 1000:
+    if face.min() < 0 or face.max() > 1 or turns.abs().max() > 100 or not 0 < clip.fps <= 1000:
         raise Silent("a clip beyond all bounds")
 
 
@@ -378,7 +378,22 @@ def use_prepared(root: Path) -> None:
 def valid_scans(root: Path) -> None:
     place = root / "synth"
     write_obj(folder(root, "files") / "one" / "a.obj", POINTS, TRIANGLES)
-    main(["synth", "scans", str(place), *"--subjects 1 --scans-per-subject 1 --resolution 32 --raw --workers 0".split()])
+    main(
+        [
+            "synth",
+            "scans",
+            str(place),
+            "--subjects",
+            "1",
+            "--scans-per-subject",
+            "1",
+            "--resolution",
+            "32",
+            "--raw",
+            "--workers",
+            "0",
+        ]
+    )
 
 
 def use_scans(root: Path) -> None:

@@ -13,13 +13,14 @@ import subprocess
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 MEMORY = 1 << 30  # bytes that an input of at most a megabyte may take
 RAN = "code-ran"  # a file in an input's folder that its code would make
 LONGEST = 2000  # characters of an error's one line
-FRAME = re.compile(r'File ".*?/(fullhead/[^"]+)", line \d+,? in (\S+)')
+FRAME = re.compile(r'File ".*?/src/(fullhead/[^"]+)", line \d+,? in (\S+)')
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def serve(valid: Path) -> None:
         print(json.dumps(asdict(outcome)), file=answers, flush=True)
 
 
-def _tried(kind, folder: Path, refusal: type[Exception]) -> Outcome:  # noqa: ANN001
+def _tried(kind, folder: Path, refusal: type[Exception]) -> Outcome:
     said, beside = folder.with_suffix(".said"), os.pipe()
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     start = time.monotonic()
@@ -112,10 +113,8 @@ def _tried(kind, folder: Path, refusal: type[Exception]) -> Outcome:  # noqa: AN
         found += piece
     os.close(beside[0])
     seconds = time.monotonic() - start
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)  # what it left running, too
-    except ProcessLookupError:
-        pass
     _, status = os.waitpid(child, 0)
     output = said.read_text(errors="replace") if said.exists() else ""
     said.unlink(missing_ok=True)
@@ -137,7 +136,7 @@ def _tried(kind, folder: Path, refusal: type[Exception]) -> Outcome:  # noqa: AN
     return Outcome(verdict, *spent, error, place, text)
 
 
-def _child(kind, folder: Path, said: Path, answer: int, memory: int, refusal: type[Exception]) -> None:  # noqa: ANN001
+def _child(kind, folder: Path, said: Path, answer: int, memory: int, refusal: type[Exception]) -> None:
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     log = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -198,7 +197,9 @@ def _failed(error: BaseException) -> tuple[str, str, str, str]:
 
 def _place(error: BaseException) -> str:
     """File and function of the product in which an error was raised."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "/fullhead/" in f.filename and "/tests/" not in f.filename]
+    frames = [
+        f for f in traceback.extract_tb(error.__traceback__) if "/fullhead/" in f.filename and "/tests/" not in f.filename
+    ]
     return f"fullhead/{frames[-1].filename.rpartition('/fullhead/')[2]} {frames[-1].name}" if frames else ""
 
 
