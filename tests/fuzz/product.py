@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import socket
+import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ from fullhead.data.scan_landmarks import read_landmarks
 from fullhead.data.scan_set import ScanSet
 from fullhead.data.scans import find_scans, read_scan
 from fullhead.families.opening import open_model
+from fullhead.io.config import to_dict
+from fullhead.io.files import sha256
 from fullhead.io.gltf_writer import INDICES, VERTICES, Gltf, save_glb
 from fullhead.io.images import background_image, read_image
 from fullhead.io.mesh_files import read_mesh, read_texture
@@ -47,10 +50,11 @@ from fullhead.rig.arkit import ARKIT
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.flame import load_flame
 from fullhead.rig.template import JOINTS, load_template
+from fullhead.training.loop import Clock, RandomStreams, save_state
 from fullhead.training.presets import RUNS
 from fullhead.viewing.animate import read_clip
 from fullhead.viewing.study import Study, open_page
-from small_scans import write_balls, write_obj, write_texture
+from small_scans import write_balls, write_obj, write_synth, write_texture
 
 
 class Silent(Exception):
@@ -120,10 +124,13 @@ def use_model(root: Path) -> None:
 
 
 def valid_runs(root: Path) -> None:
-    place = folder(root, "panohead")
-    write_photos(place / "photos", yaws=(0.0, 2.0))
-    sizes = ("loop.images=2", "loop.batch=2", "task.gan.r1_every=1", "loop.log_every=1")
-    main(["train", "panohead-tiny", str(place / "photos"), str(place / "run"), "--set", *sizes[:2]])
+    """A run that has seen all the images it is to see: going on with it reads all and writes its models again."""
+    place, preset = folder(root, "panohead"), RUNS["panohead-tiny"]
+    config = replace(preset, loop=replace(preset.loop, images=2, batch=2))
+    task = config.build(write_photos(place / "photos", yaws=(0.0, 2.0)), torch.device("cpu"))
+    save_state(task, Clock(2, 2), RandomStreams.seeded(0), folder(place, "run") / "state.safetensors")
+    (place / "run" / "config.json").write_text(json.dumps({"preset": "panohead-tiny", "config": to_dict(config)}))
+    (place / "run" / "log.jsonl").write_text(json.dumps({"images_seen": 2.0}) + "\n")
 
 
 def use_run(root: Path) -> None:
@@ -344,16 +351,32 @@ def use_landmarks(root: Path) -> None:
 
 
 def valid_photos(root: Path) -> None:
-    write_photos(root / "folder", yaws=(0.0, 2.0), size=16)
-    write_photos(root / "zips", yaws=(0.0, 2.0), size=16)
-    for name in ("img", "seg"):
-        with zipfile.ZipFile(root / "zips" / f"{name}.zip", "w") as archive:
-            for path in (root / "zips" / name).rglob("*.*"):
-                archive.write(path, path.relative_to(root / "zips" / name))
-        shutil.rmtree(root / "zips" / name)
-    for form in ("tar", "zip"):
-        words = ["synth", "photos", str(root / form), "--images", "1", "--size", "16", "--form", form, "--workers", "0"]
-        main(words)
+    """In folders, in a zip for each folder, and in shards of both forms."""
+    plain = write_photos(root / "folder", yaws=(0.0, 2.0), size=16)
+    files = sorted(path for path in plain.rglob("*.png"))
+    for name in ("zips", "zip", "tar"):
+        place = folder(root, name)
+        folder(place, "img").joinpath("dataset.json").write_bytes((plain / "img" / "dataset.json").read_bytes())
+        if name == "tar":
+            with tarfile.open(place / "photos-000000.tar", "w") as shard:
+                for path in files:
+                    field, *parts = path.relative_to(plain).parts
+                    shard.add(path, f"{parts[0]}/{path.stem}.{field}.png")
+        for path in files if name != "tar" else ():
+            inside = path.relative_to(plain)
+            archive, within = (
+                (place / "photos.zip", inside) if name == "zip" else (place / f"{inside.parts[0]}.zip", Path(*inside.parts[1:]))
+            )
+            with zipfile.ZipFile(archive, "a") as shard:
+                shard.write(path, within)
+        if name == "zips":
+            with zipfile.ZipFile(place / "img.zip", "a") as shard:
+                shard.write(place / "img" / "dataset.json", "dataset.json")
+        else:
+            about = {"kind": "photos", "form": name, "settings": {}, "folders": {"img": "img", "seg": "seg"}}
+            (place / "set.json").write_text(json.dumps(about))
+            sums = [f"{sha256(path)}  {path.name}" for path in place.glob("photos*")]
+            (place / "SHA256SUMS").write_text("\n".join([*sums, ""]))
 
 
 def use_photos(root: Path) -> None:
@@ -376,24 +399,12 @@ def use_prepared(root: Path) -> None:
 
 
 def valid_scans(root: Path) -> None:
-    place = root / "synth"
+    template = load_template()
+    write_synth(root / "synth", template, template_in_cube(template))
+    for scan in ("s0000/01", "s0001", "s0002"):  # one is enough
+        for path in (root / "synth").glob(f"*/{scan}*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     write_obj(folder(root, "files") / "one" / "a.obj", POINTS, TRIANGLES)
-    main(
-        [
-            "synth",
-            "scans",
-            str(place),
-            "--subjects",
-            "1",
-            "--scans-per-subject",
-            "1",
-            "--resolution",
-            "32",
-            "--raw",
-            "--workers",
-            "0",
-        ]
-    )
 
 
 def use_scans(root: Path) -> None:
