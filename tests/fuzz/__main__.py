@@ -6,6 +6,7 @@ import argparse
 import json
 import multiprocessing
 import shutil
+import signal
 import tempfile
 import time
 from collections import Counter
@@ -30,6 +31,7 @@ ROUND = 15  # inputs of a kind before it is another's turn
 
 def work(number: int, kinds: list[str], first_seed: int, until: float, place: Path, found: Any) -> None:
     """Try inputs until the time is over; puts (kind, outcome, folder of the input, what is wrong with it) into `found`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this
     place = place / f"worker{number}"
     server = Server(place)
 
@@ -86,9 +88,11 @@ class Report:
                 print(about, file=file)
         shutil.rmtree(folder)
 
+    def line(self) -> str:
+        return f"{sum(self.tried.values())} inputs, {len(self.failures)} kinds of failure"
+
     def table(self, left: float) -> Table:
-        inputs = sum(self.tried.values())
-        table = Table(title=f"{inputs} inputs, {len(self.failures)} kinds of failure, {max(0, left) / 60:.1f} minutes left")
+        table = Table(title=f"{self.line()}, {max(0, left) / 60:.1f} minutes left")
         for name in ("kind", "tried", "read", "refused", "busy", "failed", "slowest, s", "most memory, MB"):
             table.add_column(name, justify="left" if name == "kind" else "right")
         for kind in sorted({kind for kind, _ in self.tried}):
@@ -128,16 +132,19 @@ def search(asked: argparse.Namespace, place: Path) -> None:
     jobs = [context.Process(target=work, args=(n, kinds, asked.seed, until, place, found)) for n in range(asked.jobs)]
     for job in jobs:
         job.start()
-    try:
-        with Live(report.table(60 * asked.minutes), console=console, refresh_per_second=1) as live:
-            while any(job.is_alive() for job in jobs) or not found.empty():
-                with suppress(Empty):
-                    report.add(*found.get(timeout=0.5))
-                if console.is_terminal:
-                    live.update(report.table(until - time.monotonic()))
-            live.update(report.table(0))
-    except KeyboardInterrupt:
-        console.print(report.table(0))
+    for sign in (signal.SIGINT, signal.SIGTERM):  # also in the background
+        signal.signal(sign, signal.default_int_handler)
+    said = time.monotonic()
+    with suppress(KeyboardInterrupt), Live(console=console, refresh_per_second=1, transient=True) as live:
+        while any(job.is_alive() for job in jobs) or not found.empty():
+            with suppress(Empty):
+                report.add(*found.get(timeout=0.5))
+            if console.is_terminal:
+                live.update(report.table(until - time.monotonic()))
+            elif time.monotonic() > said + 60:
+                print(report.line(), flush=True)
+                said = time.monotonic()
+    console.print(report.table(0))
     for job in jobs:
         job.terminate()
     for (kind, error, where), count in sorted(report.failures.items(), key=lambda item: -item[1]):

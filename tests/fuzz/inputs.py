@@ -462,6 +462,7 @@ SMALL = {  # so that a command is done soon
     "size": "16", "resolution": "32", "frames": "2", "seeds": "0", "steps": "1", "pivot-steps": "0", "shape-steps": "1",
     "looks-steps": "1", "images": "1", "subjects": "1", "workers": "0", "scans-per-subject": "1", "faces": "500", "clips": "1",
     "near": "10", "uniform": "10", "surface": "10", "shapes": "3", "expression": "jawOpen=0.5", "port": "0",
+    "level": "0.1", "box": "8,8,48,48",
 }  # fmt: skip
 OPTION_WORDS = (
     "", " ", "nan", "inf", "-inf", "1e9", "-1", "0", "1", "2", "7", "0.5", "-0.5", "1000", "99999999999", "1e400", "x",
@@ -474,6 +475,27 @@ OPTION_WORDS = (
     "loop.images=nan", "hair.style=afro", "x=y", "person.men=nan", "os:system", "json:loads", "x,-y,-z", "1/2", "0/0",
     "auto", "cuda", "16", "4096", "100000",
 )  # fmt: skip
+NUMBER_WORDS = (
+    "nan",
+    "inf",
+    "-inf",
+    "-1",
+    "0",
+    "1",
+    "2",
+    "3",
+    "7",
+    "16",
+    "64",
+    "360",
+    "1000",
+    "4096",
+    "100000",
+    "99999999999",
+    "1e9",
+    "0.5",
+    "-0.5",
+)
 WORKERS = ("", "-1", "0", "1", "nan", "x", "1e9")  # each is a process of its own: a few must do
 
 
@@ -496,8 +518,8 @@ def command_line(rng: Random, options: dict[str, list[str]], valid: Path, folder
         action = rng.random()
         if action < 0.8 and known:
             name = rng.choice(known)
-            odd = WORKERS if name == "workers" else OPTION_WORDS
-            words += [f"--{name}", *(rng.choice(odd) for _ in range(rng.choice((0, 1, 1, 1, 1, 1, 2, 5))))]
+            odd = WORKERS if name == "workers" else NUMBER_WORDS if rng.random() < 0.6 else OPTION_WORDS
+            words += [f"--{name}", *(rng.choice(odd) for _ in range(rng.choice((1,) * 12 + (0, 2, 5))))]
         elif action < 0.9:
             words.insert(rng.randrange(len(words) + 1), rng.choice(OPTION_WORDS))
         elif action < 0.95:

@@ -442,7 +442,9 @@ def valid_commands(root: Path) -> None:
     shutil.rmtree(place / "studies")
     commands = {name: command for name, command in COMMANDS.items() if name != "synth"}
     commands |= {f"synth {name}": command for name, command in SYNTH.items()}
-    options = {name: [word.replace("_", "-") for word in _names(command)] for name, command in commands.items()}
+    options = {
+        name: [word.replace("_", "-") for word in _names(command) if word != "return"] for name, command in commands.items()
+    }
     (root / "options.json").write_text(json.dumps(options))
     (place / "command.json").write_text(json.dumps(["presets"]))
 
