@@ -65,7 +65,8 @@ class Silent(Exception):
 class Kind:
     """`valid(folder)` writes valid inputs, each in a folder of its own; `use(folder)` is what the product does with one.
 
-    seconds: it may take so long. patient: work that takes longer is right to (a long film is no mistake), and is stopped.
+    seconds: of a processor that it may take. patient: work that takes longer is right to (a long film is no mistake), and is
+    stopped.
     """
 
     valid: Callable[[Path], None]
@@ -117,7 +118,7 @@ def use_model(root: Path) -> None:
     if not all(torch.isfinite(parameter).all() for parameter in opened.model.parameters()):
         raise Silent("weights that are not finite")
     latents = opened.model.seed_latents([0]) if opened.fitted is None else opened.fitted
-    options = RenderOptions(size=16)
+    options = RenderOptions()
     image = opened.model.render(opened.model.decode(latents, None, options), orbit(0.3), options).image
     if not torch.isfinite(image).all():
         raise Silent("a picture that is not finite")

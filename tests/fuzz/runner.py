@@ -49,7 +49,7 @@ class Server:
         folder.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(self.valid)],
-            cwd=Path(__file__).parents[1 if __name__.startswith("fuzz") else 2],
+            cwd=Path(__file__).parents[__name__.count(".")],  # this module is fuzz.runner or tests.fuzz.runner
             env={**os.environ, **quiet},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -107,7 +107,7 @@ def _tried(kind, folder: Path, refusal: type[Exception]) -> Outcome:
         _child(kind, folder, said, beside[1], pages * resource.getpagesize() + MEMORY, refusal)
     os.close(beside[1])
     found = b""
-    while select.select([beside[0]], [], [], max(0, start + kind.seconds + 5 - time.monotonic()))[0]:
+    while select.select([beside[0]], [], [], max(0, start + _wait(kind) + 5 - time.monotonic()))[0]:
         if not (piece := os.read(beside[0], 1 << 16)):
             break
         found += piece
@@ -123,7 +123,9 @@ def _tried(kind, folder: Path, refusal: type[Exception]) -> Outcome:
     if (folder / RAN).exists():
         return Outcome("failed", *spent, "code ran", "", output[-4000:])
     if not found:
-        late = "Timeout (" in output or seconds > kind.seconds
+        late = (
+            "Timeout (" in output or seconds > _wait(kind) or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU)
+        )
         if late and kind.patient:
             return Outcome("busy", *spent)
         frames = FRAME.findall(output)
@@ -136,6 +138,11 @@ def _tried(kind, folder: Path, refusal: type[Exception]) -> Outcome:
     return Outcome(verdict, *spent, error, place, text)
 
 
+def _wait(kind) -> float:
+    """Seconds by the clock; a busy machine gets more, for its processor's seconds are counted, too."""
+    return kind.seconds if kind.patient else 6 * kind.seconds
+
+
 def _child(kind, folder: Path, said: Path, answer: int, memory: int, refusal: type[Exception]) -> None:
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -144,7 +151,9 @@ def _child(kind, folder: Path, said: Path, answer: int, memory: int, refusal: ty
     os.dup2(log, 2)
     os.chdir(folder)
     faulthandler.enable(log)
-    faulthandler.dump_traceback_later(kind.seconds, exit=True, file=log)
+    faulthandler.register(signal.SIGXCPU, log, chain=True)
+    faulthandler.dump_traceback_later(_wait(kind), exit=True, file=log)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(kind.seconds), int(kind.seconds) + 2))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     Path("/proc/self/clear_refs").write_text("5")  # the most memory counts from here
     before = _memory("VmRSS")

@@ -19,10 +19,12 @@ from .inputs import write_input
 from .runner import Server
 
 KINDS = {  # inputs of each kind that are tried
-    "model": 30, "run": 6, "study": 30, "request": 25, "image": 50, "ply": 50, "obj": 50, "glb": 50, "flame": 30,
-    "snapshot": 20, "checkpoint": 20, "clip": 40, "landmarks": 40, "photos": 30, "prepared": 30, "scans": 30, "command": 30,
+    "model": 30, "run": 8, "study": 25, "request": 15, "image": 40, "ply": 40, "obj": 40, "glb": 40, "flame": 25,
+    "snapshot": 20, "checkpoint": 10, "clip": 40, "landmarks": 40, "photos": 30, "prepared": 30, "scans": 20, "command": 20,
 }  # fmt: skip
-KNOWN_TO_FAIL = set(KINDS)  # to be mended; then this list goes
+KNOWN_TO_FAIL = {  # to be mended; a kind that is leaves this list, which then goes
+    "model", "run", "study", "image", "ply", "obj", "glb", "flame", "clip", "landmarks", "photos", "prepared", "scans",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
