@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
 import pickle
 import pickletools
 import shutil
@@ -251,6 +252,15 @@ def changed_ply(rng: Random, data: bytes, notes: Notes) -> bytes:
     return changed_text(rng, head, notes) + end + body
 
 
+def changed_http(rng: Random, data: bytes, notes: Notes) -> bytes:
+    """Of a request that carries JSON often that, with the right length."""
+    head, blank, body = data.partition(b"\r\n\r\n")
+    if body and rng.random() < 0.6:
+        body = json_text(changed_json(rng, json.loads(body), notes)).encode()
+        return head.rpartition(b" ")[0] + f" {len(body)}".encode() + blank + body
+    return changed_text(rng, head, notes) + blank + body
+
+
 def changed_image(rng: Random, data: bytes, notes: Notes) -> bytes:
     """Of a PNG often its size, with the right checksum."""
     if data[:4] != b"\x89PNG" or rng.random() < 0.4:
@@ -272,14 +282,11 @@ class Hostile:
 
 
 def hostile(rng: Random, folder: Path, notes: Notes) -> bytes:
-    import os
-    from importlib import import_module
-
     place = str(folder / RAN)
     code = f"open({place!r}, 'w').close()"
     value = rng.choice((
         Hostile(exec, code), Hostile(eval, code), Hostile(os.system, f"touch '{place}'"), Hostile(os.mkdir, place),
-        Hostile(open, place, "w"), Hostile(import_module, "antigravity"), Hostile(getattr, os, "system"),
+        Hostile(open, place, "w"),
     ))  # fmt: skip
     notes.append(f"hostile: {value.call[0]}")
     wrapped = rng.choice(
@@ -397,8 +404,9 @@ def changed_file(rng: Random, path: Path, folder: Path, notes: Notes) -> None:
         ".pkl": lambda: changed_pickle(rng, data, folder, notes),
         ".ckpt": lambda: changed_zip(rng, data, folder, notes),
         ".zip": lambda: changed_zip(rng, data, folder, notes),
+        ".http": lambda: changed_http(rng, data, notes),
         ".npz": lambda: changed_npz(rng, data, folder, notes),
-    } | dict.fromkeys((".obj", ".mtl", ".txt", ".http", ".jsonl", ""), lambda: changed_text(rng, data, notes))
+    } | dict.fromkeys((".obj", ".mtl", ".txt", ".jsonl", ""), lambda: changed_text(rng, data, notes))
     change = by_ending.get(ending)
     draw = rng.random()
     if draw < 0.04:

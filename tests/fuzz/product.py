@@ -10,6 +10,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -200,7 +201,7 @@ def use_request(root: Path) -> None:
     request = root / "request.http"
     with open_page(Study(root / "study", [root / "a", root / "b"], samples=1)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with socket.create_connection(server.server_address[:2], timeout=3) as line:
+        with suppress(OSError), socket.create_connection(server.server_address[:2], timeout=3) as line:
             line.sendall(request.read_bytes() if request.is_file() else b"")
             line.shutdown(socket.SHUT_WR)
             while line.recv(1 << 16):
