@@ -16,6 +16,10 @@ import traceback
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .product import Kind
 
 MEMORY = 1 << 30  # bytes that an input of at most a megabyte may take
 RAN = "code-ran"  # a file in an input's folder that its code would make
@@ -98,7 +102,7 @@ def serve(valid: Path) -> None:
         print(json.dumps(asdict(outcome)), file=answers, flush=True)
 
 
-def _tried(kind, folder: Path, refusal: type[Exception]) -> Outcome:
+def _tried(kind: Kind, folder: Path, refusal: type[Exception]) -> Outcome:
     said, beside = folder.with_suffix(".said"), os.pipe()
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     start = time.monotonic()
@@ -123,27 +127,27 @@ def _tried(kind, folder: Path, refusal: type[Exception]) -> Outcome:
     if (folder / RAN).exists():
         return Outcome("failed", *spent, "code ran", "", output[-4000:])
     if not found:
-        late = (
-            "Timeout (" in output or seconds > _wait(kind) or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU)
+        ended = (
+            signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit {os.waitstatus_to_exitcode(status)}"
         )
+        late = ended == "SIGXCPU" or "Timeout (" in output or seconds > _wait(kind)
         if late and kind.patient:
             return Outcome("busy", *spent)
         frames = FRAME.findall(output)
         place = " ".join(frames[0]) if frames else ""  # faulthandler begins with the innermost
-        signs = f"signal {signal.Signals(os.WTERMSIG(status)).name}" if os.WIFSIGNALED(status) else f"exit {status}"
-        return Outcome("failed", *spent, f"over {kind.seconds:g} seconds" if late else signs, place, output[-6000:])
+        return Outcome("failed", *spent, f"over {kind.seconds:g} seconds" if late else ended, place, output[-6000:])
     if verdict != "failed" and "Traceback (most recent call last)" in output:
         frames = FRAME.findall(output)
         return Outcome("failed", *spent, "printed a traceback", " ".join(frames[-1]) if frames else "", output[-6000:])
     return Outcome(verdict, *spent, error, place, text)
 
 
-def _wait(kind) -> float:
+def _wait(kind: Kind) -> float:
     """Seconds by the clock; a busy machine gets more, for its processor's seconds are counted, too."""
     return kind.seconds if kind.patient else 6 * kind.seconds
 
 
-def _child(kind, folder: Path, said: Path, answer: int, memory: int, refusal: type[Exception]) -> None:
+def _child(kind: Kind, folder: Path, said: Path, answer: int, memory: int, refusal: type[Exception]) -> None:
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     log = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
