@@ -28,7 +28,7 @@ def sample(
         pitch: Height of the camera, degrees; positive looks down on the head.
         labels: Write seeds and yaws beside the sheet.
     """
-    from fullhead.io.images import check_still_path, contact_sheet, save_image
+    from fullhead.io.images import check_pixels, check_still_path, contact_sheet, save_image
     from fullhead.viewing.sheet import sheet_rows
 
     heads.check()
@@ -41,8 +41,11 @@ def sample(
     check_place(out, folder=not out.suffix)
     opened = heads.open()
     names, latents = heads.latents(opened, default="0-7")
-    latents = view.before(opened, latents, heads.truncation)
-    drawn = sheet_rows(opened.model, latents, sides, up, view.options(opened), show=show)
+    latents, options = view.before(opened, latents, heads.truncation), view.options(opened)
+    if out.suffix:
+        pixels = options.size or opened.model.image_size
+        check_pixels(out, pixels * len(names), pixels * len(sides))
+    drawn = sheet_rows(opened.model, latents, sides, up, options, show=show)
     rows = []
     for name, row in zip(names, tracked(drawn, "heads", len(names)), strict=True):
         if out.suffix:

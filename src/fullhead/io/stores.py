@@ -54,7 +54,10 @@ def open_store(root: Path, folder: str) -> Store:
     about = root / "set.json"
     form, field = "folder", folder
     if about.is_file():
-        known = json.loads(about.read_text())
+        try:
+            known = json.loads(about.read_text())
+        except (OSError, ValueError) as error:
+            raise FullheadError(f"cannot read {about} ({in_words(error)}): run the command that wrote the set again") from None
         form = known.get("form", form)
         field = next((name for name, place in known.get("folders", {}).items() if place == folder), folder)
     place = root / folder

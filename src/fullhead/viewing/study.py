@@ -99,7 +99,11 @@ class Study:
         asked = {"methods": {name: self.chosen[name][:samples] for name in self.methods}, "seed": seed, "best": BEST}
         place = check_place(folder, folder=True) / "study.json"
         if place.is_file():
-            if json.loads(place.read_text()) != asked:
+            try:
+                there = json.loads(place.read_text())
+            except ValueError:
+                raise FullheadError(f"{place} is damaged: put a copy in its place, or choose another folder") from None
+            if there != asked:
                 raise FullheadError(
                     f"{folder} holds another study: choose another folder, or give the same methods and options"
                 )

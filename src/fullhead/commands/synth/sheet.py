@@ -30,11 +30,13 @@ def sheet(
         set: Who they are, as in hair.style=afro person.men=0.2; not with expressions and truth.
     """
     from fullhead.io.files import check_place
-    from fullhead.io.images import check_still_path, save_image
+    from fullhead.io.images import check_pixels, check_still_path, save_image
     from fullhead.synth.people.population import population
     from fullhead.viewing import synth_sheet as sheets
 
     check_still_path(check_place(out))
+    columns = {"heads": 10, "faces": 8, "tones": 6, "truth": 6, "scan": 4}.get(show, 9)
+    check_pixels(out, size * -(-consecutive // (2 if show == "heads" else 8)), size * columns)
     check_seed(seed, bits=64)
     people = population(set)
     if show == "heads":
