@@ -1,0 +1,203 @@
+"""Kills commands with kill -9 at random moments, runs them again, and compares what is there with an undisturbed run.
+
+    python -m tests.kill --times 50 --seed 0
+
+Half of the kills come at a random moment of the command's time, the others at the first write after it. What a kill leaves must
+be whole: every file under its final name can be read to its end, and results that belong together are all there or none. The
+second run must succeed, give the same bytes, and leave no temporary.
+
+The same bytes means: of a .safetensors the same tensors and header, whose order in the file is chance; of log.jsonl all but the
+rate; tensorboard/ is left out, which holds the time of day.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors import safe_open
+from skimage.data import astronaut
+
+TOGETHER = ("invert",)  # whose results stand all or not at all
+CASES = {
+    "synth photos": "synth photos OUT --images 24 --size 64 --views-per-head 2 --seed 3 --workers 2",
+    "synth photos, zip": "synth photos OUT --images 24 --size 64 --views-per-head 2 --seed 3 --workers 0 --form zip",
+    "prepare": "prepare IN/scans OUT --near 5000 --uniform 5000 --surface 5000 --size 64 --shapes 30 --workers 2",
+    "train": "train panohead-tiny IN/photos OUT --device cpu --set loop.images=160 loop.save_minutes=0 loop.preview_every=16",
+    "invert": "invert IN/photo.png --out OUT --box 181,56,86,86 --steps 20 --pivot-steps 10",
+    "convert": "convert IN/last.ckpt OUT/model.safetensors",
+    "export": "export --seeds 0 1 --out OUT --suffix .obj --texture-size 512 --resolution 64 --faces 4000",
+}
+
+
+@dataclass(frozen=True)
+class Killed:
+    """One kill and what came of it."""
+
+    command: str
+    moment: str
+    found: str
+    failures: list[str]
+
+
+def start(command: str, inputs: Path, out: Path) -> subprocess.Popen[str]:
+    words = [word.replace("IN/", f"{inputs}/").replace("OUT", str(out)) for word in command.split()]
+    settings = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    place = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-m", "fullhead", *words], stdout=place, stderr=place, text=True, env=settings)
+
+
+def finish(command: str, inputs: Path, out: Path) -> tuple[int, str, float]:
+    """Run a command to its end: exit code, what it said on stderr, seconds."""
+    begun = time.monotonic()
+    process = start(command, inputs, out)
+    said = process.communicate(timeout=900)[1]
+    return process.returncode, said, time.monotonic() - begun
+
+
+def make_inputs(inputs: Path) -> None:
+    """What the commands read."""
+    sys.path.insert(0, str(Path(__file__).parent / "convert"))
+    from test_ganhead_checkpoints import original_names, written  # pyright: ignore[reportMissingImports]
+
+    from fullhead.models.ganhead import GANHead, GANHeadConfig
+
+    torch.manual_seed(0)
+    written(inputs / "last.ckpt", original_names(GANHead(GANHeadConfig(scans=200, rig="flame"))))
+    Image.fromarray(astronaut()).save(inputs / "photo.png")
+    for command in (
+        "synth photos OUT --images 16 --size 64 --views-per-head 2 --workers 2",
+        "synth scans OUT --subjects 3 --scans-per-subject 2 --resolution 48 --workers 2",
+    ):
+        code, said, _ = finish(command, inputs, inputs / command.split()[1])
+        assert code == 0, said
+
+
+def files(out: Path) -> list[Path]:
+    """All but hidden files and TensorBoard's."""
+    return [p for p in sorted(out.rglob("*")) if p.is_file() and p.name[0] != "." and p.parent.name != "tensorboard"]
+
+
+def hidden(out: Path) -> list[Path]:
+    return [p for p in out.rglob(".*") if p.is_file()]
+
+
+def digest(path: Path) -> str:
+    """Checksum of what a file says."""
+    if path.suffix == ".safetensors":
+        with safe_open(path, framework="pt") as handle:
+            told = json.dumps(handle.metadata(), sort_keys=True).encode()
+            for name in sorted(handle.keys()):
+                tensor = handle.get_tensor(name)
+                numbers = tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+                told += f"{name} {tensor.dtype} {list(tensor.shape)}".encode() + hashlib.sha256(numbers).digest()
+    elif path.name == "log.jsonl":
+        lines = map(json.loads, path.read_text().splitlines())
+        told = json.dumps([{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]).encode()
+    else:
+        told = path.read_bytes()
+    return hashlib.sha256(told).hexdigest()
+
+
+def digests(out: Path) -> dict[str, str]:
+    return {path.relative_to(out).as_posix(): digest(path) for path in files(out)}
+
+
+def half_written(out: Path, whole: dict[str, str]) -> Iterable[str]:
+    """Files that cannot be read to their end, and files that the undisturbed run does not have."""
+    for path in files(out):
+        name = path.relative_to(out).as_posix()
+        try:
+            if name not in whole:
+                yield f"{name} is not of the undisturbed run"
+            elif path.suffix == ".png":
+                Image.open(path).load()
+            elif path.suffix == ".json":
+                json.loads(path.read_text())
+            elif path.suffix == ".zip":
+                with zipfile.ZipFile(path) as archive:
+                    assert archive.testzip() is None
+            elif path.suffix == ".safetensors":
+                digest(path)
+            elif path.name not in ("log.jsonl", "SHA256SUMS") and digest(path) != whole[name]:
+                yield f"{name} differs"
+        except Exception as error:
+            yield f"{name}: {error}"
+
+
+def kill(name: str, inputs: Path, out: Path, seconds: float, whole: dict[str, str], chance: random.Random) -> Killed:
+    """Start a command, kill it, look at what it left, run it again, and compare."""
+    writing, failures = chance.random() < 0.5, list[str]()
+    after = seconds * chance.uniform(0.1, 1.0)
+    process, begun = start(CASES[name], inputs, out), time.monotonic()
+    while time.monotonic() < begun + after and process.poll() is None:
+        time.sleep(0.005)
+    while writing and process.poll() is None and not any(p.name.startswith(".fullhead-") for p in hidden(out)):
+        pass
+    process.send_signal(signal.SIGKILL)
+    at = time.monotonic() - begun
+    process.communicate()
+    over = process.returncode != -signal.SIGKILL
+    moment = f"{at:.1f} s of {seconds:.1f} s" + (", writing" if writing else "") + (", over" if over else "")
+    found = [path.relative_to(out).as_posix() for path in files(out)]
+    left = len(hidden(out))
+    failures += half_written(out, whole)
+    if name in TOGETHER and len(found) not in (0, len(whole)):
+        failures.append(f"only {', '.join(found)}")
+    code, said, _ = finish(CASES[name], inputs, out)
+    complete = found == sorted(whole) and "exists already" in said  # killed on its way out: it is not repeated, and says so
+    if code and not complete:
+        failures.append(f"the second run ended with {code}: {said.strip()}")
+    now = digests(out)
+    failures += [
+        f"{file} differs from the undisturbed run" for file in sorted(now.keys() | whole) if now.get(file) != whole.get(file)
+    ]
+    failures += [f"{path.name} is left" for path in hidden(out)]
+    return Killed(name, moment, f"{len(found)} of {len(whole)} files, {left} hidden", failures)
+
+
+def report(times: int, seed: int, names: Iterable[str] = CASES) -> list[Killed]:
+    """Kill the commands `names` one after the other, `times` in all; prints a table and returns its rows."""
+    names, chance, kills = list(names), random.Random(seed), list[Killed]()
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = Path(folder, "inputs")
+        inputs.mkdir()
+        make_inputs(inputs)
+        undisturbed: dict[str, tuple[float, dict[str, str]]] = {}
+        print("| command | killed after | found | second run |\n|---|---|---|---|")
+        for i in range(times):
+            name = names[i % len(names)]
+            if name not in undisturbed:
+                whole = Path(folder, f"whole{i}")
+                finish(CASES[name], inputs, Path(folder, f"first{i}"))  # what is compiled and cached once
+                code, said, seconds = finish(CASES[name], inputs, whole)
+                assert code == 0, said
+                undisturbed[name] = seconds, digests(whole)
+            kills.append(kill(name, inputs, Path(folder, f"killed{i}"), *undisturbed[name], chance))
+            row = kills[-1]
+            print(f"| {name} | {row.moment} | {row.found} | {'; '.join(row.failures) or 'identical'} |", flush=True)
+    print(f"\n{len(kills)} kills, {sum(not row.failures for row in kills)} of them whole and identical after the second run")
+    return kills
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", type=int, default=50, help="number of kills")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES), help="commands")
+    options = parser.parse_args()
+    sys.exit(any(row.failures for row in report(options.times, options.seed, options.only)))
