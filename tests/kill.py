@@ -2,6 +2,8 @@
 
     python -m tests.kill --times 50 --seed 0
 
+Each command is a process of its own, forked from this one after the imports, so that the moments fall into its work. POSIX.
+
 Half of the kills come at a random moment of the command's time, the others at the first write after it. What a kill leaves must
 be whole: every file under its final name can be read to its end, and results that belong together are all there or none. The
 second run must succeed, give the same bytes, and leave no temporary.
@@ -18,10 +20,10 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,15 +34,27 @@ from PIL import Image
 from safetensors import safe_open
 from skimage.data import astronaut
 
+import fullhead.convert.ganhead
+import fullhead.data.prepare
+import fullhead.export.rigged_files
+import fullhead.families.table
+import fullhead.fitting.align
+import fullhead.synth.datasets.photos
+import fullhead.synth.datasets.scans
+import fullhead.training.run  # noqa: F401  (what commands import once they begin, they need not import here each time)
+from fullhead.cli import main
+from fullhead.io.files import TEMPORARY
+from fullhead.models.ganhead import GANHead, GANHeadConfig
+
 TOGETHER = ("invert",)  # whose results stand all or not at all
 CASES = {
-    "synth photos": "synth photos OUT --images 24 --size 64 --views-per-head 2 --seed 3 --workers 2",
-    "synth photos, zip": "synth photos OUT --images 24 --size 64 --views-per-head 2 --seed 3 --workers 0 --form zip",
-    "prepare": "prepare IN/scans OUT --near 5000 --uniform 5000 --surface 5000 --size 64 --shapes 30 --workers 2",
-    "train": "train panohead-tiny IN/photos OUT --device cpu --set loop.images=160 loop.save_minutes=0 loop.preview_every=16",
-    "invert": "invert IN/photo.png --out OUT --box 181,56,86,86 --steps 20 --pivot-steps 10",
+    "synth photos": "synth photos OUT --images 10 --size 64 --views-per-head 2 --seed 3 --workers 2",
+    "synth photos, zip": "synth photos OUT --images 10 --size 64 --views-per-head 2 --seed 3 --workers 0 --form zip",
+    "prepare": "prepare IN/scans OUT --near 5000 --uniform 5000 --surface 5000 --size 64 --shapes 30 --workers 0",
+    "train": "train panohead-tiny IN/photos OUT --device cpu --set loop.images=80 loop.save_minutes=0 loop.preview_every=16",
+    "invert": "invert IN/photo.png --out OUT --box 181,56,86,86 --steps 8 --pivot-steps 4",
     "convert": "convert IN/last.ckpt OUT/model.safetensors",
-    "export": "export --seeds 0 1 --out OUT --suffix .obj --texture-size 512 --resolution 64 --faces 4000",
+    "export": "export --seeds 0 1 --out OUT --suffix .obj --texture-size 512 --resolution 48 --faces 3000",
 }
 
 
@@ -54,19 +68,32 @@ class Killed:
     failures: list[str]
 
 
-def start(command: str, inputs: Path, out: Path) -> subprocess.Popen[str]:
+def start(command: str, inputs: Path, out: Path) -> int:
+    """Begin a command in a process of its own, which says what it says to a file beside `out`; returns its number."""
     words = [word.replace("IN/", f"{inputs}/").replace("OUT", str(out)) for word in command.split()]
-    settings = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    place = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "-m", "fullhead", *words], stdout=place, stderr=place, text=True, env=settings)
+    sys.stdout.flush()
+    if number := os.fork():
+        return number
+    code = 1
+    try:
+        with out.with_suffix(".txt").open("w") as said:
+            os.dup2(said.fileno(), 1), os.dup2(said.fileno(), 2)
+        main(words)
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush(), sys.stderr.flush()
+        os._exit(code)
 
 
 def finish(command: str, inputs: Path, out: Path) -> tuple[int, str, float]:
-    """Run a command to its end: exit code, what it said on stderr, seconds."""
+    """Run a command to its end: exit code, what it said, seconds."""
     begun = time.monotonic()
-    process = start(command, inputs, out)
-    said = process.communicate(timeout=900)[1]
-    return process.returncode, said, time.monotonic() - begun
+    code = os.waitstatus_to_exitcode(os.waitpid(start(command, inputs, out), 0)[1])
+    return code, out.with_suffix(".txt").read_text(), time.monotonic() - begun
 
 
 def make_inputs(inputs: Path) -> None:
@@ -74,14 +101,12 @@ def make_inputs(inputs: Path) -> None:
     sys.path.insert(0, str(Path(__file__).parent / "convert"))
     from test_ganhead_checkpoints import original_names, written  # pyright: ignore[reportMissingImports]
 
-    from fullhead.models.ganhead import GANHead, GANHeadConfig
-
     torch.manual_seed(0)
     written(inputs / "last.ckpt", original_names(GANHead(GANHeadConfig(scans=200, rig="flame"))))
     Image.fromarray(astronaut()).save(inputs / "photo.png")
     for command in (
-        "synth photos OUT --images 16 --size 64 --views-per-head 2 --workers 2",
-        "synth scans OUT --subjects 3 --scans-per-subject 2 --resolution 48 --workers 2",
+        "synth photos OUT --images 16 --size 64 --views-per-head 2 --workers 0",
+        "synth scans OUT --subjects 3 --scans-per-subject 2 --resolution 40 --workers 0",
     ):
         code, said, _ = finish(command, inputs, inputs / command.split()[1])
         assert code == 0, said
@@ -143,15 +168,18 @@ def kill(name: str, inputs: Path, out: Path, seconds: float, whole: dict[str, st
     """Start a command, kill it, look at what it left, run it again, and compare."""
     writing, failures = chance.random() < 0.5, list[str]()
     after = seconds * chance.uniform(0.1, 1.0)
-    process, begun = start(CASES[name], inputs, out), time.monotonic()
-    while time.monotonic() < begun + after and process.poll() is None:
-        time.sleep(0.005)
-    while writing and process.poll() is None and not any(p.name.startswith(".fullhead-") for p in hidden(out)):
-        pass
-    process.send_signal(signal.SIGKILL)
+    begun, process = time.monotonic(), start(CASES[name], inputs, out)
+
+    def ended() -> bool:
+        return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    while time.monotonic() < begun + after and not ended():
+        time.sleep(0.002)
+    while writing and not ended() and not any(path.name.startswith(TEMPORARY) for path in hidden(out)):
+        time.sleep(chance.uniform(0, 0.002))
+    os.kill(process, signal.SIGKILL)
     at = time.monotonic() - begun
-    process.communicate()
-    over = process.returncode != -signal.SIGKILL
+    over = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) != -signal.SIGKILL
     moment = f"{at:.1f} s of {seconds:.1f} s" + (", writing" if writing else "") + (", over" if over else "")
     found = [path.relative_to(out).as_posix() for path in files(out)]
     left = len(hidden(out))
@@ -176,6 +204,7 @@ def report(times: int, seed: int, names: Iterable[str] = CASES) -> list[Killed]:
     with tempfile.TemporaryDirectory() as folder:
         inputs = Path(folder, "inputs")
         inputs.mkdir()
+        torch.set_num_threads(1)
         make_inputs(inputs)
         undisturbed: dict[str, tuple[float, dict[str, str]]] = {}
         print("| command | killed after | found | second run |\n|---|---|---|---|")
@@ -183,7 +212,6 @@ def report(times: int, seed: int, names: Iterable[str] = CASES) -> list[Killed]:
             name = names[i % len(names)]
             if name not in undisturbed:
                 whole = Path(folder, f"whole{i}")
-                finish(CASES[name], inputs, Path(folder, f"first{i}"))  # what is compiled and cached once
                 code, said, seconds = finish(CASES[name], inputs, whole)
                 assert code == 0, said
                 undisturbed[name] = seconds, digests(whole)

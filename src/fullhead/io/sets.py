@@ -93,7 +93,7 @@ class Recipe(Protocol):
         ...
 
     def make(self, shared: Any, part: int) -> Part:
-        """Raises FullheadError in words where a part cannot be made, which leaves it out of the set."""
+        """Raises FullheadError or OSError where a part cannot be made, which leaves it out of the set."""
         ...
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
@@ -223,7 +223,7 @@ class _Task:
                     raise Stopped
                 try:
                     done = self.recipe.make(shared, part)
-                except FullheadError as error:
+                except (FullheadError, OSError) as error:
                     failed.append(str(error))
                     continue
                 _claim(self.out, self.recipe, self.form)
