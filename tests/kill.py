@@ -48,13 +48,13 @@ from fullhead.models.ganhead import GANHead, GANHeadConfig
 
 TOGETHER = ("invert",)  # whose results stand all or not at all
 CASES = {
-    "synth photos": "synth photos OUT --images 10 --size 64 --views-per-head 2 --seed 3 --workers 2",
-    "synth photos, zip": "synth photos OUT --images 10 --size 64 --views-per-head 2 --seed 3 --workers 0 --form zip",
-    "prepare": "prepare IN/scans OUT --near 5000 --uniform 5000 --surface 5000 --size 64 --shapes 30 --workers 0",
-    "train": "train panohead-tiny IN/photos OUT --device cpu --set loop.images=80 loop.save_minutes=0 loop.preview_every=16",
-    "invert": "invert IN/photo.png --out OUT --box 181,56,86,86 --steps 8 --pivot-steps 4",
+    "synth photos": "synth photos OUT --images 8 --size 48 --views-per-head 2 --seed 3 --workers 0",
+    "synth photos, zip": "synth photos OUT --images 8 --size 48 --views-per-head 2 --seed 3 --workers 0 --form zip",
+    "prepare": "prepare IN/scans OUT --near 2000 --uniform 2000 --surface 2000 --size 64 --shapes 30 --workers 0",
+    "train": "train panohead-tiny IN/photos OUT --device cpu --set loop.images=40 loop.save_minutes=0 loop.preview_every=16",
+    "invert": "invert IN/photo.png --out OUT --box 181,56,86,86 --steps 4 --pivot-steps 2",
     "convert": "convert IN/last.ckpt OUT/model.safetensors",
-    "export": "export --seeds 0 1 --out OUT --suffix .obj --texture-size 512 --resolution 48 --faces 3000",
+    "export": "export --seeds 0 --out OUT --suffix .obj --texture-size 512 --resolution 32 --faces 1500",
 }
 
 
@@ -106,7 +106,7 @@ def make_inputs(inputs: Path) -> None:
     Image.fromarray(astronaut()).save(inputs / "photo.png")
     for command in (
         "synth photos OUT --images 16 --size 64 --views-per-head 2 --workers 0",
-        "synth scans OUT --subjects 3 --scans-per-subject 2 --resolution 40 --workers 0",
+        "synth scans OUT --subjects 3 --scans-per-subject 1 --resolution 40 --workers 0",
     ):
         code, said, _ = finish(command, inputs, inputs / command.split()[1])
         assert code == 0, said

@@ -99,7 +99,7 @@ def test_a_disk_that_fills_up_while_a_fitted_head_is_written_leaves_nothing_and_
         main(command)
     said = capsys.readouterr().err
     assert stop.value.code == 2
-    assert "cannot write" in said and "head.safetensors" in said and said.count("\n") == 1
+    assert "cannot write" in said and "me/head.safetensors: " in said and said.count("\n") == 1
     assert not list((tmp_path / "me").iterdir())
     main(command)
     assert len(list((tmp_path / "me").iterdir())) == 3

@@ -65,6 +65,11 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     Raises FullheadError when the place cannot be written (no space, no right).
     """
     path = Path(path)
+    if path.name.startswith(TEMPORARY):  # of a block around this one, which makes it whole
+        stem, _, _ = path.stem.removeprefix(TEMPORARY).rpartition(".")
+        with _in_words(path.with_name(stem + path.suffix)):
+            yield path
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent.resolve())
@@ -78,17 +83,25 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         else:
             _locked(handle)  # against _sweep of other processes
         try:
-            yield temporary
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)  # mkstemp is private; an export should be as readable as any new file
-            temporary.replace(path)
-        except (OSError, SafetensorError) as error:
-            if isinstance(error, OSError) and (error.errno is None or isinstance(error, FileNotFoundError)):
-                raise
-            raise FullheadError(f"cannot write {path}: {in_words(error)}; free some space or choose another place") from error
+            with _in_words(path):
+                yield temporary
+                umask = os.umask(0)
+                os.umask(umask)
+                temporary.chmod(0o666 & ~umask)  # mkstemp is private; an export should be as readable as any new file
+                temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """What goes wrong while `path` is written, as a FullheadError. What is wrong with other files is left as it is."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        if isinstance(error, OSError) and (error.errno is None or isinstance(error, FileNotFoundError)):
+            raise
+        raise FullheadError(f"cannot write {path}: {in_words(error)}; free some space or choose another place") from error
 
 
 @cache  # once a process: looking through a large folder takes time

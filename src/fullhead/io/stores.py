@@ -9,6 +9,7 @@ import io
 import json
 import tarfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fullhead.core.errors import FullheadError, in_words
+
+UNREADABLE = (OSError, zipfile.BadZipFile, tarfile.TarError, zlib.error)
 
 
 class Files(Protocol):
@@ -45,26 +48,26 @@ class Store:
         """Pixels of an image file in one of pillow's modes. Raises FullheadError where it cannot be read."""
         try:
             return np.asarray(Image.open(io.BytesIO(self.read(name))).convert(mode))
-        except (OSError, KeyError) as error:
+        except (KeyError, ValueError, SyntaxError, *UNREADABLE) as error:
             raise FullheadError(f"cannot read {name} of {self.folder}: {in_words(error)}") from None
 
 
 def open_store(root: Path, folder: str) -> Store:
     """The files of `folder` of the set in `root`. Raises FullheadError where there are none."""
-    about = root / "set.json"
+    about, place = root / "set.json", root / folder
     form, field = "folder", folder
-    if about.is_file():
-        try:
+    try:
+        if about.is_file():
             known = json.loads(about.read_text())
-        except (OSError, ValueError) as error:
-            raise FullheadError(f"cannot read {about} ({in_words(error)}): run the command that wrote the set again") from None
-        form = known.get("form", form)
-        field = next((name for name, place in known.get("folders", {}).items() if place == folder), folder)
-    place = root / folder
-    if form == "tar":
-        return Store(TarFiles(sorted(root.glob("*.tar")), field), place)
-    if form == "zip":
-        return Store(ZipFiles(sorted(root.glob("*.zip")), f"{folder}/"), place)
+            form = known.get("form", form)
+            field = next((name for name, place in known.get("folders", {}).items() if place == folder), folder)
+        if form == "tar":
+            return Store(TarFiles(sorted(root.glob("*.tar")), field), place)
+        if form == "zip":
+            return Store(ZipFiles(sorted(root.glob("*.zip")), f"{folder}/"), place)
+    except (ValueError, AttributeError, *UNREADABLE) as error:
+        hint = "run the command that wrote it again"
+        raise FullheadError(f"cannot read the set in {root} ({in_words(error)}): {hint}") from None
     if place.is_dir():
         return Store(FolderFiles(place), place)
     if place.with_suffix(".zip").is_file():
