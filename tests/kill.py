@@ -4,9 +4,9 @@
 
 Each command is a process of its own, forked from this one after the imports, so that the moments fall into its work. POSIX.
 
-Half of the kills come at a random moment of the command's time, the others at the first write after it. What a kill leaves must
-be whole: every file under its final name can be read to its end, and results that belong together are all there or none. The
-second run must succeed, give the same bytes, and leave no temporary.
+A command is killed up to three times in the same folder before it may end. Half of the kills come at a random moment, the
+others at the first write after it. What a kill leaves must be whole: every file under its final name can be read to its end, and
+results that belong together are all there or none. The last run must succeed, give the same bytes, and leave no temporary.
 
 The same bytes means: of a .safetensors the same tensors and header, whose order in the file is chance; of log.jsonl all but the
 rate; tensorboard/ is left out, which holds the time of day.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -25,7 +26,7 @@ import tempfile
 import time
 import traceback
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,7 @@ from fullhead.cli import main
 from fullhead.io.files import TEMPORARY
 from fullhead.models.ganhead import GANHead, GANHeadConfig
 
+KILLS = 3  # at most, in one folder
 TOGETHER = ("invert",)  # whose results stand all or not at all
 CASES = {
     "synth photos": "synth photos OUT --images 8 --size 48 --views-per-head 2 --seed 3 --workers 0",
@@ -60,11 +62,10 @@ CASES = {
 
 @dataclass(frozen=True)
 class Killed:
-    """One kill and what came of it."""
+    """The kills of one folder and what came of them."""
 
     command: str
-    moment: str
-    found: str
+    moments: list[str]
     failures: list[str]
 
 
@@ -164,62 +165,71 @@ def half_written(out: Path, whole: dict[str, str]) -> Iterable[str]:
             yield f"{name}: {error}"
 
 
-def kill(name: str, inputs: Path, out: Path, seconds: float, whole: dict[str, str], chance: random.Random) -> Killed:
-    """Start a command, kill it, look at what it left, run it again, and compare."""
-    writing, failures = chance.random() < 0.5, list[str]()
-    after = seconds * chance.uniform(0.1, 1.0)
-    begun, process = time.monotonic(), start(CASES[name], inputs, out)
+def kill(command: str, inputs: Path, out: Path, after: float, at_write: bool) -> tuple[bool, float]:
+    """Start a command and kill it after some seconds, or at the first write then: whether it still ran, and its seconds."""
+    begun, process = time.monotonic(), start(command, inputs, out)
 
     def ended() -> bool:
         return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     while time.monotonic() < begun + after and not ended():
         time.sleep(0.002)
-    while writing and not ended() and not any(path.name.startswith(TEMPORARY) for path in hidden(out)):
-        time.sleep(chance.uniform(0, 0.002))
+    while at_write and not ended() and not any(path.name.startswith(TEMPORARY) for path in hidden(out)):
+        time.sleep(0.0005)
     os.kill(process, signal.SIGKILL)
-    at = time.monotonic() - begun
-    over = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) != -signal.SIGKILL
-    moment = f"{at:.1f} s of {seconds:.1f} s" + (", writing" if writing else "") + (", over" if over else "")
-    found = [path.relative_to(out).as_posix() for path in files(out)]
-    left = len(hidden(out))
-    failures += half_written(out, whole)
-    if name in TOGETHER and len(found) not in (0, len(whole)):
-        failures.append(f"only {', '.join(found)}")
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    return code == -signal.SIGKILL, time.monotonic() - begun
+
+
+def trial(name: str, inputs: Path, out: Path, seconds: float, whole: dict[str, str], chance: random.Random) -> Killed:
+    """Kill a command some times, look at what each kill left, run it to its end, and compare."""
+    moments, failures, there = list[str](), list[str](), list[str]()
+    for _ in range(KILLS):
+        at_write = chance.random() < 0.5
+        killed, at = kill(CASES[name], inputs, out, seconds * chance.uniform(0.05, 0.8), at_write)
+        there = [path.relative_to(out).as_posix() for path in files(out)]
+        if not killed:
+            break
+        moments.append(f"{at:.1f} s{' (a write)' * at_write}: {len(there)} files, {len(hidden(out))} hidden")
+        failures += half_written(out, whole)
+        if name in TOGETHER and len(there) not in (0, len(whole)):
+            failures.append(f"only {', '.join(there)}")
     code, said, _ = finish(CASES[name], inputs, out)
-    complete = found == sorted(whole) and "exists already" in said  # killed on its way out: it is not repeated, and says so
+    complete = there == sorted(whole) and "exists already" in said  # it had ended: it is not repeated, and says so
     if code and not complete:
-        failures.append(f"the second run ended with {code}: {said.strip()}")
+        failures.append(f"the last run ended with {code}: {said.strip()}")
     now = digests(out)
-    failures += [
-        f"{file} differs from the undisturbed run" for file in sorted(now.keys() | whole) if now.get(file) != whole.get(file)
-    ]
+    changed = [file for file in sorted(now.keys() | whole) if now.get(file) != whole.get(file)]
+    failures += [f"{file} differs from the undisturbed run" for file in changed]
     failures += [f"{path.name} is left" for path in hidden(out)]
-    return Killed(name, moment, f"{len(found)} of {len(whole)} files, {left} hidden", failures)
+    return Killed(name, moments, failures)
 
 
-def report(times: int, seed: int, names: Iterable[str] = CASES) -> list[Killed]:
-    """Kill the commands `names` one after the other, `times` in all; prints a table and returns its rows."""
-    names, chance, kills = list(names), random.Random(seed), list[Killed]()
+def report(times: int, seed: int, names: Sequence[str] = tuple(CASES)) -> list[Killed]:
+    """Kill the commands `names` in turn until there are `times` kills; prints a table and returns its rows."""
+    chance, trials, kills = random.Random(seed), list[Killed](), 0
     with tempfile.TemporaryDirectory() as folder:
         inputs = Path(folder, "inputs")
         inputs.mkdir()
         torch.set_num_threads(1)
         make_inputs(inputs)
         undisturbed: dict[str, tuple[float, dict[str, str]]] = {}
-        print("| command | killed after | found | second run |\n|---|---|---|---|")
-        for i in range(times):
+        print("| command | undisturbed | killed after: found | at the end |\n|---|---|---|---|", flush=True)
+        for i in itertools.count():
             name = names[i % len(names)]
             if name not in undisturbed:
-                whole = Path(folder, f"whole{i}")
-                code, said, seconds = finish(CASES[name], inputs, whole)
+                code, said, seconds = finish(CASES[name], inputs, Path(folder, f"whole{i}"))
                 assert code == 0, said
-                undisturbed[name] = seconds, digests(whole)
-            kills.append(kill(name, inputs, Path(folder, f"killed{i}"), *undisturbed[name], chance))
-            row = kills[-1]
-            print(f"| {name} | {row.moment} | {row.found} | {'; '.join(row.failures) or 'identical'} |", flush=True)
-    print(f"\n{len(kills)} kills, {sum(not row.failures for row in kills)} of them whole and identical after the second run")
-    return kills
+                undisturbed[name] = seconds, digests(Path(folder, f"whole{i}"))
+            seconds, whole = undisturbed[name]
+            row = trial(name, inputs, Path(folder, f"killed{i}"), seconds, whole, chance)
+            end = "; ".join(row.failures) or "identical"
+            print(f"| {name} | {seconds:.1f} s, {len(whole)} files | {'; '.join(row.moments)} | {end} |", flush=True)
+            trials, kills = [*trials, row], kills + len(row.moments)
+            if kills >= times:
+                break
+    print(f"\n{kills} kills in {len(trials)} folders, {sum(not row.failures for row in trials)} whole and identical at the end")
+    return trials
 
 
 if __name__ == "__main__":

@@ -388,7 +388,6 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["synth", "export", "--out", "head.ply", "--animation", "talk"], "a clip needs a .glb"),
         (["synth", "export", "--out", "head.glb", "--hair-detail", "0"], "0.05"),
         (["sample", "--seeds", "0-299", "--out", "a.webp"], "a.webp would have 320 x 19200 pixels, and a .webp at most 16383"),
-        (["animate", "--model", "GANHEAD", "--expression", "all", "--size", "2000", "--out", "a.webp"], "at most 16383 a side"),
         (["synth", "sheet", "--size", "7000", "--out", "a.jpg"], "a.jpg would have 70000 x"),
         (["train", "panohead-tiny", "a", "b", "--export-only"], "nothing to export"),
         (["train", "panohead-tiny", "a", "b", "--set", "loop.batch=0"], "loop.batch 0: between 1 and"),

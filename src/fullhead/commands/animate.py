@@ -64,11 +64,11 @@ def animate(
     weights, turns = {} if sheet else expression_weights(expression), rotations(joint)
 
     from fullhead.core import cameras as cams
-    from fullhead.io.images import check_pixels, check_still_path, save_image
+    from fullhead.io.images import check_still_path, save_image
     from fullhead.io.video import check_video_path, save_video
     from fullhead.models.head import Posable, capable
-    from fullhead.viewing.animate import SHEET_COLUMNS, expression_sheet, posed, read_clip, there_and_back
     from fullhead.viewing.animate import animate as move
+    from fullhead.viewing.animate import expression_sheet, posed, read_clip, there_and_back
     from fullhead.viewing.turntable import moving_cameras
 
     check_out(out, suffix, check_video_path if film else check_still_path)
@@ -83,8 +83,6 @@ def animate(
     capable(opened.model, Posable, opened.name, "give a GANHead, as --model ganhead-demo")
     names, latents = heads.latents(opened, default="0")
     options = view.options(opened)
-    if sheet:
-        check_pixels(Path(f"sheet{out.suffix or suffix}"), 1, SHEET_COLUMNS * (options.size or opened.model.image_size))
     for i, path in enumerate(output_files(out, names, suffix)):
         decoded = opened.model.decode(latents[i], None, options)
         moved = move(opened.model, decoded, poses, cameras, options, show=show)
