@@ -5,7 +5,7 @@
 Each command is a process of its own, forked from this one after the imports, so that the moments fall into its work. POSIX.
 
 A command is killed up to three times in the same folder before it may end. Half of the kills come at a random moment, the
-others at the first write after it. What a kill leaves must be whole: every file under its final name can be read to its end, and
+others at the first write after it. What a kill leaves must be whole: every file with its final name can be read to its end, and
 results that belong together are all there or none. The last run must succeed, give the same bytes, and leave no temporary.
 
 The same bytes means: of a .safetensors the same tensors and header, whose order in the file is chance; of log.jsonl all but the
