@@ -67,6 +67,7 @@ class Killed:
     command: str
     moments: list[str]
     failures: list[str]
+    seconds: float  # of the command, as last seen: a machine is not always as busy
 
 
 def start(command: str, inputs: Path, out: Path) -> int:
@@ -189,6 +190,7 @@ def trial(name: str, inputs: Path, out: Path, seconds: float, whole: dict[str, s
         killed, at = kill(CASES[name], inputs, out, seconds * chance.uniform(0.05, 0.8), at_write)
         there = [path.relative_to(out).as_posix() for path in files(out)]
         if not killed:
+            seconds = seconds if moments else at
             break
         moments.append(f"{at:.1f} s{' (a write)' * at_write}: {len(there)} files, {len(hidden(out))} hidden")
         failures += half_written(out, whole)
@@ -202,7 +204,7 @@ def trial(name: str, inputs: Path, out: Path, seconds: float, whole: dict[str, s
     changed = [file for file in sorted(now.keys() | whole) if now.get(file) != whole.get(file)]
     failures += [f"{file} differs from the undisturbed run" for file in changed]
     failures += [f"{path.name} is left" for path in hidden(out)]
-    return Killed(name, moments, failures)
+    return Killed(name, moments, failures, seconds)
 
 
 def report(times: int, seed: int, names: Sequence[str] = tuple(CASES)) -> list[Killed]:
@@ -225,6 +227,7 @@ def report(times: int, seed: int, names: Sequence[str] = tuple(CASES)) -> list[K
             row = trial(name, inputs, Path(folder, f"killed{i}"), seconds, whole, chance)
             end = "; ".join(row.failures) or "identical"
             print(f"| {name} | {seconds:.1f} s, {len(whole)} files | {'; '.join(row.moments)} | {end} |", flush=True)
+            undisturbed[name] = row.seconds, whole
             trials, kills = [*trials, row], kills + len(row.moments)
             if kills >= times:
                 break
