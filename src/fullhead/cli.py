@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import time
 from collections.abc import Callable
 
 import tyro
@@ -49,6 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     except FullheadError as error:
         _stop(str(error), 2)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of an impatient user, on the way out
         _stop("stopped; nothing half-written is left behind", 130)
     except BrokenPipeError:  # as of `fullhead --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -72,6 +75,8 @@ def understood(words: list[str]) -> Callable[[], None]:
 
 
 def _stop(message: str, code: int) -> None:
+    if os.environ.get("RANK", "0") != "0" and code == 2:  # torchrun ends this process if the first one says the same
+        time.sleep(20)
     print(f"fullhead: {message}", file=sys.stderr)
     raise SystemExit(code)
 

@@ -1,6 +1,7 @@
 """Prepared sets: samples against closed forms and the scan itself, batches, and the folder as a run leaves it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -233,6 +234,22 @@ def test_scans_of_another_version_and_without_landmarks_are_refused_by_name(tmp_
     (bare / "anna.ply").write_bytes(scans[0].mesh.read_bytes())
     with pytest.raises(FullheadError, match="scan anna: no landmarks"):
         write_set(tmp_path / "other", Prepared(tuple(find_scans(bare)), SMALL, shapes=30), workers=0, quiet=True)
+
+
+def test_a_bad_scan_among_good_ones_is_left_out_and_the_command_says_so(
+    tmp_path: Path, synth_scans: Path, capfd: pytest.CaptureFixture[str]
+):
+    shutil.copytree(synth_scans, tmp_path / "in")
+    for number, rig in enumerate(sorted((tmp_path / "in/rigs").rglob("*.safetensors"))):
+        rig.write_bytes(b"rotten") if number == 1 else None
+    few = ["--near", "50", "--uniform", "50", "--surface", "50", "--size", "16", "--shapes", "30", "--workers", "2"]
+    with pytest.raises(SystemExit) as stop:
+        main(["prepare", str(tmp_path / "in"), str(tmp_path / "out"), *few])
+    said = capfd.readouterr()
+    assert stop.value.code == 2
+    assert "1 of 6 could not be made: scan s0000_01" in said.err and said.err.count("\n") == 1
+    assert "left out: scan s0000_01" in said.out
+    assert len(ScanSet(tmp_path / "out", "all")) == 5
 
 
 def test_the_command_prepares_a_folder(tmp_path: Path, synth_scans: Path, capsys: pytest.CaptureFixture[str]):

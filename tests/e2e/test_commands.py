@@ -387,6 +387,10 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["synth", "export", "--out", "head.fbx"], ".glb"),
         (["synth", "export", "--out", "head.ply", "--animation", "talk"], "a clip needs a .glb"),
         (["synth", "export", "--out", "head.glb", "--hair-detail", "0"], "0.05"),
+        (["sample", "--seeds", "0-299", "--out", "a.webp"], "a.webp would have 320 x 19200 pixels, and a .webp at most 16383"),
+        (["synth", "sheet", "--size", "7000", "--out", "a.jpg"], "a.jpg would have 70000 x"),
+        (["train", "panohead-tiny", "a", "b", "--export-only"], "nothing to export"),
+        (["train", "panohead-tiny", "a", "b", "--set", "loop.batch=0"], "loop.batch 0: between 1 and"),
         (["synth", "export", "--out", "head.glb", "--set", "hair.style=mullet"], "hair.style has no 'mullet'; there is bald"),
     ],
 )
@@ -434,7 +438,8 @@ def test_a_place_that_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.Captu
     assert "cannot write" in refused(capsys, "sample", "--seeds", "0", "--yaws", "0", "--out", tmp_path / "file" / "heads.png")
 
 
-def test_ctrl_c_stops_a_training_with_its_state_saved(tmp_path: Path, photos: Path) -> None:
+@pytest.mark.parametrize("signals", [[signal.SIGINT] * 3, [signal.SIGTERM]])
+def test_signals_stop_a_training_with_its_state_saved(signals: list[int], tmp_path: Path, photos: Path) -> None:
     command = [sys.executable, "-m", "fullhead.cli", "train", "panohead-tiny", str(photos)]
     command += [str(tmp_path / "run"), "--set", "loop.images=1000000"]
     process = subprocess.Popen(
@@ -448,9 +453,11 @@ def test_ctrl_c_stops_a_training_with_its_state_saved(tmp_path: Path, photos: Pa
     deadline = time.monotonic() + 240
     while not log.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.1)
+    said, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
-    assert "Traceback" not in errors
+    assert "Traceback" not in errors and errors.count("\n") == 1 and "run the same command again to go on" in said
     assert load(str(tmp_path / "run" / "model.safetensors")).config.channel_max == 16
     assert not list((tmp_path / "run").rglob(".*"))

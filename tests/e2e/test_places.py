@@ -6,10 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from skimage.data import astronaut
 
 from fullhead.cli import main
 from fullhead.core.errors import FullheadError
 from fullhead.io.files import PROBE, check_place
+from fullhead.metrics.features import load_features, save_features
 
 COMMANDS = {
     "sample": ["sample", "--out", "PLACE/heads.png"],
@@ -84,3 +87,27 @@ def test_a_disk_without_room_is_noticed(tmp_path: Path) -> None:
 def test_a_place_where_nobody_may_write_is_noticed() -> None:
     with pytest.raises(FullheadError, match=r"cannot write /proc/heads.png"):
         check_place("/proc/heads.png")
+
+
+def test_a_disk_that_fills_up_while_a_fitted_head_is_written_leaves_nothing_and_the_rerun_works(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(astronaut()).save(tmp_path / "photo.png")
+    command = ["invert", str(tmp_path / "photo.png"), "--box", "181,56,86,86", "--out", str(tmp_path / "me")]
+    command += ["--steps", "1", "--pivot-steps", "0"]
+    with largest_file(PROBE), pytest.raises(SystemExit) as stop:  # room for the pictures, not for the weights
+        main(command)
+    said = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert "cannot write" in said and "me/head.safetensors: " in said and said.count("\n") == 1
+    assert not list((tmp_path / "me").iterdir())
+    main(command)
+    assert len(list((tmp_path / "me").iterdir())) == 3
+
+
+def test_weights_that_find_no_room_are_said_in_words_and_leave_what_was_there(tmp_path: Path) -> None:
+    network = load_features()
+    (tmp_path / "a.safetensors").write_text("old")
+    with largest_file(100_000), pytest.raises(FullheadError, match=r"cannot write .*a.safetensors: .*free some space"):
+        save_features(network, tmp_path / "a.safetensors", {})
+    assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"] and (tmp_path / "a.safetensors").read_text() == "old"

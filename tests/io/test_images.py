@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 from fullhead.core.errors import FullheadError
 from fullhead.io.images import (
     background_image,
+    check_pixels,
     composite,
     contact_sheet,
     filled,
@@ -209,3 +210,12 @@ def test_what_is_not_known_takes_the_nearest_known_pixel():
         distance = np.linalg.norm(places - place, axis=1)
         nearest = places[distance == distance.min()]
         assert any((result[place] == picture[tuple(other)]).all() for other in nearest)
+
+
+def test_a_picture_larger_than_its_format_can_hold_is_refused_in_words(tmp_path):
+    check_pixels(tmp_path / "a.png", 1, 70_000)
+    for name, most in (("a.webp", 16_383), ("a.jpg", 65_535), ("a.JPEG", 65_535)):
+        check_pixels(tmp_path / name, most, most)
+        with pytest.raises(FullheadError, match=rf"{name} would have 2 x {most + 1} pixels, and a .* at most {most} a side"):
+            save_image(np.zeros((most + 1, 2, 3), np.uint8), tmp_path / name)
+    assert not list(tmp_path.iterdir())

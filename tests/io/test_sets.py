@@ -17,7 +17,7 @@ import pytest
 from fullhead.commands.synth.options import SetOptions
 from fullhead.core.errors import FullheadError
 from fullhead.core.random import stream
-from fullhead.io.files import sha256
+from fullhead.io.files import one_at_work, sha256
 from fullhead.io.sets import Part, Recipe, Sample, check_set, read_records, read_set, shards, write_set
 from fullhead.synth.datasets.options import PhotosOptions
 from fullhead.synth.datasets.photos import Photos, image_key
@@ -60,6 +60,18 @@ class Noise:
 
 def write(out: Path, recipe: Recipe, **options: Any) -> int:
     return write_set(out, recipe, quiet=True, **{"workers": 0, **options})
+
+
+@dataclass(frozen=True)
+class Flawed(Noise):
+    """Some of its parts cannot be made."""
+
+    flaws: tuple[int, ...] = ()
+
+    def make(self, shared: int, part: int) -> Part:
+        if part in self.flaws:
+            raise FullheadError(f"part {part} is broken")
+        return super().make(shared, part)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -117,7 +129,7 @@ def test_ctrl_c_while_the_workers_start_is_one_line(tmp_path: Path) -> None:
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a job in the background ignores it
     )
-    while not (tmp_path / "set/set.json").exists() and process.poll() is None:
+    while not (tmp_path / "set/.lock0-1").exists() and process.poll() is None:
         time.sleep(0.02)
     time.sleep(0.3)  # the workers are at their imports
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all
@@ -125,6 +137,41 @@ def test_ctrl_c_while_the_workers_start_is_one_line(tmp_path: Path) -> None:
     assert process.returncode == 130 and "run the same command again" in said
     assert "Traceback" not in errors + said
     assert not [path for path in tmp_path.rglob("*") if path.name[0] == "."]
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "tar"])
+def test_parts_that_cannot_be_made_are_left_out_and_said_and_made_once_they_are_mended(form: str, tmp_path: Path) -> None:
+    write(tmp_path / "whole", Noise(), form=form)
+    for flaws in ((1, 4), (4,)):
+        with pytest.raises(FullheadError, match=rf"^{len(flaws)} of \d could not be made: part {flaws[0]} is broken.*again$"):
+            write(tmp_path / "set", Flawed(flaws=flaws), form=form)
+        there = [part for part in range(5) if part not in flaws]
+        assert json.loads((tmp_path / "set/b/numbers.json").read_text()) == there
+        assert check_set(tmp_path / "set")[1] == []
+    assert write(tmp_path / "set", Flawed(), form=form) > 0
+    assert digests(tmp_path / "set") == digests(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "tar"])
+def test_a_first_run_that_makes_nothing_does_not_claim_its_folder(form: str, tmp_path: Path) -> None:
+    with pytest.raises(FullheadError, match="5 of 5 could not be made"):
+        write(tmp_path / "set", Flawed(flaws=tuple(range(5))), form=form)
+    assert not (tmp_path / "set").exists()
+    write(tmp_path / "set", Noise(seed=5))
+
+
+def test_a_second_process_is_kept_from_the_same_share(tmp_path: Path) -> None:
+    with one_at_work(tmp_path, "0-1"):
+        with pytest.raises(FullheadError, match="another process is at work"):
+            write(tmp_path, Noise())
+        assert write(tmp_path, Noise(), share=(0, 2)) == 6
+
+
+def test_a_damaged_description_is_one_line(tmp_path: Path) -> None:
+    for text in ("{", "null", "[]", "{}", '{"kind": "noise"}'):
+        (tmp_path / "set.json").write_text(text)
+        with pytest.raises(FullheadError, match="holds no set"):
+            write(tmp_path, Noise())
 
 
 def test_zips_hold_the_files_of_the_folder(tmp_path: Path) -> None:

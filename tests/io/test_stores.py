@@ -35,3 +35,12 @@ def test_shards_give_the_photos_of_the_folder(form: Form, folder: Path, tmp_path
 def test_a_missing_file_is_an_error_that_names_it(folder: Path) -> None:
     with pytest.raises(FullheadError, match="nothing"):
         open_store(folder, "img").picture("00000/nothing.png")
+
+
+@pytest.mark.parametrize("form", ["zip", "tar"])
+def test_damaged_shards_and_descriptions_are_one_line(form: Form, tmp_path: Path) -> None:
+    shard = next(write(tmp_path, form).glob(f"*.{form}"))
+    for damaged, content in ((shard, b"rotten"), (tmp_path / "set.json", b"{"), (tmp_path / "set.json", b"[]")):
+        damaged.write_bytes(content)
+        with pytest.raises(FullheadError, match=r"cannot read the set in .*run the command that wrote it again"):
+            open_store(tmp_path, "img")

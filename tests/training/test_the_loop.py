@@ -1,6 +1,7 @@
 """The training loop: resuming, sharing over processes, stopping."""
 
 import json
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,9 +18,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.distributed.run import get_args_parser
 
+from fullhead.cli import main
 from fullhead.commands.train import train as train_command
 from fullhead.core.errors import FullheadError
 from fullhead.data.photos import PhotoSet
+from fullhead.io.files import one_at_work
 from fullhead.models.checkpoint import read_header
 from fullhead.training.distributed import data_parallel, local_shard
 from fullhead.training.encoder import EncoderTaskConfig
@@ -36,7 +39,7 @@ from fullhead.training.loop import (
 )
 from fullhead.training.panohead import PanoHeadTask, PanoHeadTaskConfig
 from fullhead.training.presets import RUNS
-from fullhead.training.run import train_run
+from fullhead.training.run import noted_signals, train_run
 
 TINY = RUNS["panohead-tiny"].task  # the fixture `tiny`; other processes have no fixtures
 
@@ -289,14 +292,79 @@ def test_single_bad_steps_are_left_out_and_counted(tmp_path: Path):
     assert torch.isfinite(line.module.weight).all()
 
 
-def test_ctrl_c_saves_and_the_run_goes_on_from_there(tmp_path: Path):
-    line = Line()
-    line.after_step = lambda clock: (_ for _ in ()).throw(KeyboardInterrupt) if clock.images_seen == 50 else None  # type: ignore[assignment]
-    with pytest.raises(KeyboardInterrupt):
-        train(line, tmp_path / "run", LoopConfig(batch=10, images=100))
-    other = Line()
-    train(other, tmp_path / "run", LoopConfig(batch=10, images=100))
-    assert other.steps == 5
+def lines(run: Path) -> list[dict[str, float]]:
+    """Of a run's log, without what depends on the machine."""
+    found = [json.loads(text) for text in (run / "log.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "images_per_second"} for line in found]
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    states = [load_file(run / "state.safetensors") for run in (a, b)]
+    assert states[0].keys() == states[1].keys() and all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+    assert lines(a) == lines(b)
+
+
+SPARSE = LoopConfig(batch=10, images=200, log_every=70)  # a line is of steps before and after a stop
+
+
+def stopped_run(number: int, times: int, run: Path) -> None:
+    """A run with a bad step that gets a signal, or some, in the midst of its eleventh step, and is then run to its end."""
+    one, step_of = Line(fails=lambda step: step == 8), Line.loss
+
+    def loss(state: StepState[Tensor, None]) -> dict[str, Tensor]:
+        for _ in range(times if state.clock.images_seen == 100 else 0):
+            signal.raise_signal(number)
+        return step_of(one, state)
+
+    one.loss = loss  # type: ignore[method-assign]
+    torch.manual_seed(0)
+    one.module.reset_parameters()
+    with noted_signals() as came:
+        train(one, run, SPARSE, stopped=lambda: bool(came))
+    assert came == [number] * times and one.steps == 11
+    train(Line(fails=lambda step: step == 8), run, SPARSE)
+
+
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 3), (signal.SIGTERM, 1)])
+def test_a_signal_lets_the_step_end_and_the_run_goes_on_to_the_bit(number: int, times: int, tmp_path: Path):
+    torch.manual_seed(0)
+    train(Line(fails=lambda step: step == 8), tmp_path / "whole", SPARSE)
+    stopped_run(number, times, tmp_path / "stopped")
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+    assert lines(tmp_path / "whole")[-1]["non_finite"] == 1
+
+
+def test_a_run_that_was_killed_after_its_last_save_repeats_no_line(tmp_path: Path):
+    config = LoopConfig(batch=10, images=200, log_every=20)
+    torch.manual_seed(0)
+    train(Line(), tmp_path / "whole", config)
+    torch.manual_seed(0)
+    train(Line(), tmp_path / "killed", replace(config, images=100))
+    with (tmp_path / "killed/log.jsonl").open("a") as log:
+        log.write('{"images_seen": 120, "images_per_second": 1.0, "non_finite": 0.0, "error": 9.0}\n{"images_seen": 140, "ima')
+    train(Line(), tmp_path / "killed", config)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_nothing_is_logged_or_drawn_every_0_images(tmp_path: Path):
+    seen = []
+    train(Line(), tmp_path / "run", LoopConfig(batch=10, images=40, log_every=0, preview_every=0), seen.append)
+    assert not seen and [path.name for path in (tmp_path / "run/previews").iterdir()] == ["000000040.png"]
+
+
+@pytest.mark.parametrize("bad", [{"batch": 0}, {"batch": -4}, {"batch": 10**8}, {"log_every": -1}, {"save_minutes": np.nan}])
+def test_settings_of_the_loop_that_no_run_has_are_refused(bad: dict[str, int]):
+    with pytest.raises(FullheadError, match=f"loop.{next(iter(bad))}"):
+        LoopConfig(**bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:100], lambda b: b"", lambda b: b[:-5], lambda b: b"\x02" + bytes(7) + b"{}"])
+def test_a_damaged_state_is_one_line(damage: Callable[[bytes], bytes], tmp_path: Path):
+    train(Line(), tmp_path / "run", LoopConfig(batch=10, images=20))
+    state = tmp_path / "run/state.safetensors"
+    state.write_bytes(damage(state.read_bytes()))
+    with pytest.raises(FullheadError, match=r"state.safetensors is damaged \(.*\): put a copy in its place"):
+        train(Line(), tmp_path / "run", LoopConfig(batch=10, images=40))
 
 
 def test_a_run_that_is_over_stays_as_it_is(tmp_path: Path):
@@ -310,3 +378,66 @@ def test_a_run_that_is_over_stays_as_it_is(tmp_path: Path):
 
 def test_a_count_is_crossed_once():
     assert sum(crossed(Clock(seen, 4), 10) for seen in range(4, 44, 4)) == 4  # 10, 20, 30 and 40
+
+
+# -- runs in their folders
+
+
+def tiny_run(photos: Path, run: Path, *settings: str, preset: str = "panohead-tiny", **options: object) -> None:
+    train_run(preset, RUNS[preset], photos, run, ["loop.images=8", *settings], device="cpu", **options)  # type: ignore[arg-type]
+
+
+def test_a_setting_that_does_not_fit_an_existing_run_leaves_it_as_it_was(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = tmp_path / "run"
+    with pytest.raises(FullheadError, match=r"nothing to export"):
+        tiny_run(photos, run, export_only=True)
+    with pytest.raises(FullheadError, match=r"loop.batch 6: a process judges its 6 images in groups of 4"):
+        tiny_run(photos, run, "loop.batch=6")
+    assert not run.exists()
+    tiny_run(photos, run)
+    first = (run / "config.json").read_text()
+    for setting, why in (
+        ("loop.batch=0", "loop.batch 0"),
+        ("loop.seed=4", "loop.seed=0, which cannot change"),
+        ("task.generator.channel_max=8", "do not fit its state"),
+        ("task.encoder={}", "do not fit its state"),
+        ("task.generator.image_size=128", "has images of 64 pixels"),
+    ):
+        with pytest.raises(FullheadError, match=why):
+            tiny_run(photos, run, setting)
+        assert (run / "config.json").read_text() == first
+    capsys.readouterr()
+    tiny_run(photos, run)
+    assert "is finished: 8 images, of loop.images=8" in capsys.readouterr().out
+    tiny_run(photos, run, "task.gan.r1_gamma=3", "loop.images=12")
+    stored = json.loads((run / "config.json").read_text())
+    assert stored["config"]["task"]["gan"]["r1_gamma"] == 3 and stored["began"] == json.loads(first)["config"]
+    with one_at_work(run), pytest.raises(FullheadError, match="another process is at work"):
+        tiny_run(photos, run)
+    for text in ("", "null", "[]", "{}", '{"preset": 3, "config": {}}', '{"preset": "panohead-tiny", "config": null}'):
+        (run / "config.json").write_text(text)
+        with pytest.raises(FullheadError, match=r"config.json is damaged"):
+            tiny_run(photos, run)
+
+
+def test_a_batch_that_processes_cannot_share_is_refused_before_they_meet(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(FullheadError, match="a batch of 4 cannot be shared by 3 processes"):
+        tiny_run(photos, tmp_path / "run")
+
+
+def test_of_several_processes_the_first_tells_a_mistake_and_the_others_wait_for_its_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    waited = []
+    monkeypatch.setattr("fullhead.cli.time.sleep", waited.append)
+    for number in ("0", "1"):
+        monkeypatch.setenv("RANK", number)
+        with pytest.raises(SystemExit):
+            main(["train", "nothing", "a", "b"])
+        assert len(waited) == int(number)
+    assert capsys.readouterr().err.count("no training preset nothing") == 2  # where torchrun does not end the second one

@@ -10,7 +10,7 @@ import tyro
 from fullhead.commands.options import ModelOptions, check_seed, stage_bars
 from fullhead.core.errors import FullheadError
 from fullhead.data.options import ScanOptions, check_metres
-from fullhead.io.files import check_new, check_place
+from fullhead.io.files import check_new, check_place, written_whole
 
 
 def fit_scan(
@@ -73,8 +73,9 @@ def fit_scan(
     }
     pose = {"expression": fitted.pose.expression[0].tolist(), "joint_pose": fitted.pose.joint_pose[0].tolist()}
     record = {"fitted_to": scan.name, "model": using.model, "seed": seed, **numbers, **pose}
-    save_image(sheet, sheet_file)
-    save(model, head, dtype=torch.float16, about=record, latents=fitted.codes)
+    with written_whole(head) as a, written_whole(sheet_file) as b:  # both or none
+        save_image(sheet, b)
+        save(model, a, dtype=torch.float16, about=record, latents=fitted.codes)
     rig = ", ".join(f"{name} {value:.2f}" for name, value in fitted.placed.errors.items())
     print(f"rig, mm: {rig}")
     print(

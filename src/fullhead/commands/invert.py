@@ -11,7 +11,7 @@ from fullhead.commands.options import ModelOptions, check_seed, radians, stage_b
 from fullhead.core.errors import FullheadError
 from fullhead.fitting.options import InvertConfig
 from fullhead.io.config import Unset
-from fullhead.io.files import check_new, check_place
+from fullhead.io.files import check_new, check_place, written_whole
 
 
 def invert(
@@ -68,8 +68,9 @@ def invert(
         aligned, fitted = fit_photo(pixels, opened.model, face, about, above, fit, on_step)
         sheet = fit_sheet(aligned, fitted)
     record = {"inverted": True, "photo": photo.name, "model": using.model, "psnr": round(fitted.psnr, 2), "seed": fit.seed}
-    save_image(aligned, part)
-    save_image(sheet, sheet_file)
-    save(fitted.model, head, dtype=torch.float16, about=record, latents=fitted.latents)
+    with written_whole(head) as a, written_whole(part) as b, written_whole(sheet_file) as c:  # all or none
+        save_image(aligned, b)
+        save_image(sheet, c)
+        save(fitted.model, a, dtype=torch.float16, about=record, latents=fitted.latents)
     print(f"PSNR {fitted.psnr:.1f} dB ({fitted.psnr_latents:.1f} before the model was adapted) after {fitted.seconds:.0f} s")
     print(f"{head}: show it with  fullhead orbit --model {head}")

@@ -26,7 +26,7 @@ def sample(
         yaws: Sides in degrees: 0 is the front, positive moves the camera to the head's left.
         labels: Write seeds and yaws beside the sheet.
     """
-    from fullhead.io.images import check_still_path, contact_sheet, save_image
+    from fullhead.io.images import check_pixels, check_still_path, contact_sheet, save_image
     from fullhead.viewing.sheet import sheet_rows
 
     sides, show = parse_angles(yaws, "--yaws"), view.show()
@@ -37,8 +37,11 @@ def sample(
     check_place(out, folder=not out.suffix)
     opened = heads.open()
     names, latents = heads.latents(opened, default="0-7")
-    latents = view.before(opened, latents, heads.truncation)
-    drawn = sheet_rows(opened.model, latents, sides, view.up, view.options(opened), show=show)
+    latents, options = view.before(opened, latents, heads.truncation), view.options(opened)
+    if out.suffix:
+        pixels = options.size or opened.model.image_size
+        check_pixels(out, pixels * len(names), pixels * len(sides))
+    drawn = sheet_rows(opened.model, latents, sides, view.up, options, show=show)
     rows = []
     for name, row in zip(names, tracked(drawn, "heads", len(names)), strict=True):
         if out.suffix:

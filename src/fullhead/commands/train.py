@@ -23,9 +23,10 @@ def train(
 ) -> None:
     """Train a model on a set of photos (as `fullhead synth photos` writes) or scans (`fullhead prepare`), or go on with a run.
 
-    The run's folder gets config.json, log.jsonl, previews/, state.safetensors (all that going on needs), and at the end or on
-    Ctrl-C model.safetensors, of a GAN discriminator.safetensors too. Several processes: torchrun --nproc-per-node 2 -m
-    fullhead.cli train and the same options; each process should have its own core (OMP_NUM_THREADS=1).
+    The run's folder gets config.json, log.jsonl, previews/, state.safetensors (all that going on needs), and at the end
+    model.safetensors, of a GAN discriminator.safetensors too. Ctrl-C and SIGTERM finish the step, then write them. Several
+    processes: torchrun --nproc-per-node 2 -m fullhead.cli train and the same options; each process should have its own core
+    (OMP_NUM_THREADS=1).
 
     Args:
         preset: A run by name; `fullhead presets` lists them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,7 @@ def encoded(image: NDArray[np.uint8]) -> bytes:
 def _save_obj(head: RiggedHead, path: Path) -> None:
     """OBJ at rest, one object per layer; its materials and textures are written first, beside it."""
     materials, first, first_uv = [], 1, 1
-    with written_whole(path) as temporary, temporary.open("w") as file:
+    with written_whole(path) as temporary, ExitStack() as all_or_none, temporary.open("w") as file:
         file.write(f"# metres, +y up, face along +z\nmtllib {path.stem}.mtl\n")
         for layer in head.layers:
             material = layer.material
@@ -203,8 +204,7 @@ def _save_obj(head: RiggedHead, path: Path) -> None:
             if layer.uv is not None and material.colour is not None:
                 data = encoded(material.colour)
                 texture = path.with_name(f"{path.stem}_{layer.name}.{'png' if data[1:4] == b'PNG' else 'jpg'}")
-                with written_whole(texture) as beside:
-                    beside.write_bytes(data)
+                all_or_none.enter_context(written_whole(texture)).write_bytes(data)
                 lines += [f"map_Kd {texture.name}"] + [f"map_d {texture.name}"] * material.cut_out
                 np.savetxt(file, layer.uv, "vt %.5f %.5f")
                 corners.insert(1, layer.faces + first_uv)
@@ -213,8 +213,7 @@ def _save_obj(head: RiggedHead, path: Path) -> None:
             np.savetxt(file, np.stack(corners, axis=-1).reshape(-1, 3 * len(corners)), face)
             materials.append("\n".join(lines))
             first += len(layer.vertices)
-        with written_whole(path.with_suffix(".mtl")) as beside:
-            beside.write_text("\n\n".join(materials) + "\n")
+        all_or_none.enter_context(written_whole(path.with_suffix(".mtl"))).write_text("\n\n".join(materials) + "\n")
 
 
 def posed_mesh(head: RiggedHead, expression: Mapping[str, float]) -> TriMesh[NDArray]:

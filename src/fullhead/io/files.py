@@ -1,15 +1,21 @@
-"""Files that are whole or absent: write beside, then rename. Checksums."""
+"""Files that are whole or absent: write beside, then rename. Folders in which one process works at a time. Checksums."""
 
+import errno
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
-from fullhead.core.errors import FullheadError
+from safetensors import SafetensorError
+
+from fullhead.core.errors import FullheadError, in_words
 
 PROBE = 1 << 20  # bytes written to see whether there is any room
+TEMPORARY = ".fullhead-"  # how the names of unfinished files begin
 
 
 def check_place(path: str | Path, *, folder: bool = False) -> Path:
@@ -55,28 +61,96 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it there once the block ends without an error.
 
     The temporary keeps the suffix of `path` (writers choose their format by it). An error inside the block leaves
-    whatever stood at `path` untouched. Raises FullheadError when the place cannot be written (no space, no right).
+    whatever stood at `path` untouched. Several results stand together or not at all: open all blocks, then write.
+    Raises FullheadError when the place cannot be written (no space, no right).
     """
     path = Path(path)
+    if path.name.startswith(TEMPORARY):  # of a block around this one, which makes it whole
+        stem, _, _ = path.stem.removeprefix(TEMPORARY).rpartition(".")
+        with _in_words(path.with_name(stem + path.suffix)):
+            yield path
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+        _sweep(path.parent.resolve())
+        handle, name = tempfile.mkstemp(prefix=f"{TEMPORARY}{path.stem}.", suffix=path.suffix, dir=path.parent)
     except OSError as error:
         raise FullheadError(f"cannot write {path}: {error.strerror}; choose another place") from error
-    os.close(handle)
     temporary = Path(name)
+    with os.fdopen(handle) as held:
+        if sys.platform == "win32":
+            held.close()  # there an open file cannot be replaced
+        else:
+            _locked(handle)  # against _sweep of other processes
+        try:
+            with _in_words(path):
+                yield temporary
+                umask = os.umask(0)
+                os.umask(umask)
+                temporary.chmod(0o666 & ~umask)  # mkstemp is private; an export should be as readable as any new file
+                temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """What goes wrong while `path` is written, as a FullheadError. What is wrong with other files is left as it is."""
     try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp is private; an export should be as readable as any new file
-        temporary.replace(path)
-    except OSError as error:
-        if error.errno is None or isinstance(error, FileNotFoundError):
+        yield
+    except (OSError, SafetensorError) as error:
+        if isinstance(error, OSError) and (error.errno is None or isinstance(error, FileNotFoundError)):
             raise
-        raise FullheadError(f"cannot write {path}: {error.strerror}; free some space or choose another place") from error
+        raise FullheadError(f"cannot write {path}: {in_words(error)}; free some space or choose another place") from error
+
+
+@cache  # once a process: looking through a large folder takes time
+def _sweep(folder: Path) -> None:
+    """Remove the temporaries that killed processes left in a folder. Those of living ones are locked."""
+    for left in [] if sys.platform == "win32" else folder.glob(f"{TEMPORARY}*"):
+        with suppress(OSError), left.open("r+b") as file:
+            if _locked(file.fileno()):
+                left.unlink()
+
+
+@contextmanager
+def one_at_work(folder: Path, part: str = "") -> Iterator[None]:
+    """Inside the block no other process works on this `part` of a folder, which is made; FullheadError if one does already.
+
+    A process that dies gives it up. A new folder that is still empty at the end is removed.
+    """
+    lock, new = folder / f".lock{part}", not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT)
+    try:
+        if _locked(handle) is False:
+            raise FullheadError(f"another process is at work in {folder}: wait for it, stop it, or choose another folder")
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(handle)
+        with suppress(OSError):
+            if new:
+                folder.rmdir()
+
+
+def _locked(handle: int) -> bool | None:
+    """Lock an open file until it is closed or its process ends. False: another process has it; None: no locks here."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.fstat(handle).st_nlink > 0  # else who had it has just removed it
+    except OSError as error:
+        return False if error.errno in (errno.EACCES, errno.EAGAIN) else None
 
 
 def sha256(content: Path | bytes) -> str:

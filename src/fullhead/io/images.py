@@ -24,6 +24,7 @@ Bytes = NDArray[np.uint8]
 
 STILL_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MAX_PIXELS = 2**26  # of a picture that is read
+LONGEST_SIDE = {".jpg": 65_535, ".jpeg": 65_535, ".webp": 16_383}  # pixels that the formats can hold
 PAPER = (255, 255, 255)  # the colour between the pictures of a sheet
 INK = (90, 90, 90)
 
@@ -88,6 +89,16 @@ def check_still_path(path: str | Path) -> Path:
     return check_suffix(path, STILL_SUFFIXES, "a picture")
 
 
+def check_pixels(path: str | Path, height: int, width: int) -> None:
+    """Refuse a picture that the format of `path` cannot hold; call it before the picture is computed, too."""
+    path = Path(path)
+    if max(height, width) > (most := LONGEST_SIDE.get(path.suffix.lower(), max(height, width))):
+        raise FullheadError(
+            f"{path.name} would have {width} x {height} pixels, and a {path.suffix} at most {most} a side: "
+            "write a .png, or ask for fewer or smaller pictures"
+        )
+
+
 def save_image(picture: Bytes, path: str | Path) -> Path:
     """Write uint8 [H, W, 3 or 4] to a .png, .jpg or .webp; JPEG has no transparency and refuses it."""
     path = check_still_path(path)
@@ -96,6 +107,7 @@ def save_image(picture: Bytes, path: str | Path) -> Path:
         raise FullheadError("save_image takes uint8 [H, W, 3 or 4]: of a rendered image, write to_uint8(image)[0]")
     if picture.shape[-1] == 4 and suffix in (".jpg", ".jpeg"):
         raise FullheadError(f"{path.name}: a JPEG cannot be transparent; write a .png or .webp")
+    check_pixels(path, *picture.shape[:2])
     with written_whole(path) as temporary:
         Image.fromarray(picture).save(temporary, compress_level=4, quality=95)  # each format takes its own of the two
     return path

@@ -2,7 +2,8 @@
 
 A recipe says what the parts of a set are and makes one at a time; everything here is the same for all recipes. A shard is
 one part (in a folder) or several (in an archive). Its record is written last, so a shard with a record is whole, and a run
-that was stopped goes on where it was. A part depends on the settings and its number alone.
+that was stopped goes on where it was. A part depends on the settings and its number alone. A part that cannot be made is left
+out, said, and tried again by the next run; the set is claimed for its settings by the first part that can.
 
     set.json              what the set is: kind, settings, form, units and frames
     records/00000/*.json  one record per shard: which parts, the checksums of its files, what is known about each part
@@ -30,7 +31,7 @@ from typing import Any, Literal, Protocol
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fullhead.core.errors import FullheadError, in_words
-from fullhead.io.files import sha256, written_whole
+from fullhead.io.files import one_at_work, sha256, written_whole
 from fullhead.io.workers import Stopped, run
 
 Form = Literal["folder", "zip", "tar"]
@@ -77,7 +78,9 @@ class Recipe(Protocol):
 
     def open(self) -> Any: ...  # what all parts share, opened once in each process
 
-    def make(self, shared: Any, part: int) -> Part: ...
+    def make(self, shared: Any, part: int) -> Part:
+        """Raises FullheadError or OSError where a part cannot be made, which leaves it out of the set."""
+        ...
 
     def lists(self, records: list[dict[str, Any]]) -> dict[str, str]: ...  # files that gather the records of all parts, by name
 
@@ -102,31 +105,33 @@ def write_set(
 ) -> int:  # fmt: skip
     """Write what is missing of a set (of `share` = (which, of how many)); returns the number of new pictures.
 
-    workers: processes, 0 for this one, None for one per core. Raises FullheadError when `out` holds a different set.
-    KeyboardInterrupt passes through after the lists are written.
+    workers: processes, 0 for this one, None for one per core. Raises FullheadError when `out` holds a different set, when
+    another process writes the same share of it, and at the end if parts could not be made. KeyboardInterrupt passes through
+    after the lists are written.
     """
-    if recipe.parts < 1:
-        raise FullheadError(f"a set has at least one part, not {recipe.parts}")
-    if not 0 <= share[0] < share[1]:
-        raise FullheadError(f"share {share[0]}/{share[1]}: the first number counts from 0 and is below the second")
-    if workers is not None and workers < 0:
-        raise FullheadError(f"--workers {workers}: 0 works in this process, otherwise a number of processes")
-    _claim(out, recipe, form)
-    mine = shards(recipe, form)[share[0] :: share[1]]
-    todo = [shard for shard in mine if not _is_whole(out, shard)]
+    _check(recipe, share, workers)
+    _check_claim(out, recipe, form)
     processes = os.cpu_count() or 1 if workers is None else workers
-    new, due = 0, time.monotonic() + LISTS_EVERY
-    try:
-        bar = _progress(quiet, recipe, sum(shard.end - shard.first for shard in todo))
-        with bar as advance, closing(run(_Task(out, recipe, form), todo, processes)) as done:
-            for parts in done:
-                new += parts
-                advance(parts)
-                if (now := time.monotonic()) > due:
-                    write_lists(out, recipe)
-                    due = time.monotonic() + max(LISTS_EVERY, 20 * (time.monotonic() - now))
-    finally:
-        write_lists(out, recipe)
+    new, failed, due = 0, list[str](), time.monotonic() + LISTS_EVERY
+    with one_at_work(out, "-".join(map(str, share))):
+        mine = shards(recipe, form)[share[0] :: share[1]]
+        todo = [shard for shard in mine if not _is_whole(out, shard)]
+        try:
+            bar = _progress(quiet, recipe, sum(shard.end - shard.first for shard in todo))
+            with bar as advance, closing(run(_Task(out, recipe, form), todo, processes)) as done:
+                for shard, left_out in done:
+                    new += shard.end - shard.first - len(left_out)
+                    failed += left_out
+                    advance(shard.end - shard.first, left_out)
+                    if (now := time.monotonic()) > due:
+                        write_lists(out, recipe)
+                        due = time.monotonic() + max(LISTS_EVERY, 20 * (time.monotonic() - now))
+        finally:
+            write_lists(out, recipe)
+    if failed:
+        some = "; ".join(failed[:3]) + "; ..." * (len(failed) > 3)
+        count = f"{len(failed)} of {len(failed) + new}"
+        raise FullheadError(f"{count} could not be made: {some}. Mend or remove them and run this again")
     return new * recipe.pictures
 
 
@@ -141,7 +146,8 @@ def read_set(out: Path, kind: str | None = None) -> dict[str, Any]:
     """The description of a set; raises FullheadError where there is none, or one of another kind."""
     try:
         about = json.loads((out / "set.json").read_text())
-    except (OSError, ValueError) as error:
+        _ = about["kind"], about["settings"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise FullheadError(f"{out} holds no set ({in_words(error)}): make one with `fullhead synth`") from None
     if kind is not None and about["kind"] != kind:
         raise FullheadError(f"{out} holds a set of {about['kind']}, not of {kind}: choose another folder")
@@ -154,8 +160,9 @@ def read_records(out: Path) -> list[dict[str, Any]]:
 
 
 def write_lists(out: Path, recipe: Recipe) -> None:
-    """Gather the records of all whole shards into the recipe's lists, and all checksums into SHA256SUMS."""
-    found = _shard_records(out)
+    """Gather the records of all whole shards, if there are any, into the recipe's lists, and all checksums into SHA256SUMS."""
+    if not (found := _shard_records(out)):
+        return
     lists = recipe.lists([record for shard in found for record in shard["records"]])
     for name, text in lists.items():
         with written_whole(out / name) as beside:
@@ -189,15 +196,21 @@ class _Task:
     def open(self) -> Any:
         return self.recipe.open()
 
-    def work(self, shared: Any, item: Shard, stopped: Callable[[], bool]) -> int:
-        """Write one shard (`item`), its record last; returns its number of parts. `stopped` is asked between parts."""
+    def work(self, shared: Any, item: Shard, stopped: Callable[[], bool]) -> tuple[Shard, list[str]]:
+        """Write one shard (`item`), its record last; returns it, and why parts failed. `stopped` is asked between parts."""
         records: list[dict[str, Any]] = []
+        failed: list[str] = []
 
         def made() -> Iterator[Sample]:
             for part in range(item.first, item.end):
                 if stopped():
                     raise Stopped
-                done = self.recipe.make(shared, part)
+                try:
+                    done = self.recipe.make(shared, part)
+                except (FullheadError, OSError) as error:
+                    failed.append(str(error))
+                    continue
+                _claim(self.out, self.recipe, self.form)
                 records.append(done.record)
                 yield from done.samples
 
@@ -205,10 +218,15 @@ class _Task:
             sums = _write_files(self.out, _named(made(), self.recipe.folders))
         else:
             sums = _write_archive(self.out, item, self.form, made(), self.recipe.folders)
-        text = json.dumps({"parts": [item.first, item.end], "sums": sums, "records": records}, separators=(",", ":"))
-        with written_whole(self.out / item.record) as beside:
-            beside.write_text(text)
-        return item.end - item.first
+        if not records:
+            for name in sums:  # an empty archive
+                (self.out / name).unlink()
+        else:
+            record = {"parts": [item.first, item.end], "sums": sums, "records": records}
+            record |= {"failed": failed} if failed else {}
+            with written_whole(self.out / item.record) as beside:
+                beside.write_text(json.dumps(record, separators=(",", ":")))
+        return item, failed
 
 
 def _named(samples: Iterator[Sample], folders: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
@@ -231,9 +249,7 @@ def _write_files(out: Path, files: Iterator[tuple[str, bytes]]) -> dict[str, str
 def _write_archive(
     out: Path, shard: Shard, form: Form, samples: Iterator[Sample], folders: Mapping[str, str]
 ) -> dict[str, str]:
-    """The zip or the tar of a shard; what a killed run left of it is removed."""
-    for left in out.glob(f".{shard.name}.*.{form}"):
-        left.unlink()
+    """The zip or the tar of a shard."""
     path = out / f"{shard.name}.{form}"
     with written_whole(path) as beside:
         if form == "zip":
@@ -252,12 +268,13 @@ def _write_archive(
 
 
 def _is_whole(out: Path, shard: Shard) -> bool:
-    """Whether the record of a shard is there, speaks of the same parts, and all its files are there."""
+    """Whether the record of a shard is there, speaks of the same parts, all of them made, and all its files are there."""
     try:
         record = json.loads((out / shard.record).read_text())
     except (OSError, ValueError):
         return False
-    return record["parts"] == [shard.first, shard.end] and all((out / name).is_file() for name in record["sums"])
+    whole = record["parts"] == [shard.first, shard.end] and "failed" not in record
+    return whole and all((out / name).is_file() for name in record["sums"])
 
 
 def _record_names(out: Path) -> list[str]:
@@ -269,22 +286,39 @@ def _shard_records(out: Path) -> list[dict[str, Any]]:
     return sorted(found, key=lambda shard: shard["parts"])
 
 
-def _claim(out: Path, recipe: Recipe, form: Form) -> None:
-    """Note in the folder what set it holds, or refuse a different one."""
-    about = {"kind": recipe.kind, "form": form, "settings": json.loads(json.dumps(recipe.settings()))}
+def _check(recipe: Recipe, share: tuple[int, int], workers: int | None) -> None:
+    if recipe.parts < 1:
+        raise FullheadError(f"a set has at least one part, not {recipe.parts}")
+    if not 0 <= share[0] < share[1]:
+        raise FullheadError(f"share {share[0]}/{share[1]}: the first number counts from 0 and is below the second")
+    if workers is not None and workers < 0:
+        raise FullheadError(f"--workers {workers}: 0 works in this process, otherwise a number of processes")
+
+
+def _described(recipe: Recipe, form: Form) -> dict[str, Any]:
+    """What a folder's set.json says that a run must agree with."""
+    return {"kind": recipe.kind, "form": form, "settings": json.loads(json.dumps(recipe.settings()))}
+
+
+def _check_claim(out: Path, recipe: Recipe, form: Form) -> None:
+    """Refuse a folder that holds something else."""
     if (out / "set.json").is_file():
         there = read_set(out, recipe.kind)
-        old, new = (_flat({"form": d["form"], **d["settings"]}) for d in (there, about))
+        old, new = (_flat({"form": d["form"], **d["settings"]}) for d in (there, _described(recipe, form)))
         other = [f"{k} {old.get(k)} there and {new.get(k)} asked" for k in old | new if old.get(k) != new.get(k)]
         if other:
             some = ", ".join(other[:3]) + ", ..." * (len(other) > 3)
             raise FullheadError(f"{out} holds another set ({some}): choose another folder, or the same settings to go on")
-        return
-    if out.is_dir() and any(out.iterdir()):
+    elif out.is_dir() and any(path.name[0] != "." for path in out.iterdir()):
         raise FullheadError(f"{out} is not empty and holds no set: choose another folder")
-    about |= {"made_by": f"fullhead {version('fullhead')}", "folders": dict(recipe.folders), **recipe.about()}
-    with written_whole(out / "set.json") as beside:
-        beside.write_text(json.dumps(about, indent=1) + "\n")
+
+
+def _claim(out: Path, recipe: Recipe, form: Form) -> None:
+    """Note in the folder what set it holds."""
+    if not (out / "set.json").is_file():
+        made_by = {"made_by": f"fullhead {version('fullhead')}", "folders": dict(recipe.folders)}
+        with written_whole(out / "set.json") as beside:
+            beside.write_text(json.dumps(_described(recipe, form) | made_by | recipe.about(), indent=1) + "\n")
 
 
 def _flat(settings: Mapping[str, Any], start: str = "") -> dict[str, Any]:
@@ -296,16 +330,18 @@ def _flat(settings: Mapping[str, Any], start: str = "") -> dict[str, Any]:
 
 
 @contextmanager
-def _progress(quiet: bool, recipe: Recipe, parts: int) -> Iterator[Callable[[int], None]]:
-    """A bar on the terminal; yields the function to call with the number of new parts."""
+def _progress(quiet: bool, recipe: Recipe, parts: int) -> Iterator[Callable[[int, list[str]], None]]:
+    """A bar on the terminal; yields the function to call with the number of new parts, and what is to be said of them."""
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:.1f}/s"), TimeRemainingColumn())
     with Progress(TextColumn(recipe.kind), *columns, disable=quiet) as bar:
         task = bar.add_task(recipe.kind, total=parts * recipe.pictures, rate=0.0)
         start, total = time.monotonic(), 0
 
-        def advance(new: int) -> None:
+        def advance(new: int, said: list[str]) -> None:
             nonlocal total
             total += new * recipe.pictures
             bar.update(task, advance=new * recipe.pictures, rate=total / max(time.monotonic() - start, 1e-6))
+            for line in [] if quiet else said:
+                bar.console.print(f"left out: {line}", markup=False, highlight=False, soft_wrap=True)
 
         yield advance

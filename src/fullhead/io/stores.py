@@ -9,6 +9,7 @@ import io
 import json
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from PIL import Image
 
 from fullhead.core.errors import FullheadError, in_words
 
+UNREADABLE = (OSError, zipfile.BadZipFile, tarfile.TarError, zlib.error)
 Packed = Mapping[str, Callable[[], bytes]]  # what reads each file of an archive, by its name
 
 
@@ -46,20 +48,23 @@ class Store:
         """Pixels of an image file in one of pillow's modes. Raises FullheadError where it cannot be read."""
         try:
             return np.asarray(Image.open(io.BytesIO(self.read(name))).convert(mode))
-        except (OSError, KeyError) as error:
+        except (KeyError, ValueError, SyntaxError, *UNREADABLE) as error:
             raise FullheadError(f"cannot read {name} of {self.folder}: {in_words(error)}") from None
 
 
 def open_store(root: Path, folder: str) -> Store:
     """The files of `folder` of the set in `root`. Raises FullheadError where there are none."""
-    about = root / "set.json"
-    known = json.loads(about.read_text()) if about.is_file() else {}
-    place = root / folder
-    if known.get("form") == "tar":
-        field = next((name for name, its in known.get("folders", {}).items() if its == folder), folder)
-        return Store(place, _in_tars(sorted(root.glob("*.tar")), field))
-    if known.get("form") == "zip":
-        return Store(place, _in_zips(sorted(root.glob("*.zip")), f"{folder}/"))
+    about, place = root / "set.json", root / folder
+    try:
+        known = json.loads(about.read_text()) if about.is_file() else {}
+        if known.get("form") == "tar":
+            field = next((name for name, its in known.get("folders", {}).items() if its == folder), folder)
+            return Store(place, _in_tars(sorted(root.glob("*.tar")), field))
+        if known.get("form") == "zip":
+            return Store(place, _in_zips(sorted(root.glob("*.zip")), f"{folder}/"))
+    except (ValueError, AttributeError, *UNREADABLE) as error:
+        hint = "run the command that wrote it again"
+        raise FullheadError(f"cannot read the set in {root} ({in_words(error)}): {hint}") from None
     if place.is_dir():
         return Store(place)
     if place.with_suffix(".zip").is_file():

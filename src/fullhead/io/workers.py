@@ -24,10 +24,10 @@ class WorkerTask(Protocol):
 
     def open(self) -> Any: ...  # what the items share, once per process
 
-    def work(self, shared: Any, item: Any, stopped: Callable[[], bool]) -> int: ...
+    def work(self, shared: Any, item: Any, stopped: Callable[[], bool]) -> Any: ...
 
 
-def run(task: WorkerTask, items: Sequence[Any], workers: int) -> Generator[int]:
+def run(task: WorkerTask, items: Sequence[Any], workers: int) -> Generator[Any]:
     """Yield `task.work` of all items, as they are done. workers: processes, or 0 for this one.
 
     When the caller stops asking, or an error or a KeyboardInterrupt comes, running items are told to stop and waited for.
@@ -43,7 +43,7 @@ def run(task: WorkerTask, items: Sequence[Any], workers: int) -> Generator[int]:
     stop = context.Event()
     with _single_threaded():
         pool = ProcessPoolExecutor(min(workers, len(items)), context, _open, (task, stop))
-        queue, running = iter(items), set[Future[int]]()
+        queue, running = iter(items), set[Future[Any]]()
         try:
             while True:
                 while len(running) < 2 * workers and (item := next(queue, None)) is not None:
@@ -78,7 +78,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(item: Any) -> int:
+def _work(item: Any) -> Any:
     assert _opened is not None
     task, shared, stopped = _opened
     return task.work(shared, item, stopped)

@@ -18,9 +18,9 @@ from fullhead.core.errors import FullheadError
 def join_processes(device: torch.device) -> torch.device:
     """Join the processes that torchrun started; each gets a GPU of its own if GPUs are what they compute on."""
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        if device.index >= torch.cuda.device_count():
-            raise FullheadError(f"no GPU for process {device.index}: start as many processes as there are, or say --device cpu")
+        device, there = torch.device("cuda", int(os.environ["LOCAL_RANK"])), torch.cuda.device_count()
+        if int(os.environ["LOCAL_WORLD_SIZE"]) > there:
+            raise FullheadError(f"{there} GPUs for more processes: start as many as there are GPUs, or say --device cpu")
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return device

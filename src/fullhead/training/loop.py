@@ -3,7 +3,7 @@
     batch -> for each phase that is due: loss, gradients (their mean over processes), step -> after the step -> log, save
 
 A run is a folder: config.json, log.jsonl, previews/, and state.safetensors, which holds all that resuming needs (weights,
-averages, optimisers, counters, random states): a resumed run continues the same curve.
+averages, optimisers, counters, random states, the log's next line): a resumed run continues the same curve, to the bit.
 """
 
 from __future__ import annotations
@@ -13,26 +13,27 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fullhead.core.devices import CPU, device_of
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, in_words
 from fullhead.io.files import written_whole
 from fullhead.nn.module import ConfiguredModule
-from fullhead.training.distributed import data_parallel, local_shard, rank, world_size
+from fullhead.training.distributed import data_parallel, local_shard, mean_over_processes, rank
 
 Terms = dict[str, Tensor]
 
 NON_FINITE_IN_A_ROW = 10  # steps after which a run gives up
+LARGEST_BATCH = 65_536
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,16 @@ class LoopConfig:
     batch: int = 32  # images a step, over all processes
     images: int = 25_000_000
     seed: int = 0
-    log_every: int = 1_000
-    preview_every: int = 10_000
+    log_every: int = 1_000  # 0: never
+    preview_every: int = 10_000  # 0: only at the end
     save_minutes: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch <= LARGEST_BATCH:
+            raise FullheadError(f"loop.batch {self.batch}: between 1 and {LARGEST_BATCH}")
+        for name in ("images", "log_every", "preview_every", "save_minutes"):
+            if not getattr(self, name) >= 0:
+                raise FullheadError(f"loop.{name} {getattr(self, name)}: at least 0")
 
 
 @dataclass(frozen=True)
@@ -137,32 +145,55 @@ class Task(Protocol):
         ...
 
 
-class Log:
-    """Means of the terms since the last line, to log.jsonl and, where it is installed, TensorBoard."""
+@dataclass
+class Tally:
+    """What the log's next line will be made of. It is saved with the state, so that a resumed run writes the same lines."""
 
-    def __init__(self, folder: Path) -> None:
+    sums: dict[str, tuple[float, int]] = field(default_factory=dict)  # of each term since the last line, and of how many values
+    bad: int = 0  # steps whose gradients were not finite, in all
+    bad_in_a_row: int = 0
+
+    def add(self, terms: Terms, finite: bool) -> None:
+        self.bad, self.bad_in_a_row = (self.bad, 0) if finite else (self.bad + 1, self.bad_in_a_row + 1)
+        for name, value in terms.items():
+            total, count = self.sums.get(name, (0.0, 0))
+            self.sums[name] = total + float(value.detach()), count + 1
+
+
+class Log:
+    """Lines of means to log.jsonl and, where it is installed, TensorBoard. Lines that a killed run wrote after the state from
+    which it goes on are taken out."""
+
+    def __init__(self, folder: Path, images_seen: int) -> None:
         self.path = folder / "log.jsonl"
-        self.sums: dict[str, list[float]] = defaultdict(list)
+        if self.path.is_file():
+            lines = self.path.read_text().splitlines(keepends=True)
+            with written_whole(self.path) as path:
+                path.write_text("".join(line for line in lines if _seen(line) <= images_seen))
         try:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.board: Any = SummaryWriter(str(folder / "tensorboard"))
+            self.board: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=images_seen + 1)
         except ImportError:
             self.board = None
 
-    def add(self, terms: Terms) -> None:
-        for name, value in terms.items():
-            self.sums[name].append(float(value.detach()))
-
-    def write(self, images_seen: int, extra: dict[str, float]) -> dict[str, float]:
-        line = {"images_seen": images_seen, **extra, **{k: sum(v) / len(v) for k, v in self.sums.items()}}
+    def write(self, images_seen: int, rate: float, tally: Tally) -> dict[str, float]:
+        means = {name: total / count for name, (total, count) in tally.sums.items()}
+        line = {"images_seen": images_seen, "images_per_second": rate, "non_finite": float(tally.bad), **means}
         with self.path.open("a") as handle:
             handle.write(json.dumps(line) + "\n")
         if self.board:
             for name, value in line.items():
                 self.board.add_scalar(name, value, images_seen)
-        self.sums.clear()
         return line
+
+
+def _seen(line: str) -> float:
+    """The images_seen of a line of a log; infinity if the line is cut off."""
+    try:
+        return json.loads(line)["images_seen"]
+    except ValueError:
+        return math.inf
 
 
 def step(phase: Phase, state: StepState[Any, Any], caller: nn.Module | None = None) -> tuple[Terms, bool]:
@@ -186,60 +217,62 @@ def step(phase: Phase, state: StepState[Any, Any], caller: nn.Module | None = No
 
 
 def train(
-    task: Task, run: Path, config: LoopConfig, report: Callable[[dict[str, float]], None] = lambda line: None, *, begin: int = 0
+    task: Task,
+    run: Path,
+    config: LoopConfig,
+    report: Callable[[dict[str, float]], None] = lambda line: None,
+    *,
+    begin: int = 0,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train until `config.images`, from the state in `run` if there is one, else from the task as it is, whose modules have
-    seen `begin` examples. Ctrl-C saves and returns by KeyboardInterrupt."""
+    seen `begin` examples. Once `stopped` says so, in any process, the step is finished and the state saved."""
     device = device_of(next(iter(task.modules.values())))
-    clock, random = Clock(begin, config.batch), RandomStreams.seeded(config.seed, device)
+    clock, random, tally = Clock(begin, config.batch), RandomStreams.seeded(config.seed, device), Tally()
     callers = {phase.module: data_parallel(phase.module) for phase in task.phases}
     for module in task.modules.values():
         module.requires_grad_(False)
     if (run / "state.safetensors").is_file():
-        clock = Clock(load_state(task, random, run / "state.safetensors"), config.batch)
-    if config.batch % world_size():
-        raise FullheadError(f"a batch of {config.batch} cannot be shared by {world_size()} processes")
-    log = Log(run) if rank() == 0 else None
+        images_seen, tally = load_state(task, random, run / "state.safetensors")
+        clock = Clock(images_seen, config.batch)
+    log = Log(run, clock.images_seen) if rank() == 0 else None
     saved_at = logged_at = time.monotonic()
-    logged_images, bad_in_a_row, bad = clock.images_seen, 0, 0
-    try:
-        while clock.images_seen < config.images:
-            positions = torch.randint(len(task), (config.batch,), generator=random.common)
-            state = StepState(task.batch(local_shard(positions)), clock, random)
-            for phase in task.phases:
-                if not phase.due(clock):
-                    continue
-                terms, finite = step(phase, state, callers[phase.module])
-                bad_in_a_row, bad = (0, bad) if finite else (bad_in_a_row + 1, bad + 1)
-                if bad_in_a_row >= NON_FINITE_IN_A_ROW:
-                    bad_steps = f"{bad_in_a_row} steps in a row had non-finite gradients, the last of phase {phase.name}"
-                    raise FullheadError(f"{bad_steps}: lower a learning rate; {run} holds the state of the last save")
-                if log:
-                    log.add(terms)
-            clock = clock.advanced()
-            task.after_step(clock)
-            if log and crossed(clock, config.log_every):
+    logged_images, stop = clock.images_seen, False
+    while clock.images_seen < config.images and not stop:
+        positions = torch.randint(len(task), (config.batch,), generator=random.common)
+        state = StepState(task.batch(local_shard(positions)), clock, random)
+        for phase in task.phases:
+            if not phase.due(clock):
+                continue
+            tally.add(*step(phase, state, callers[phase.module]))
+            if tally.bad_in_a_row >= NON_FINITE_IN_A_ROW:
+                raise FullheadError(
+                    f"{tally.bad_in_a_row} steps in a row had non-finite gradients, the last of phase {phase.name}: lower a "
+                    f"learning rate; {run} holds the state of the last save"
+                )
+        clock = clock.advanced()
+        task.after_step(clock)
+        if crossed(clock, config.log_every):
+            if log:
                 now = time.monotonic()
-                rate = (clock.images_seen - logged_images) / (now - logged_at)
-                report(log.write(clock.images_seen, {"images_per_second": rate, "non_finite": float(bad)}))
+                report(log.write(clock.images_seen, (clock.images_seen - logged_images) / (now - logged_at), tally))
                 logged_at, logged_images = now, clock.images_seen
-            if log and crossed(clock, config.preview_every):
-                save_preview(task, run, clock.images_seen)
-            if log and time.monotonic() - saved_at > 60 * config.save_minutes:
-                save_state(task, clock, random, run / "state.safetensors")
-                saved_at = time.monotonic()
-    except KeyboardInterrupt:
-        if log:
-            save_state(task, clock, random, run / "state.safetensors")
-        raise
+            tally.sums.clear()
+        if log and crossed(clock, config.preview_every):
+            save_preview(task, run, clock.images_seen)
+        if log and time.monotonic() - saved_at > 60 * config.save_minutes:
+            save_state(task, clock, random, tally, run / "state.safetensors")
+            saved_at = time.monotonic()
+        stop = float(mean_over_processes(torch.tensor(float(stopped()), device=device))) > 0
     if log:
-        save_preview(task, run, clock.images_seen)
-        save_state(task, clock, random, run / "state.safetensors")
+        if not stop:
+            save_preview(task, run, clock.images_seen)
+        save_state(task, clock, random, tally, run / "state.safetensors")
 
 
 def crossed(clock: Clock, every: int) -> bool:
-    """Whether the last step took the count over a multiple of `every`."""
-    return clock.images_seen // every > (clock.images_seen - clock.batch) // every
+    """Whether the last step took the count over a multiple of `every`; never of 0."""
+    return every > 0 and clock.images_seen // every > (clock.images_seen - clock.batch) // every
 
 
 def save_preview(task: Task, run: Path, images_seen: int) -> None:
@@ -255,7 +288,7 @@ def optimisers(task: Task) -> dict[str, torch.optim.Optimizer]:
     return dict(found.values())
 
 
-def save_state(task: Task, clock: Clock, random: RandomStreams, path: Path) -> None:
+def save_state(task: Task, clock: Clock, random: RandomStreams, tally: Tally, path: Path) -> None:
     """Everything resuming needs, in one file."""
     tensors: dict[str, Tensor] = {"random": random.common.get_state(), "random_rank": random.own.get_state()}
     for name, module in task.modules.items():
@@ -264,26 +297,43 @@ def save_state(task: Task, clock: Clock, random: RandomStreams, path: Path) -> N
         for index, state in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser/{name}/{index}/{key}": value.cpu().contiguous() for key, value in state.items()}
     with written_whole(path) as temporary:
-        save_file(tensors, temporary, metadata={"images_seen": str(clock.images_seen)})
+        save_file(tensors, temporary, metadata={"images_seen": str(clock.images_seen), "tally": json.dumps(asdict(tally))})
 
 
-def load_state(task: Task, random: RandomStreams, path: Path) -> int:
-    """Put a saved state back, strictly. Returns the images that it has seen."""
-    with safe_open(path, framework="pt") as handle:
-        tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
-        images_seen = int(handle.metadata()["images_seen"])
-    random.common.set_state(tensors["random"])
-    if rank() == 0 and tensors["random_rank"].numel() == random.own.get_state().numel():
-        random.own.set_state(tensors["random_rank"])
+def load_state(task: Task, random: RandomStreams, path: Path) -> tuple[int, Tally]:
+    """Put a saved state back, strictly. Returns the images that it has seen, and what the log's next line has so far.
+
+    Raises FullheadError where the file is damaged, or is of another config than the task.
+    """
+    try:
+        with safe_open(path, framework="pt") as handle:
+            tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
+            about = handle.metadata() or {}
+        images_seen, tally = int(about["images_seen"]), Tally(**json.loads(about.get("tally", "{}")))
+        random.common.set_state(tensors.pop("random"))
+        stream = tensors.pop("random_rank")
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise FullheadError(f"{path} is damaged ({in_words(error)}): put a copy in its place, or begin a new run") from None
+    if rank() == 0 and stream.numel() == random.own.get_state().numel():
+        random.own.set_state(stream)
     else:  # the file is the first process's, perhaps of another kind of device: this process starts a stream of its own
         random.own.manual_seed(images_seen * 1_000_003 + rank())
-    for name, module in task.modules.items():
-        module.load_state_dict({k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
-    for name, optimiser in optimisers(task).items():
-        state: dict[int, dict[str, Tensor]] = defaultdict(dict)
-        for key, value in tensors.items():
-            if key.startswith(f"optimiser/{name}/"):
+    try:
+        for name, module in task.modules.items():
+            own = [key for key in tensors if key.startswith(f"{name}/")]
+            module.load_state_dict({key.removeprefix(f"{name}/"): tensors.pop(key) for key in own})
+        for name, optimiser in optimisers(task).items():
+            state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+            parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+            for key in [key for key in tensors if key.startswith(f"optimiser/{name}/")]:
                 index, entry = key.removeprefix(f"optimiser/{name}/").split("/")
-                state[int(index)][entry] = value
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": dict(state)})
-    return images_seen
+                state[int(index)][entry] = value = tensors.pop(key)
+                if value.ndim and value.shape != parameters[int(index)].shape:
+                    raise ValueError(f"{key} has another shape")
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": dict(state)})
+        if tensors:
+            raise ValueError(f"the run has no {next(iter(tensors))}")
+    except (RuntimeError, ValueError, IndexError) as error:
+        hint = "leave --set away, or begin a new run with it"
+        raise FullheadError(f"the run's settings do not fit its state {path} ({in_words(error)}): {hint}") from None
+    return images_seen, tally

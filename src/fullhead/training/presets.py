@@ -21,6 +21,7 @@ from fullhead.rig.cube import flame_cube, template_in_cube
 from fullhead.rig.flame import load_flame
 from fullhead.rig.landmarks import EYES_AND_MOUTH
 from fullhead.rig.template import load_template
+from fullhead.training.distributed import world_size
 from fullhead.training.encoder import EncoderTaskConfig
 from fullhead.training.gan import AdversarialConfig
 from fullhead.training.ganhead import GANHeadTask, GANHeadTaskConfig
@@ -56,6 +57,12 @@ class PanoHeadRun:
         if photos.size != size:
             hint = f"write a set with `fullhead synth photos OUT --size {size}`"
             raise FullheadError(f"{data} has images of {photos.size} pixels, the model makes {size}: {hint}")
+        share, group = self.loop.batch // world_size(), self.task.discriminator.group
+        if share % min(share, group):
+            hint = "choose a multiple, or --set task.discriminator.group=1"
+            raise FullheadError(
+                f"loop.batch {self.loop.batch}: a process judges its {share} images in groups of {group}: {hint}"
+            )
         return PanoHeadTask(self.task, photos, device)
 
 

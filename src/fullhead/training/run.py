@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
@@ -17,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from fullhead.core.devices import device_named
 from fullhead.core.errors import FullheadError, in_words
 from fullhead.io.config import from_dict, overridden, to_dict
-from fullhead.io.files import written_whole
+from fullhead.io.files import one_at_work, written_whole
 from fullhead.models.checkpoint import read_header, read_module, save
 from fullhead.models.hub import model_file
 from fullhead.training.distributed import join_processes, rank
@@ -41,13 +44,28 @@ def run_config(preset: str, default: RunConfig, run: Path, settings: list[str]) 
     """The config of a run of the preset `default`: its own if it exists already (settings then change only that)."""
     path = run / "config.json"
     if path.is_file():
-        stored = json.loads(path.read_text())
+        stored = read_config(path)
         if stored["preset"] != preset:
             raise FullheadError(f"{run} is a run of {stored['preset']}, not of {preset}: choose another folder")
-        return overridden(from_dict(type(default), stored["config"]), settings)
-    if run.exists() and any(run.iterdir()):
+        own = from_dict(type(default), stored["config"])
+        config = overridden(own, settings)
+        if config.loop.seed != own.loop.seed:
+            raise FullheadError(f"{run} began with loop.seed={own.loop.seed}, which cannot change: begin a new run")
+        return config
+    if run.exists() and any(path.name[0] != "." for path in run.iterdir()):
         raise FullheadError(f"{run} is not empty and not a run: choose another folder")
     return overridden(default, settings)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """What a run's config.json holds. FullheadError if it is damaged."""
+    try:
+        stored = json.loads(path.read_text())
+        if not isinstance(stored["preset"], str) or not isinstance(stored["config"], dict):
+            raise ValueError("no preset or no config in it")
+        return stored
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise FullheadError(f"{path} is damaged ({in_words(error)}): put a copy in its place, or begin a new run") from None
 
 
 def train_run(
@@ -61,27 +79,77 @@ def train_run(
     export_only: bool = False,
     device: str = "auto",
 ) -> None:
-    """Train the run `default`, whose name is `preset`, on the set `data` in the folder `run`, or continue it."""
-    where = device_named(device)
-    config = run_config(preset, default, run, settings)
+    """Train the run `default`, whose name is `preset`, on the set `data` in the folder `run`, or continue it.
+
+    Ctrl-C and SIGTERM finish the step, save and then come as a KeyboardInterrupt. Raises FullheadError, before anything is
+    written, where config, set and state do not fit each other, or another process trains the same run.
+    """
+    where, state = device_named(device), run / "state.safetensors"
+    if export_only and not state.is_file():
+        raise FullheadError(f"{run} is no run with a saved state: there is nothing to export")
+    config, processes = run_config(preset, default, run, settings), int(os.environ.get("WORLD_SIZE", "1"))
+    if config.loop.batch % processes:
+        raise FullheadError(f"a batch of {config.loop.batch} cannot be shared by {processes} processes: change loop.batch")
     if "RANK" in os.environ and not dist.is_initialized():  # under torchrun
         where = join_processes(where)
     torch.manual_seed(config.loop.seed)
-    task = config.build(data, where)
     first = rank() == 0
-    going_on = export_only or (run / "state.safetensors").is_file()
-    begin = 0 if going_on else max(map(partial(begin_with, task), warm_start), default=0)
+    with ExitStack() as stack:
+        if first and not export_only:
+            stack.enter_context(one_at_work(run))
+        task = config.build(data, where)
+        going_on, begin = state.is_file(), 0
+        if going_on:
+            begin, _ = load_state(task, RandomStreams.seeded(0), state)
+        elif warm_start:
+            begin = max(map(partial(begin_with, task), warm_start))
+        signals = stack.enter_context(noted_signals())
+        if first and not export_only:
+            write_config(run / "config.json", preset, config)
+            if going_on and begin >= config.loop.images:
+                print(f"{run} is finished: {begin} images, of loop.images={config.loop.images}; --set a larger number to go on")
+        try:
+            if not export_only:
+                _train(task, run, config, begin, signals, quiet=not first)
+        finally:
+            if first and state.is_file():
+                save_results(task, run, data, preset, config)
+            if dist.is_initialized():
+                dist.destroy_process_group()
+    if signals:
+        if first:
+            print(f"Stopped. What is learnt is in {run}; run the same command again to go on.")
+        raise KeyboardInterrupt
+
+
+def write_config(path: Path, preset: str, config: RunConfig) -> None:
+    """Keep a run's config. What the run began with stays in it once settings change."""
+    stored: dict[str, Any] = {"preset": preset, "config": to_dict(config)}
+    if path.is_file():
+        old = read_config(path)
+        began = old.get("began", old["config"])
+        stored |= {"began": began} if began != json.loads(json.dumps(stored["config"])) else {}
+    with written_whole(path) as beside:
+        beside.write_text(json.dumps(stored, indent=1))
+
+
+@contextmanager
+def noted_signals() -> Iterator[list[int]]:
+    """Inside the block Ctrl-C and SIGTERM only note themselves in the list that is yielded: what is at work is finished first.
+    Those that are ignored stay so. In a thread other than the main one nothing changes."""
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, lambda number, _: came.append(number))
     try:
-        if not export_only:
-            if first:
-                with written_whole(run / "config.json") as path:
-                    path.write_text(json.dumps({"preset": preset, "config": to_dict(config)}, indent=1))
-            _train(task, run, config, begin, quiet=not first)
+        yield came
     finally:
-        if first and (run / "state.safetensors").is_file():
-            save_results(task, run, data, preset, config)
-        if dist.is_initialized():
-            dist.destroy_process_group()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def begin_with(task: Task, model: str) -> int:
@@ -102,7 +170,7 @@ def begin_with(task: Task, model: str) -> int:
     return read_header(path)["about"].get("images_seen", 0)
 
 
-def _train(task: Task, run: Path, config: RunConfig, begin: int, *, quiet: bool) -> None:
+def _train(task: Task, run: Path, config: RunConfig, begin: int, signals: list[int], *, quiet: bool) -> None:
     columns = [TextColumn("{task.completed:.0f} images"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}")]
     console = Console()
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
@@ -114,12 +182,12 @@ def _train(task: Task, run: Path, config: RunConfig, begin: int, *, quiet: bool)
             if not console.is_terminal:
                 console.print(f"{line['images_seen']:.0f} images  {text}", highlight=False, soft_wrap=True)
 
-        train(task, run, config.loop, report, begin=begin)
+        train(task, run, config.loop, report, begin=begin, stopped=lambda: bool(signals))
 
 
 def save_results(task: Task, run: Path, data: Path, preset: str, config: RunConfig) -> None:
     """Write what a run's saved state is for, in half precision."""
-    images_seen = load_state(task, RandomStreams.seeded(0), run / "state.safetensors")
+    images_seen, _ = load_state(task, RandomStreams.seeded(0), run / "state.safetensors")
     about = {"preset": preset, "images_seen": images_seen, "data": data.name}
     for name, module in task.results.items():
         save(module, run / f"{name}.safetensors", dtype=torch.float16, about=about)

@@ -84,7 +84,12 @@ class Study:
         place = check_place(folder, folder=True) / "study.json"
         if not place.is_file():
             _write(place, asked)
-        elif json.loads(place.read_text()) != asked:
+            return
+        try:
+            there = json.loads(place.read_text())
+        except ValueError:
+            raise FullheadError(f"{place} is damaged: put a copy in its place, or choose another folder") from None
+        if there != asked:
             raise FullheadError(f"{folder} holds another study: choose another folder, or give the same methods and options")
 
     def items(self, volunteer: int) -> list[Item]:

@@ -32,7 +32,7 @@ class WriteOptions:
     """Processes; 0 works in this one."""
 
     def write(self, out: Path, recipe: Recipe, noun: str) -> int:
-        """Write the set, or what is missing of it, and say so; Ctrl-C exits with 130. Returns how many are new."""
+        """Write the set, or what is missing of it, and say so, also on Ctrl-C. Returns how many are new."""
         from fullhead.io.sets import write_set
 
         check_place(out, folder=True)
@@ -40,7 +40,7 @@ class WriteOptions:
             new = write_set(out, recipe, form=self.form, share=self.check(), workers=self.workers)
         except KeyboardInterrupt:
             print(f"Stopped. What is finished is in {out}; run the same command again to go on.")
-            raise SystemExit(130) from None
+            raise
         print(f"{new} new {noun} in {out}")
         return new
 

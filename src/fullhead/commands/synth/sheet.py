@@ -27,10 +27,12 @@ def sheet(
         set: Who they are, as in hair.style=afro person.men=0.2.
     """
     from fullhead.io.files import check_place
-    from fullhead.io.images import check_still_path, save_image
+    from fullhead.io.images import check_pixels, check_still_path, save_image
     from fullhead.synth.people.population import population
     from fullhead.viewing.synth_sheet import SHEETS, Studio
 
     check_still_path(check_place(out))
+    columns = {"heads": 10, "faces": 8, "tones": 6, "truth": 6, "scan": 4}.get(show, 9)
+    check_pixels(out, size * -(-consecutive // (2 if show == "heads" else 8)), size * columns)
     check_seed(seed, bits=64)
     print(save_image(SHEETS[show](Studio(size, seed, consecutive, population(set))), out))
