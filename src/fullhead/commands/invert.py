@@ -67,9 +67,18 @@ def invert(
     with stage_bars(latents=("looking for the head", fit.steps), weights=("adapting the model", fit.pivot_steps)) as on_step:
         aligned, fitted = fit_photo(pixels, opened.model, face, about, above, fit, on_step)
         sheet = fit_sheet(aligned, fitted)
-    record = {"inverted": True, "photo": photo.name, "model": using.model, "psnr": round(fitted.psnr, 2), "seed": fit.seed}
+    figures = {name: round(getattr(fitted, name), 2) for name in ("psnr", "psnr_head", "covers")}
+    record = {"inverted": True, "photo": photo.name, "model": using.model, **figures, "seed": fit.seed}
     save_image(aligned, part)
     save_image(sheet, sheet_file)
     save(fitted.model, head, dtype=torch.float16, about=record, latents=fitted.latents)
-    print(f"PSNR {fitted.psnr:.1f} dB ({fitted.psnr_latents:.1f} before the model was adapted) after {fitted.seconds:.0f} s")
+    print(
+        f"PSNR over the head {fitted.psnr_head:.1f} dB; over the whole picture, with the background, {fitted.psnr:.1f} dB "
+        f"({fitted.psnr_latents:.1f} before the model was adapted); {fitted.seconds:.0f} s"
+    )
+    if fitted.hidden:
+        print(
+            f"warning: the background seems to carry part of the head: the fit covers {fitted.covers:.0%} of where an average "
+            f"head would be. Hair or neck may be missing from the sides and in meshes: look at {sheet_file}"
+        )
     print(f"{head}: show it with  fullhead orbit --model {head}")

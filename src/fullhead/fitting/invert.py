@@ -22,7 +22,7 @@ from fullhead.fitting.align import Square, crop, find_face, head_square
 from fullhead.fitting.options import InvertConfig, OnStep
 from fullhead.fitting.reconstruction_loss import Distance, reconstruction_loss
 from fullhead.io.images import Bytes, contact_sheet, from_uint8, to_uint8
-from fullhead.models.head import Latents
+from fullhead.models.head import Latents, Render
 from fullhead.models.panohead import PanoHead
 from fullhead.training.schedules import rate_ramp
 from fullhead.viewing.sheet import sheet_rows
@@ -39,13 +39,18 @@ TOGETHER = 0.02  # weight of the squared distances of the layers' w to each othe
 CAMERA_PULL = 1.0  # of the camera's squared distance from the given one
 KEEP, KEEP_EVERY = 2.0, 2  # weight of the unseen sides in stage 2, and how often they are looked at
 KEEP_FROM = math.radians(60)  # yaw from the photo's at which a side counts as unseen
+SIDES = range(0, 360, 45)  # degrees, from which a fit is looked at
+LEAST_COVERED = 0.87  # CALIBRATION
 
 
 @dataclass(frozen=True)
 class Inversion:
     """`latents` of one head, the `model` tuned to it, the fitted `camera` and the `image` [1, 3, H, W] that it sees.
 
-    `psnr` in dB of stage 1 and of the end, over all pixels; `seconds` of both stages together; `losses` of every step.
+    PSNR in dB: `psnr_latents` of stage 1 and `psnr` of the end over all pixels, and `psnr_head` of the end over the pixels that
+    the fitted head covers, by its own mask, without what its background shows. `covers` is how much of where an average head
+    would be is covered by the fitted one, over all sides: see `hidden`. `seconds` of both stages together; `losses` of every
+    step.
     """
 
     latents: Latents
@@ -54,8 +59,15 @@ class Inversion:
     image: Tensor
     psnr_latents: float
     psnr: float
+    psnr_head: float
+    covers: float
     seconds: float
     losses: list[float]
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the background seems to carry part of the head, which is then missing from other sides."""
+        return self.covers < LEAST_COVERED
 
 
 Report = Callable[[str, int, int, Tensor], None]  # as OnStep
@@ -70,7 +82,8 @@ def fit(
     on_step: OnStep | None = None,
 ) -> Inversion:
     """Fit one head of `model` (left as it is) to a picture `target` [1, 3, H, W] in [-1, 1], seen from about `yaw`, `pitch`
-    (radians). The camera is refined with the latents. The same input and seed give the same result.
+    (radians). The camera is refined with the latents. The same input and seed give the same result on the same machine, with the same
+    number of threads.
     """
     size = model.image_size
     if target.shape != (1, 3, size, size):
@@ -91,8 +104,10 @@ def fit(
     latents, camera = fit_latents(model, unlike, (yaw, pitch), config.steps, generator, report)
     reached = psnr(shown(model, latents, camera), target)
     tuned = tune(model, latents, unlike, camera, config.pivot_steps, generator, report)
-    image = shown(tuned, latents, camera)
-    return Inversion(latents, tuned, camera, image, reached, psnr(image, target), time.perf_counter() - began, losses)
+    with torch.no_grad():
+        found = _render(tuned, latents, camera)
+    figures = (psnr(found.image, target), psnr(found.image, target, found.mask), covered(model, tuned, latents))
+    return Inversion(latents, tuned, camera, found.image, reached, *figures, time.perf_counter() - began, losses)
 
 
 def fit_latents(
@@ -110,7 +125,7 @@ def fit_latents(
             group["lr"] = group["rate"] * rate_ramp(t)
         jitter = NOISE * spread * max(0.0, 1 - t / NOISE_END) ** 2
         noisy = w + jitter * torch.randn(w.shape, generator=generator).to(w)
-        image = _render(model, Latents(noisy, behind), moved(*about, moves))
+        image = _render(model, Latents(noisy, behind), moved(*about, moves)).image
         pull = sum(prior((x - mean) / spread) for x in (w, behind))
         loss = unlike(image) + pull + CAMERA_PULL * (moves**2).sum().to(image)
         optimiser.zero_grad()
@@ -175,7 +190,7 @@ def start(
     with torch.no_grad():
         candidates = torch.cat([mean[None], mean + START_TRUNCATION * (model.style(z) - mean)])
         found = [w.expand(1, model.num_ws, -1) for w in candidates[:, None]]
-        distances = [float(unlike(_render(model, Latents(w), camera))) for w in found]
+        distances = [float(unlike(_render(model, Latents(w), camera).image)) for w in found]
     best = found[distances.index(min(distances))]
     return best.clone(), best.clone()
 
@@ -193,19 +208,31 @@ def moved(yaw: float, pitch: float, moves: Tensor) -> Cameras:
     return Cameras(camera.c2w @ rolled, zoomed + shift)
 
 
-def psnr(image: Tensor, target: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of pictures in [-1, 1]."""
-    return 10 * math.log10(4 / max(float(F.mse_loss(image.clamp(-1, 1), target)), 1e-10))
+def psnr(image: Tensor, target: Tensor, mask: Tensor | None = None) -> float:
+    """Peak signal-to-noise ratio in dB of pictures [B, 3, H, W] in [-1, 1], where a mask [B, 1, h, w] in [0, 1] shows them."""
+    squared = (image.clamp(-1, 1) - target).square().mean(dim=1, keepdim=True)
+    weights = torch.ones_like(squared) if mask is None else F.interpolate(mask.clamp(0, 1), squared.shape[-2:], mode="bilinear")
+    return 10 * math.log10(4 / max(float((weights * squared).sum() / weights.sum().clamp(min=1e-6)), 1e-10))
+
+
+def covered(model: PanoHead, tuned: PanoHead, latents: Latents) -> float:
+    """The share of the mean head's mask, seen from SIDES, that is in the mask of a fitted head."""
+    mean = Latents(model.backbone.mapping.w_avg.expand_as(latents.w))
+    with torch.no_grad():
+        heads = [(model, model.decode(mean)), (tuned, tuned.decode(latents))]
+        views = [orbit(math.radians(side)).to(latents.w) for side in SIDES]
+        usual, found = (torch.stack([m.render(head, view).mask for view in views]).clamp(0, 1) for m, head in heads)
+    return float(torch.minimum(usual, found).sum() / usual.sum().clamp(min=1e-6))
 
 
 def shown(model: PanoHead, latents: Latents, camera: Cameras) -> Tensor:
     """The picture [B, 3, H, W] of heads, without gradients."""
     with torch.no_grad():
-        return _render(model, latents, camera)
+        return _render(model, latents, camera).image
 
 
-def _render(model: PanoHead, latents: Latents, camera: Cameras) -> Tensor:
-    return model.render(model.decode(latents), camera.to(latents.w)).image
+def _render(model: PanoHead, latents: Latents, camera: Cameras) -> Render:
+    return model.render(model.decode(latents), camera.to(latents.w))
 
 
 def invert_photo(
@@ -227,7 +254,6 @@ def invert_photo(
 
 def fit_sheet(aligned: Bytes, inversion: Inversion) -> Bytes:
     """The photo, its fit, and the head from eight sides, in a row: uint8 [H, W, 3]."""
-    sides = range(0, 360, 45)
-    rows = sheet_rows(inversion.model, inversion.latents, [math.radians(side) for side in sides])
+    rows = sheet_rows(inversion.model, inversion.latents, [math.radians(side) for side in SIDES])
     row = [aligned, to_uint8(inversion.image)[0], *next(rows)]
-    return contact_sheet([row], column_labels=["photo", "fit", *(f"{side}°" for side in sides)])
+    return contact_sheet([row], column_labels=["photo", "fit", *(f"{side}°" for side in SIDES)])
