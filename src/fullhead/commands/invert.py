@@ -67,7 +67,7 @@ def invert(
     with stage_bars(latents=("looking for the head", fit.steps), weights=("adapting the model", fit.pivot_steps)) as on_step:
         aligned, fitted = fit_photo(pixels, opened.model, face, about, above, fit, on_step)
         sheet = fit_sheet(aligned, fitted)
-    figures = {name: round(getattr(fitted, name), 2) for name in ("psnr", "psnr_head", "covers")}
+    figures = {name: round(getattr(fitted, name), 2) for name in ("psnr", "psnr_head", "behind")}
     record = {"inverted": True, "photo": photo.name, "model": using.model, **figures, "seed": fit.seed}
     save_image(aligned, part)
     save_image(sheet, sheet_file)
@@ -78,7 +78,7 @@ def invert(
     )
     if fitted.hidden:
         print(
-            f"warning: the background seems to carry part of the head: the fit covers {fitted.covers:.0%} of where an average "
-            f"head would be. Hair or neck may be missing from the sides and in meshes: look at {sheet_file}"
+            f"warning: the background seems to show {fitted.behind:.0%} of the photo's head, such as hair or shoulders. That "
+            f"is missing from other sides and from meshes: look at {sheet_file}"
         )
     print(f"{head}: show it with  fullhead orbit --model {head}")
