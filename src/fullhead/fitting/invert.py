@@ -238,8 +238,7 @@ def share_behind(photo: Tensor, mask: Tensor) -> float:
         apart = np.linalg.norm(pixels[around][head[around]] - pixels[y, x], axis=-1)
         found[y, x] = apart.min(initial=np.inf) < ALIKE
     found = ndimage.binary_opening(found | head) | head
-    labels = ndimage.label(found)[0]
-    joined = np.isin(labels, np.unique(labels[head]))
+    joined = ndimage.binary_propagation(head, mask=found)
     return float((joined & ~head).sum() / joined.sum())
 
 
