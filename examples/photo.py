@@ -24,7 +24,7 @@ OPTIONS = fullhead.RenderOptions(size=128)  # pixels a side
 photo = astronaut()  # or fullhead.read_image("me.jpg")
 model = fullhead.load("panohead-demo")
 part, fitted = fullhead.invert_photo(photo, model, config=fullhead.InvertConfig(STEPS, PIVOT_STEPS))
-print(f"PSNR {fitted.psnr:.1f} dB after {fitted.seconds:.0f} seconds")
+print(f"PSNR over the head {fitted.psnr_head:.1f} dB after {fitted.seconds:.0f} seconds")
 fullhead.save(fitted.model, OUT / "head.safetensors", latents=fitted.latents)  # for any command: --model head.safetensors
 
 head = fitted.model.decode(fitted.latents)

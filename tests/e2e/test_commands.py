@@ -177,8 +177,11 @@ def test_fit_scan_writes_a_head_that_other_commands_take(
     np.savetxt(tmp_path / "marks.txt", cube.landmarks(vertices)[0].numpy())
     command = ["fit-scan", tmp_path / "scan.ply", "--landmarks", tmp_path / "marks.txt", "--model", ganhead_file]
     command += ["--out", tmp_path / "me", "--shape-steps", "2", "--looks-steps", "2"]
-    run(*command)
-    assert "chamfer" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):  # of an untrained model
+        run(*command)
+    said, about = capsys.readouterr().out, read_header(tmp_path / "me/head.safetensors")["about"]
+    assert "chamfer" in said and "the scan has no colours" in said and "a failed fit" in said
+    assert about["verdict"] == "failed" and about["colour_error"] is None
     assert {p.name for p in (tmp_path / "me").iterdir()} == {"head.safetensors", "fit.png"}
     model = ["--model", tmp_path / "me/head.safetensors", *SMALL]
     run("sample", *model, "--yaws", "0", "--out", tmp_path / "a")

@@ -13,7 +13,7 @@ from fullhead.core.errors import FullheadError
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.scan_samples import LabelledPoints, SampleConfig, SurfacePoints
-from fullhead.data.scans import ScanFile, scan_file
+from fullhead.data.scans import ScanFile, read_scan, scan_file
 from fullhead.fitting.fit_scan import (
     FitScanConfig,
     cube_rig,
@@ -33,6 +33,11 @@ from fullhead.rig.arkit import arkit_weights
 from fullhead.rig.cube import CubeRig
 from fullhead.rig.fitting import FitConfig
 from fullhead.rig.template import NECK
+
+SHORT = FitScanConfig(
+    2, 2, near=200, uniform=50, surface=200, samples=SampleConfig(near=1000, uniform=300, surface=1000),
+    rig=FitConfig(points=400, rounds=4, metres_per_unit=0.001),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -150,18 +155,14 @@ def test_detail_and_colour_are_found_again_from_the_surface(
 
 
 def test_a_scan_is_fitted_from_its_file_to_the_end(ganhead: GANHead, cube: CubeRig, scan: ScanFile):
-    config = FitScanConfig(
-        2, 2, near=200, uniform=50, surface=200, samples=SampleConfig(near=1000, uniform=300, surface=1000),
-        rig=FitConfig(points=400, rounds=4, metres_per_unit=0.001),
-    )  # fmt: skip
     stages: list[tuple[str, int]] = []
-    fit = fit_scan(ganhead, cube, scan, config, on_step=lambda stage, step, *_: stages.append((stage, step)))
+    fit = fit_scan(ganhead, cube, scan, SHORT, on_step=lambda stage, step, *_: stages.append((stage, step)))
     assert stages == [("shape", 1), ("shape", 2), ("looks", 1), ("looks", 2)]
     assert fit.placed.errors["face"] < 1, "millimetres from the rig"
     assert fit.head.posed[0].vertices.abs().max() < 2 and fit.likeness.chamfer > 0 and fit.likeness.colour_error is not None
     sheet = scan_sheet(ganhead, fit)
     assert sheet.shape[0] > 4 * 40 and sheet.shape[1] > 5 * 40
-    again = fit_scan(ganhead, cube, scan, config)
+    again = fit_scan(ganhead, cube, scan, SHORT)
     assert torch.equal(fit.codes.shape, again.codes.shape) and torch.equal(fit.codes.colour, again.codes.colour)
 
 
@@ -182,3 +183,35 @@ def test_a_rig_that_is_not_the_models_is_refused(ganhead: GANHead, tmp_path: Pat
         ganhead.use_flame(tmp_path / "flame.pkl")
     with pytest.raises(FullheadError, match=r"FLAME moves this GANHead: give its file with --flame"):
         cube_rig(GANHead(replace(ganhead.config, rig="flame")))
+
+
+def test_of_a_scan_without_colours_the_form_alone_is_fitted(
+    ganhead: GANHead, cube: CubeRig, scan: ScanFile, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    mesh = read_scan(scan)
+    lines = [f"v {x} {y} {z}" for x, y, z in mesh.vertices] + [f"f {a} {b} {c}" for a, b, c in mesh.faces + 1]
+    (tmp_path / "a.obj").write_text("\n".join(["mtllib gone.mtl", "usemtl skin", *lines]))
+    bare = scan_file(tmp_path / "a.obj", scan.landmarks)
+    fit = fit_scan(ganhead, cube, bare, SHORT)
+    assert fit.likeness.colour_error is None and "only its form is fitted" in caplog.text
+    torch.testing.assert_close(fit.codes.colour, ganhead.colour_codes.weight.mean(dim=0, keepdim=True))
+    assert not torch.equal(fit.codes.detail, ganhead.detail_codes.weight.mean(dim=0, keepdim=True))
+
+
+@pytest.mark.parametrize("fault", ["mirrored", "shuffled", "turned"])
+def test_a_scan_that_the_rig_does_not_fit_is_no_result(
+    ganhead: GANHead, cube: CubeRig, scan: ScanFile, tmp_path: Path, fault: str
+):
+    mesh, marks = read_scan(scan), np.loadtxt(scan.landmarks)
+    vertices, faces = mesh.vertices, mesh.faces
+    if fault == "mirrored":
+        vertices, faces, marks = vertices * [-1, 1, 1], faces[:, ::-1], marks * [-1, 1, 1]
+    elif fault == "shuffled":
+        marks = np.random.RandomState(0).permutation(marks)
+    else:
+        marks = marks[:, [2, 1, 0]] * [1, 1, -1]
+    colours = np.zeros((len(vertices), 3), np.uint8)
+    (tmp_path / "a.ply").write_bytes(ply_bytes(vertices, faces, vertex_normals(vertices, faces), colours, "a scan"))
+    np.savetxt(tmp_path / "a_landmarks.txt", marks)
+    with pytest.raises(FullheadError, match="scan a: the rig does not fit it"):
+        fit_scan(ganhead, cube, scan_file(tmp_path / "a.ply"), SHORT)

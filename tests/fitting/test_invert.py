@@ -12,7 +12,7 @@ from fullhead.core.cameras import orbit, yaw_pitch
 from fullhead.core.errors import FullheadError
 from fullhead.families.opening import open_model
 from fullhead.fitting.align import Square
-from fullhead.fitting.invert import fit, fit_sheet, invert_photo, moved, psnr, shown
+from fullhead.fitting.invert import fit, fit_sheet, invert_photo, moved, psnr, share_behind, shown
 from fullhead.fitting.options import InvertConfig
 from fullhead.fitting.reconstruction_loss import reconstruction_loss
 from fullhead.models.checkpoint import read_header, save
@@ -97,6 +97,26 @@ def test_psnr_is_that_of_a_known_error():
     assert psnr(black + 0.2, black) == pytest.approx(20.0, abs=1e-4)  # 0.1 of the range
 
 
+def test_a_mask_weighs_the_error_of_each_pixel():
+    black, mask = torch.full((1, 3, 8, 8), -1.0), torch.zeros(1, 1, 4, 4)
+    mask[..., :2] = 1
+    half = black.clone()
+    half[..., 4:] = 1.0
+    assert psnr(half, black, torch.nn.functional.interpolate(mask, 8)) > 100
+    assert psnr(half, black, 1 - torch.nn.functional.interpolate(mask, 8)) == pytest.approx(0.0)
+
+
+def test_hair_outside_the_mask_is_noticed_and_what_is_like_the_edges_is_not():
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 128), torch.linspace(-1, 1, 128), indexing="ij")
+    head = ((x**2 + y**2) < 0.4).float()[None, None]
+    inner = ((x**2 + y**2) < 0.3).float()[None, None]
+    for behind in (torch.full((1, 3, 128, 128), 0.6), (0.4 * torch.sin(9 * x)).expand(1, 3, -1, -1)):
+        photo = head * torch.tensor([0.2, -0.5, -0.8])[None, :, None, None] + (1 - head) * behind
+        assert share_behind(photo, head) < 0.02
+        assert share_behind(photo, inner) == pytest.approx(0.25, abs=0.04)
+    assert share_behind(photo, torch.zeros(1, 1, 64, 64)) == 1
+
+
 def test_a_photo_becomes_a_head_and_a_sheet(model):
     photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     aligned, fitted = invert_photo(photo, model, Square(40, 30, 20), config=InvertConfig(2, 1))
@@ -118,7 +138,8 @@ def test_the_command_writes_a_head_that_loads_like_any_other(files, model, capsy
     out, tiny = files / "out", str(files / "tiny.safetensors")
     invert(files / "photo.png", out, using=ModelOptions(str(tiny)), box="30,20,20,20", fit=InvertConfig(2, 1))
     assert sorted(path.name for path in out.iterdir()) == ["fit.png", "head.safetensors", "photo.png"]
-    assert "PSNR" in capsys.readouterr().out
+    assert "PSNR over the head" in capsys.readouterr().out
+    assert {"psnr", "psnr_head", "behind"} <= set(read_header(str(out / "head.safetensors"))["about"])
     head = str(out / "head.safetensors")
     opened = open_model(head)
     tuned, latents = opened.model, opened.fitted

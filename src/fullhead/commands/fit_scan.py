@@ -26,7 +26,7 @@ def fit_scan(
     """Fit a GANHead to a scan of a head: the rig, then the shape code, then the detail and colour codes.
 
     Writes to the folder `out`: head.safetensors, which `orbit`, `animate`, `mesh` and the others take as --model; and fit.png,
-    scan and fit from several sides.
+    scan and fit from several sides. Exits with 2 if the fit failed.
 
     Args:
         scan: An .obj, .ply or .glb of a head; it need not be closed.
@@ -50,7 +50,7 @@ def fit_scan(
     from fullhead.data.scan_landmarks import load_detector
     from fullhead.data.scans import scan_file
     from fullhead.families.table import require
-    from fullhead.fitting.fit_scan import FitScanConfig, cube_rig, scan_sheet
+    from fullhead.fitting.fit_scan import WORST_CHAMFER, FitScanConfig, cube_rig, scan_sheet
     from fullhead.io.images import save_image
     from fullhead.models.checkpoint import save
     from fullhead.rig.fitting import FitConfig
@@ -69,7 +69,8 @@ def fit_scan(
         "chamfer_mm": round(alike.chamfer * unit, 3),
         "normal_consistency": round(alike.normal_consistency, 4),
         "f_score": round(alike.f_score, 4),
-        "colour_error": round(alike.colour_error or 0.0, 4),
+        "colour_error": None if alike.colour_error is None else round(alike.colour_error, 4),
+        "verdict": fitted.verdict,
     }
     pose = {"expression": fitted.pose.expression[0].tolist(), "joint_pose": fitted.pose.joint_pose[0].tolist()}
     record = {"fitted_to": scan.name, "model": using.model, "seed": seed, **numbers, **pose}
@@ -78,9 +79,14 @@ def fit_scan(
         save(model, a, dtype=torch.float16, about=record, latents=fitted.codes)
     rig = ", ".join(f"{name} {value:.2f}" for name, value in fitted.placed.errors.items())
     print(f"rig, mm: {rig}")
+    colour = "the scan has no colours" if alike.colour_error is None else f"colour error {alike.colour_error:.3f}"
     print(
-        f"chamfer {numbers['chamfer_mm']:.2f} mm, normal consistency {alike.normal_consistency:.3f}, "
-        f"F-score at {10 * unit / 1000:.0f} mm {alike.f_score:.3f}, colour error {numbers['colour_error']:.3f} "
-        f"after {fitted.seconds:.0f} s"
+        f"chamfer {alike.chamfer * unit:.2f} mm, normal consistency {alike.normal_consistency:.3f}, "
+        f"F-score at {10 * unit / 1000:.0f} mm {alike.f_score:.3f}, {colour}; {fitted.seconds:.0f} s: a {fitted.verdict} fit"
     )
+    if fitted.verdict == "failed":
+        raise FullheadError(
+            f"the fit failed: scan and head are {alike.chamfer * unit:.0f} mm apart, at most {WORST_CHAMFER * unit:.0f} is a "
+            f"fit. Look at {sheet_file}; is the scan one of a head, and the model trained on such heads?"
+        )
     print(f"{head}: show it with  fullhead orbit --model {head}")

@@ -67,10 +67,19 @@ def invert(
     with stage_bars(latents=("looking for the head", fit.steps), weights=("adapting the model", fit.pivot_steps)) as on_step:
         aligned, fitted = fit_photo(pixels, opened.model, face, about, above, fit, on_step)
         sheet = fit_sheet(aligned, fitted)
-    record = {"inverted": True, "photo": photo.name, "model": using.model, "psnr": round(fitted.psnr, 2), "seed": fit.seed}
+    figures = {name: round(getattr(fitted, name), 2) for name in ("psnr", "psnr_head", "behind")}
+    record = {"inverted": True, "photo": photo.name, "model": using.model, **figures, "seed": fit.seed}
     with written_whole(head) as a, written_whole(part) as b, written_whole(sheet_file) as c:  # all or none
         save_image(aligned, b)
         save_image(sheet, c)
         save(fitted.model, a, dtype=torch.float16, about=record, latents=fitted.latents)
-    print(f"PSNR {fitted.psnr:.1f} dB ({fitted.psnr_latents:.1f} before the model was adapted) after {fitted.seconds:.0f} s")
+    print(
+        f"PSNR over the head {fitted.psnr_head:.1f} dB; over the whole picture, with the background, {fitted.psnr:.1f} dB "
+        f"({fitted.psnr_latents:.1f} before the model was adapted); {fitted.seconds:.0f} s"
+    )
+    if fitted.hidden:
+        print(
+            f"warning: the background seems to show {fitted.behind:.0%} of the photo's head, such as hair or shoulders. That "
+            f"is missing from other sides and from meshes: look at {sheet_file}"
+        )
     print(f"{head}: show it with  fullhead orbit --model {head}")

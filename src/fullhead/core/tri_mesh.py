@@ -39,6 +39,11 @@ class TriMesh(Generic[A]):
         arrays = {name: change(value) for name, value in vars(self).items() if name != "textures" and value is not None}
         return TriMesh(**arrays, textures=self.textures)
 
+    @property
+    def coloured(self) -> bool:
+        """Whether any of it has a colour of its own."""
+        return self.colours is not None or bool(self.textures)
+
     def numpy(self: TriMesh[Tensor]) -> TriMesh[NDArray]:
         return self.each(lambda x: x.detach().cpu().numpy())
 

@@ -8,6 +8,7 @@ scans/<name>.safetensors   the tensors of a `ScanSamples`
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,6 +39,7 @@ from fullhead.rig.fitting import FitConfig
 from fullhead.rig.flame import load_flame
 from fullhead.rig.template import Template, load_template
 
+LOG = logging.getLogger(__name__)
 VERSION = 1  # raise it when the same scans give other files
 TRAIN, HELD_OUT = "train", "held_out"
 
@@ -112,6 +114,8 @@ class Prepared:
         registered = register_scan(
             scan, shared.cube, shared.template, fit=fit, config=self.fitting, detect=shared.detect, rng=random
         )
+        if not registered.mesh.coloured:
+            LOG.warning("scan %s has no colours: its samples are grey", scan.name)
         pivot = shared.cube.rig(torch.from_numpy(registered.shape)[None]).joints[0, 0].numpy()  # the root: heads turn about it
         samples = ScanSamples(
             registered.shape,

@@ -9,9 +9,11 @@ Networks stay as they are, so nothing that the search finds depends on the codes
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -52,6 +54,8 @@ from fullhead.training.ganhead import occupancy_loss, regularity, shading_losses
 from fullhead.training.schedules import rate_ramp
 from fullhead.viewing.sheet import YAWS
 
+LOG = logging.getLogger(__name__)
+WORST_CHAMFER = 0.06  # of a fit that counts, in units of the cube: 12 mm of our rig's; fits of procedural scans have 3 to 5 mm
 LEAST_SPREAD = 0.05  # deviation of a code's numbers that the rates count on at least: a table may be all alike
 NOWHERE = "no point of the scan is found in the model: do its landmarks fit?"
 
@@ -81,6 +85,10 @@ class ScanFit:
     likeness: SurfaceMetrics  # of both surfaces, in units of the cube
     seconds: float  # of everything
 
+    @property
+    def verdict(self) -> Literal["good", "failed"]:
+        return "good" if self.likeness.chamfer <= WORST_CHAMFER else "failed"
+
 
 def cube_rig(model: GANHead) -> CubeRig:
     """The rig that moves a model, with what it takes to fit it to a scan."""
@@ -104,10 +112,15 @@ def fit_scan(
 ) -> ScanFit:
     """Fit a model, which is left as it is, to a scan; `cube` is the model's rig with what it takes to fit it.
 
-    Landmarks come from the scan's file, or from the detector. The same input and seed give the same head.
+    Landmarks come from the scan's file, or from the detector. Of a scan without colours the form alone is fitted. The same
+    input and seed give the same head on the same machine with the same number of threads. Raises FullheadError where the rig
+    does not fit the scan; see `ScanFit.verdict` for the rest.
     """
     began, random, config = time.perf_counter(), RandomState(seed), config or FitScanConfig()
     placed = register_scan(scan, cube, load_template(), fit=True, config=config.rig, detect=detect, rng=random)
+    coloured = placed.mesh.coloured
+    if not coloured:
+        LOG.warning("scan %s has no colours: only its form is fitted, and the head has the model's mean colours", scan.name)
     device = model.shape_codes.weight.device
     rig_shape, expression, joint_pose = (
         torch.from_numpy(x)[None].to(device) for x in (placed.shape, placed.expression, placed.joint_pose)
@@ -116,11 +129,13 @@ def fit_scan(
     generator = torch.Generator().manual_seed(seed)
     shape = fitted_shape(model, motion, *sample_occupancy(placed.mesh, config.samples, random), config, generator, on_step)
     points = sample_scan_surface(placed.mesh, config.samples, random)
-    detail, colour = fitted_looks(model, motion, colour_pose(expression, joint_pose), shape, points, config, generator, on_step)
+    seen = colour_pose(expression, joint_pose) if coloured else None
+    detail, colour = fitted_looks(model, motion, seen, shape, points, config, generator, on_step)
     codes = GANHeadCodes(shape, detail, colour, rig_shape)
     pose = HeadPose(expression, joint_pose)
     head = model.decode(codes, pose)
-    alike = surface_metrics(samples_of_mesh(head.posed[0], config.samples.surface, random), samples_of_points(points))
+    truth = samples_of_points(points) if coloured else replace(samples_of_points(points), colours=None)
+    alike = surface_metrics(samples_of_mesh(head.posed[0], config.samples.surface, random), truth)
     return ScanFit(codes, pose, placed, head, alike, time.perf_counter() - began)
 
 
@@ -179,7 +194,7 @@ def deepest(model: GANHead, volume: Volume, x: Tensor, distinct: Tensor) -> Tens
 def fitted_looks(
     model: GANHead,
     motion: Motion,
-    pose: Tensor,
+    pose: Tensor | None,
     shape: Tensor,
     points: SurfacePoints,
     config: FitScanConfig,
@@ -187,7 +202,7 @@ def fitted_looks(
     on_step: OnStep | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The detail and colour codes [1, .] whose normals and colours agree best with points of the surface; `pose` [1, .] is
-    what of it the colours see."""
+    what of it the colours see. None: the points have no colours, and the colour code is the table's mean."""
     x = torch.from_numpy(points.points).to(shape)
     with torch.no_grad():
         volume = model.canonical.volume(shape)
@@ -204,11 +219,11 @@ def fitted_looks(
         rows = some(len(found), config.surface, generator).to(x.device)
         here = taken(at, rows)
         normal, feature = model.normals(detail, here, motion)
-        seen = model.canonical.colours(colour, pose, here, feature)
+        seen = colours[rows] if pose is None else model.canonical.colours(colour, pose, here, feature)
         off_normal, off_colour = shading_losses(normal, seen, normals[rows], colours[rows])
-        return off_normal + off_colour + config.regular * (regularity(detail) + regularity(colour))
+        return off_normal + off_colour + config.regular * sum(regularity(code) for code in tables)
 
-    tables = {detail: model.detail_codes, colour: model.colour_codes}
+    tables = {detail: model.detail_codes} | ({} if pose is None else {colour: model.colour_codes})
     minimise("looks", tables, loss, config.looks_steps, config.rate, on_step)
     return detail.detach(), colour.detach()
 

@@ -13,9 +13,9 @@ OnStep = Callable[[str, int, int, float], None]
 class InvertConfig:
     """The fit of a head to a photo."""
 
-    steps: int = 400
+    steps: int = 150
     """Number of steps of the first stage, which looks for the head among those that the model knows."""
-    pivot_steps: int = 200
+    pivot_steps: int = 80
     """Number of steps of the second stage, which adapts the model to the photo; 0 leaves the model as it is."""
     seed: int = 0
     """Seed of the random numbers of the fit."""
