@@ -55,7 +55,7 @@ from fullhead.training.schedules import rate_ramp
 from fullhead.viewing.sheet import YAWS
 
 LOG = logging.getLogger(__name__)
-WORST_CHAMFER = 0.06  # of a fit that counts, in units of the cube: 12 mm of our rig's; fits of procedural scans have 3 to 5 mm
+WORST_CHAMFER = 0.06  # of a fit that counts, in units of the cube: 12 mm of our rig's; those of procedural scans had 3 to 4 mm
 LEAST_SPREAD = 0.05  # deviation of a code's numbers that the rates count on at least: a table may be all alike
 NOWHERE = "no point of the scan is found in the model: do its landmarks fit?"
 
