@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from fullhead.commands.options import HeadOptions, ViewOptions, check_film, check_out, items, output_files, radians, tracked
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, counted
 from fullhead.io.config import Unset
 
 STILLS = (".png", ".jpg", ".jpeg")
@@ -87,7 +87,7 @@ def animate(
             save_video(tracked(moved, names[i], len(poses)), path, speed)
         else:
             save_image(next(moved), path)
-        print(f"{names[i]}: {'a sheet' if sheet else f'{len(poses)} frames' if film else 'a still'} in {path}")
+        print(f"{names[i]}: {'a sheet' if sheet else counted(len(poses), 'frame') if film else 'a still'} in {path}")
 
 
 def expression_weights(words: Sequence[str]) -> dict[str, float]:

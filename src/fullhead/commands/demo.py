@@ -40,6 +40,7 @@ def demo(out: Path = Path("out/demo"), using: ModelOptions = ModelOptions()) -> 
         out,
         "fullhead",
         sections,
-        f"360-degree heads by {using.model} and {GANHEAD}, computed on this machine. None of these people exists.",
+        f"360-degree heads by {using.model} and {GANHEAD}, computed on this machine. The photo shows a real person; all other "
+        "heads are made up.",
     )
     print(f"open {page}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from fullhead.commands.options import HeadOptions, ViewOptions, check_film, parse_seeds, tracked
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, counted
 from fullhead.io.files import check_place
 
 
@@ -41,4 +41,4 @@ def interpolate(
     latents = view.before(opened, latents, heads.truncation)
     cameras = moving_cameras(camera, frames, pitch=view.up)
     save_video(tracked(flow(opened.model, latents, cameras, view.options(opened), show=show), "frames", frames), out, fps)
-    print(f"{frames} frames in {out}")
+    print(f"{counted(frames, 'frame')} in {out}")

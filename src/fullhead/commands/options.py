@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, make_dataclass
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, with_article
 from fullhead.families.table import FAMILIES
 from fullhead.fitting.options import OnStep
 from fullhead.io.config import Unset
@@ -52,7 +53,8 @@ class ModelOptions:
         if strangers := [name for name, given in own.items() if given and name != opened.family and given != type(given)()]:
             options = ", ".join(f"--{name.replace('_', '-')}" for name in vars(own[strangers[0]]))
             raise FullheadError(
-                f"{options}: for a {FAMILIES[strangers[0]].title}; {self.model} is a {type(opened.model).__name__}"
+                f"{options}: for {with_article(FAMILIES[strangers[0]].title)}; {self.model} is "
+                f"{with_article(type(opened.model).__name__)}"
             )
         if given := own.get(opened.family):
             given.apply(opened.model)
@@ -202,7 +204,7 @@ def items(words: Sequence[str]) -> list[str]:
 def parse_seeds(words: Sequence[str], bits: int = 32) -> list[int]:
     """Seeds of ("0-3", "7"): [0, 1, 2, 3, 7]."""
     seeds: list[int] = []
-    for part in items(words):
+    for part in items(words) or words:
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
         if not match:
             raise FullheadError(f"--seeds {part}: write numbers and ranges from 0 on, as in 0-3,7")
@@ -219,7 +221,7 @@ def parse_seeds(words: Sequence[str], bits: int = 32) -> list[int]:
 def parse_angles(words: Sequence[str], option: str, limit: float = 360.0) -> list[float]:
     """Degrees of ("0,90", "-45"), in radians."""
     try:
-        degrees = [float(item) for item in items(words)]
+        degrees = [float(item) for item in items(words) or ["none"]]
     except ValueError as error:
         raise FullheadError(f"{option} {' '.join(words)}: write degrees, as in 0,90,-45") from error
     return [radians(angle, option, limit) for angle in degrees]
@@ -229,6 +231,8 @@ def output_files(out: Path, names: Sequence[str], suffix: str) -> list[Path]:
     """Where results go: to the file `out` if it has a suffix, which holds one; else to the folder `out`, each by its name with
     the suffix `suffix`."""
     if not out.suffix:
+        if twice := [name for name, times in Counter(names).items() if times > 1]:
+            raise FullheadError(f"{out / twice[0]}{suffix} would be written twice: ask for every head and side once")
         return [out / f"{name}{suffix}" for name in names]
     if len(names) > 1:
         raise FullheadError(

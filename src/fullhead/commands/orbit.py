@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from fullhead.commands.options import HeadOptions, ViewOptions, check_film, check_out, output_files, tracked
+from fullhead.core.errors import counted
 
 
 def orbit(
@@ -38,4 +39,4 @@ def orbit(
         decoded = opened.model.decode(latents[i], None, options)
         turning = render_views(opened.model, decoded, turntable_cameras(frames, view.up), options, show=show)
         save_video(tracked(turning, names[i], frames), path, fps)
-        print(f"{names[i]}: {frames} frames in {path}")
+        print(f"{names[i]}: {counted(frames, 'frame')} in {path}")
