@@ -20,7 +20,7 @@ from skimage.data import astronaut
 
 from fullhead.cli import main
 from fullhead.commands.animate import rotations
-from fullhead.commands.options import parse_seeds
+from fullhead.commands.options import about, parse_seeds, tracked
 from fullhead.families.opening import load
 from fullhead.models.checkpoint import read_header, save
 from fullhead.models.ganhead import GANHead
@@ -457,6 +457,25 @@ def test_a_disk_that_is_full_is_one_line_and_leaves_what_was_there(
 def test_a_place_that_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("no folder")
     assert "cannot write" in refused(capsys, "sample", "--seeds", "0", "--yaws", "0", "--out", tmp_path / "file" / "heads.png")
+
+
+def test_long_work_says_how_long_it_takes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    now = iter(range(0, 10_000, 6))  # seconds
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    assert list(tracked(range(20), "heads", 20)) == list(range(20))
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "heads: 1 of 20 done, about 2 min to go" and 3 <= len(said) <= 5
+    assert list(tracked(range(2), "heads", 2)) == [0, 1]
+    assert not capsys.readouterr().err
+    assert [about(s) for s in (12, 100, 7000)] == ["about 12 s", "about 2 min", "about 2 h"]
+
+
+@pytest.mark.parametrize("words", [["orbit"], ["interpolate", "--frames", "72"]])
+def test_a_film_that_does_not_fit_in_memory_is_refused(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, *words, "--size", "4096", "--out", tmp_path / "turn.webp")
+    assert "72 frames of 4096 x 4096 pixels take 3.6 GB, and a .webp at most 2: write an .mp4" in said
 
 
 @pytest.mark.parametrize("words", [["presets", "panohead-ffhq512"], ["--help"], ["sample", "--help"]])

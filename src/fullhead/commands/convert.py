@@ -25,7 +25,9 @@ def convert(original: Path, out: Path, /, which: Literal["G_ema", "G", "D"] = "G
 
     from fullhead.convert.archives import is_archive
 
-    say = _ganhead(original, out) if is_archive(original) else _generator(original, out, which)
+    archive = is_archive(original)
+    print(f"reading {original} ({original.stat().st_size / 1e6:.0f} MB) ...", flush=True)
+    say = _ganhead(original, out) if archive else _generator(original, out, which)
     print(f"{say}\nWrote {out}")
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import re
+import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Device = Literal["auto", "cpu", "cuda", "mps"]
+LONG, BETWEEN = 10.0, 30.0  # seconds: of work that says how long it takes, and between its lines
+MOST_MEMORY = 2_000_000_000  # bytes of the frames of a film
 MOST_SEEDS = 100_000  # in one range
 
 
@@ -262,6 +266,15 @@ def check_film(frames: int, fps: float) -> None:
         raise FullheadError(f"--fps {fps:g}: between 1 and 1000 frames a second")
 
 
+def check_film_memory(path: Path, frames: int, size: int) -> None:
+    """Refuse a film that does not fit in memory, which a .webp must."""
+    if path.suffix.lower() != ".mp4" and (needed := 3 * frames * size**2) > MOST_MEMORY:
+        raise FullheadError(
+            f"{path.name}: {frames} frames of {size} x {size} pixels take {needed / 1e9:.1f} GB, and a .webp at most "
+            f"{MOST_MEMORY / 1e9:g}: write an .mp4, or give a smaller --size or --frames"
+        )
+
+
 def check_resolution(cells: int, least: int = 16, most: int = 1024) -> None:
     """Refuse grids that are too coarse or too fine."""
     if not least <= cells <= most:
@@ -288,8 +301,25 @@ def stage_bars(**stages: tuple[str, int]) -> Iterator[OnStep]:
 
 
 def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    """The items, with a progress bar on a terminal."""
+    """The items, with a progress bar on a terminal. Elsewhere lines on stderr say about how long the work takes, if it is more
+    than ten seconds: after the first item, and then twice a minute."""
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(items, what, total=total, transient=True, disable=not Console().is_terminal)
+    if Console().is_terminal:
+        yield from track(items, what, total=total, transient=True)
+        return
+    began = said = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        left = (now - began) / done * (total - done)
+        if left > LONG and (done == 1 or now - said > BETWEEN):
+            print(f"{what}: {done} of {total} done, {about(left)} to go", file=sys.stderr, flush=True)
+            said = now
+
+
+def about(seconds: float) -> str:
+    """A time that is not known well, as in: about 40 s, about 3 min, about 2 h."""
+    number, unit = next(((seconds / n, unit) for n, unit in ((3600, "h"), (60, "min")) if seconds >= 1.5 * n), (seconds, "s"))
+    return f"about {number:.0f} {unit}"

@@ -56,7 +56,7 @@ class PhotosOptions(Asked):
     """Misaligned on purpose: standard deviation of an error of the head's size that labels do not know, as in 0.05."""
     shift_error: Annotated[float, (0, 1)] = 0.0
     """The same for its place in the picture, in picture sizes."""
-    angle_error: Annotated[float, (0, 90)] = 0.0
+    angle_error: Annotated[float, (0, 30)] = 0.0
     """The same for yaw, pitch and roll of the camera, degrees."""
 
 
