@@ -1,7 +1,7 @@
 """Make a mesh for Blender.
 
 `extract_mesh` finds the surface of a head of any family. The mesh is closed and upright, has colours at its vertices, and is in
-metres. Open the `.glb` in Blender (File, Import, glTF), in Unity or in a browser. Other endings write `.obj` and `.ply`.
+metres. Open the `.glb` in Blender (File, Import, glTF) or in a browser. Other endings write `.obj` and `.ply`.
 
 The first row shows the bare geometry, the second row the colours. Both are drawn from the mesh in the file.
 """

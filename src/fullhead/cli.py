@@ -6,8 +6,11 @@ import errno
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import tyro
 
@@ -47,18 +50,24 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads: threads that spin starve a busy machine
     keep_memory()
     try:
-        understood(words)()
+        with _one_interrupt():
+            try:
+                understood(words)()
+            finally:
+                sys.stdout.flush()
     except FullheadError as error:
         _stop(str(error), 2)
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of an impatient user, on the way out
         _stop("stopped; nothing half-written is left behind", 130)
-    except BrokenPipeError:  # as of `fullhead --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
+    except BrokenPipeError:
+        try:
+            print(flush=True)
+        except BrokenPipeError:  # nobody reads on, as behind `fullhead presets NAME | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        else:
             raise
-        _stop(f"cannot write {error.filename or 'the output'}: {error.strerror}; choose another place", 2)
+    except OSError as error:
+        _stop(_of_the_system(error), 2)
 
 
 def understood(words: list[str]) -> Callable[[], None]:
@@ -74,10 +83,42 @@ def understood(words: list[str]) -> Callable[[], None]:
         )
 
 
+@contextmanager
+def _one_interrupt() -> Iterator[None]:
+    """The first Ctrl-C ends what runs in the block; those of an impatient user, on the way out, do nothing."""
+
+    def once(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, once)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is once:
+            signal.signal(signal.SIGINT, before)
+
+
+def _of_the_system(error: OSError) -> str:
+    """What the operating system refuses, in words. Other errors are raised again."""
+    name = "the output" if error.filename is None else str(error.filename)
+    if error.errno == errno.ENAMETOOLONG:
+        return f"the name {Path(name).name[:40]}... is too long: give a shorter one"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"no right to read or write {name} ({error.strerror}): give another file or place"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return f"cannot write {name}: {error.strerror}; choose another place"
+    raise error
+
+
 def _stop(message: str, code: int) -> None:
     if os.environ.get("RANK", "0") != "0" and code == 2:  # torchrun ends this process if the first one says the same
         time.sleep(20)
-    print(f"fullhead: {message}", file=sys.stderr)
+    print(f"fullhead: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(code)
 
 

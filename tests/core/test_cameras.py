@@ -15,6 +15,7 @@ from fullhead.core.cameras import (
     orbit,
     yaw_pitch,
 )
+from fullhead.core.errors import FullheadError
 from fullhead.core.rays import box_range, pixel_rays
 
 ANGLES = [(yaw, pitch) for yaw in (-3.0, -1.2, 0.0, 0.4, 2.9) for pitch in (-1.3, 0.0, 0.7)]
@@ -117,6 +118,13 @@ def test_points_where_a_ray_enters_and_leaves_lie_on_the_box():
 def test_rays_that_miss_the_box_say_so():
     origins = torch.tensor([[[0.0, 3.0, 3.0]]])
     assert not box_range(origins, torch.tensor([[[0.0, 0.0, -1.0]]]), 1.0)[2].any()
+
+
+@pytest.mark.parametrize(("name", "angles"), [("yaw", (90, 0.0)), ("pitch", (0.0, -10)), ("yaw", (math.nan, 0.0))])
+def test_degrees_are_refused_where_radians_are_due(name: str, angles: tuple[float, float]):
+    with pytest.raises(FullheadError, match=rf"{name} .* is no angle in radians.*math\.radians\("):
+        orbit(*angles)
+    orbit(torch.tensor([2 * math.pi, -2 * math.pi]))
 
 
 def test_cameras_are_indexed_like_lists():

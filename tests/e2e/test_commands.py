@@ -20,7 +20,7 @@ from skimage.data import astronaut
 
 from fullhead.cli import main
 from fullhead.commands.animate import rotations
-from fullhead.commands.options import parse_seeds
+from fullhead.commands.options import about, parse_seeds, tracked
 from fullhead.families.opening import load
 from fullhead.models.checkpoint import read_header, save
 from fullhead.models.ganhead import GANHead
@@ -67,6 +67,14 @@ def test_sample_into_a_folder_gives_transparent_pictures_of_single_heads(tmp_pat
     alpha = np.asarray(Image.open(tmp_path / "heads" / names[0]))[..., 3]
     assert alpha[0, 0] < 60
     assert alpha[32, 32] > 200
+
+
+def test_every_side_of_every_head_has_a_file_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sides = ["0", "0.5", "-7.25,1", "1.5"]
+    run("sample", "--seeds", "5", "--yaws", *sides, "--out", tmp_path, *SMALL)
+    names = [f"seed0005_yaw{yaw}.png" for yaw in ("+000", "+000.5", "+001", "+001.5", "-007.25")]
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names)
+    assert "1 head x 5 views" in capsys.readouterr().out
 
 
 def test_the_background_can_be_a_colour_a_picture_or_another_seed_s(tmp_path: Path) -> None:
@@ -304,6 +312,20 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ([], "fullhead needs a command: demo, sample,"),
         (["sampel"], "unknown command sampel; did you mean sample? see fullhead --help"),
+        (["nosuch", "--help"], "unknown command nosuch; see fullhead --help"),
+        (["synth", "nosuch", "--help"], "unknown command nosuch; see fullhead synth --help"),
+        (["synth", "photos", "set", "--size", "1e9"], "--size 1e9: it takes a whole number"),
+        (["synth", "photos", "set", "--seed", "\n"], "--seed : it takes a whole number"),
+        (["sample", "--seeds", " "], "--seeds : write numbers"),
+        (["sample", "--yaws", ""], "--yaws : write degrees"),
+        (["sample", "--seeds", "3,3", "--yaws", "0", "--out", "heads"], "seed0003_yaw+000.png would be written twice"),
+        (["sample", "--yaws", "0,0.0001", "--out", "heads"], "seed0000_yaw+000.png would be written twice"),
+        (["mesh", "--seeds", "3,3", "--out", "heads"], "seed0003.glb would be written twice"),
+        (["sample", "--out", 230 * "a" + ".png"], "a file's has at most 220 bytes"),
+        (["sample", "--model", 300 * "a"], "too long"),
+        (["invert", 300 * "é" + ".png"], "too long"),
+        (["animate", "--clip", 300 * "a"], "too long"),
+        (["synth", "check", "s", "--detector", "os:sep"], "sep is no function"),
         (["synth", "phtos", "set"], "unknown command phtos; did you mean photos? see fullhead synth --help"),
         (["sample", "--sede", "3"], "unknown option --sede; did you mean --seeds? see fullhead sample --help"),
         (["synth", "photos", "--sise=64", "set"], "unknown option --sise; did you mean --size? see fullhead synth photos"),
@@ -321,7 +343,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["sample", "--model", "no-such-model"], "`fullhead presets` lists them"),
         (["sample", "--model", "missing.safetensors"], "no model file"),
         (["sample", "--model", "PICTURE"], "not a model file"),
-        (["sample", "--model", "DISCRIMINATOR"], "not a head: a head is a panohead, ganhead, i3dmm"),
+        (["sample", "--model", "DISCRIMINATOR"], "not a head: a head is of panohead, ganhead, i3dmm"),
         (["sample", "--model", "GANHEAD", "--background-seed", "1"], "--background"),
         (["sample", "--model", "GANHEAD", "--precision", "bf16"], "leave precision at fp32"),
         (["sample", "--model", "GANHEAD", "--flame", "missing.pkl"], "leave FLAME's file out"),
@@ -381,6 +403,9 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["study", "a", "b"], "0007_a.png"),
         (["study", "--tally"], "no scores yet"),
         (["synth", "photos", "s", "--share", "5"], "0/4"),
+        (["synth", "photos", "s", "--yaw-limit", "nan"], "--yaw-limit nan: from 0 to 180"),
+        (["synth", "photos", "s", "--expressive", "inf"], "--expressive inf: from 0 to 10"),
+        (["synth", "scans", "s", "--noise", "-1"], "--noise -1.0: from 0 to 100"),
         (["synth", "photos", "s", "--truth", "depht"], "depth"),
         (["synth", "check", "s"], "s holds no set (No such file or directory)"),
         (["synth", "photos", "NOISE"], "is a file: give a folder"),
@@ -439,6 +464,72 @@ def test_a_disk_that_is_full_is_one_line_and_leaves_what_was_there(
 def test_a_place_that_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("no folder")
     assert "cannot write" in refused(capsys, "sample", "--seeds", "0", "--yaws", "0", "--out", tmp_path / "file" / "heads.png")
+
+
+def test_long_work_says_how_long_it_takes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    now = iter(range(0, 10_000, 6))  # seconds
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    assert list(tracked(range(20), "heads", 20)) == list(range(20))
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "heads: 1 of 20 done, about 2 min to go" and 3 <= len(said) <= 5
+    assert list(tracked(range(2), "heads", 2)) == [0, 1]
+    assert not capsys.readouterr().err
+    assert [about(s) for s in (12, 100, 7000)] == ["about 12 s", "about 2 min", "about 2 h"]
+
+
+@pytest.mark.parametrize("words", [["orbit"], ["interpolate", "--frames", "72"]])
+def test_a_film_that_does_not_fit_in_memory_is_refused(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, *words, "--size", "4096", "--out", tmp_path / "turn.webp")
+    assert "72 frames of 4096 x 4096 pixels take 3.6 GB, and a .webp at most 2: write an .mp4" in said
+
+
+@pytest.mark.parametrize("words", [["presets", "panohead-ffhq512"], ["--help"], ["sample", "--help"]])
+def test_a_reader_that_stops_reading_is_no_error(words: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-m", "fullhead", *words], stdout=write, stderr=subprocess.PIPE, timeout=120)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_what_may_not_be_read_is_not_called_unwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def denied(path: str, *_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr("fullhead.viewing.animate.read_clip", denied)
+    said = refused(capsys, "animate", "--clip", "mine.json")
+    assert "no right to read or write mine.json (Permission denied): give another file or place" in said
+
+
+def test_ctrl_c_three_times_is_one_line(tmp_path: Path) -> None:
+    """The second and third come while the first one's cleaning up is under way."""
+    script = (
+        "import os, signal, sys, fullhead.commands.options as o, fullhead.cli as c, fullhead.viewing.turntable as t\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "def film(*_, **__):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT); yield\n"
+        "    finally:\n"
+        "        for _ in range(2): os.kill(os.getpid(), signal.SIGINT)\n"
+        "t.render_views = film\n"
+        "try: c.main(sys.argv[1:])\n"
+        "finally: os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    words = ["orbit", "--out", str(tmp_path / "turn.webp")]
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (130, "fullhead: stopped; nothing half-written is left behind\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_detector_lies_in_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "my_own_eyes.py").write_text("def find(picture):\n    return []\n")
+    script = "import sys; sys.path = [p for p in sys.path if p]; from fullhead.data.scan_landmarks import load_detector as l; "
+    done = subprocess.run([sys.executable, "-c", script + "print(l('my_own_eyes:find')(0))"], cwd=tmp_path, capture_output=True)
+    assert done.stdout == b"[]\n", done.stderr
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT] * 3, [signal.SIGTERM]])

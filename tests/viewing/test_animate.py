@@ -70,6 +70,27 @@ def test_what_is_no_clip_is_refused(text: str, tmp_path: Path):
         read_clip(tmp_path / "c.json")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("expression", {"jawOpen": 5}, "frame 2: jawOpen is 5, not between 0 and 1"),
+        ("expression", {"jawOpen": math.nan}, "frame 2: jawOpen is nan"),
+        ("expression", {"smile": 1}, "frame 2: no ARKit blendshape 'smile'"),
+        ("expression", [1], "frame 2: "),
+        ("joint_pose", [3 * [0], [0, 1e9, 0], *3 * [3 * [0]]], "frame 2: neck is 1e"),
+        ("joint_pose", [3 * [0]], "frame 2: "),
+        ("yaw", 90, "frame 2: yaw is 90, not between -6"),
+        ("pitch", None, "frame 2: "),
+    ],
+)
+def test_what_is_wrong_in_a_clip_is_named_with_its_frame(name: str, value: object, said: str, tmp_path: Path):
+    rest = {"expression": {}, "joint_pose": 5 * [3 * [0.0]], "yaw": 0.0, "pitch": 0.0}
+    (tmp_path / "c.json").write_text(json.dumps({"fps": 20, "frames": [rest, rest, rest | {name: value}]}))
+    with pytest.raises(FullheadError, match="no clip") as refusal:
+        read_clip(tmp_path / "c.json")
+    assert said in str(refusal.value)
+
+
 def test_what_cannot_be_moved_is_refused_in_words(ganhead: GANHead, head: DecodedGANHead):
     with pytest.raises(FullheadError, match="no joint 'nose'"):
         posed({}, {"nose": (0.0, 0.0, 0.0)})

@@ -7,8 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from fullhead.commands.options import HeadOptions, ViewOptions, check_film, check_out, items, output_files, radians, tracked
-from fullhead.core.errors import FullheadError
+from fullhead.commands.options import (
+    HeadOptions,
+    ViewOptions,
+    check_film,
+    check_film_memory,
+    check_out,
+    items,
+    output_files,
+    radians,
+    tracked,
+)
+from fullhead.core.errors import FullheadError, counted
 from fullhead.io.config import Unset
 
 STILLS = (".png", ".jpg", ".jpeg")
@@ -78,7 +88,10 @@ def animate(
     capable(opened.model, Posable, opened.name, "give a GANHead, as --model ganhead-demo")
     names, latents = heads.latents(opened, default="0")
     options = view.options(opened)
-    for i, path in enumerate(output_files(out, names, suffix)):
+    files = output_files(out, names, suffix)
+    if film:
+        check_film_memory(files[0], len(poses), options.size or opened.model.image_size)
+    for i, path in enumerate(files):
         decoded = opened.model.decode(latents[i], None, options)
         moved = move(opened.model, decoded, poses, cameras, options, show=show)
         if sheet:
@@ -87,7 +100,7 @@ def animate(
             save_video(tracked(moved, names[i], len(poses)), path, speed)
         else:
             save_image(next(moved), path)
-        print(f"{names[i]}: {'a sheet' if sheet else f'{len(poses)} frames' if film else 'a still'} in {path}")
+        print(f"{names[i]}: {'a sheet' if sheet else counted(len(poses), 'frame') if film else 'a still'} in {path}")
 
 
 def expression_weights(words: Sequence[str]) -> dict[str, float]:

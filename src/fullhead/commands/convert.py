@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, counted
 from fullhead.io.files import check_new
 
 
@@ -25,7 +25,9 @@ def convert(original: Path, out: Path, /, which: Literal["G_ema", "G", "D"] = "G
 
     from fullhead.convert.archives import is_archive
 
-    say = _ganhead(original, out) if is_archive(original) else _generator(original, out, which)
+    archive = is_archive(original)
+    print(f"reading {original} ({original.stat().st_size / 1e6:.0f} MB) ...", flush=True)
+    say = _ganhead(original, out) if archive else _generator(original, out, which)
     print(f"{say}\nWrote {out}")
 
 
@@ -49,7 +51,8 @@ def _ganhead(original: Path, out: Path) -> str:
     sizes = found.config.canonical
     looks = "" if found.stage == 2 else " It is of the first training stage: normals and colours are untrained."
     return (
-        f"Found GANHead of {found.config.scans} scans: {numbers / 1e6:.2f} million numbers in {len(found.tensors)} tensors,\n"
+        f"Found GANHead of {counted(found.config.scans, 'scan')}: "
+        f"{numbers / 1e6:.2f} million numbers in {len(found.tensors)} tensors,\n"
         f"codes of {sizes.shape_code} (shape), {sizes.detail_code} (detail) and {sizes.colour_code} (colour) numbers.{looks}\n"
         "FLAME is left out, as its licence wants it: to move the model, give your own FLAME file."
     )

@@ -32,6 +32,7 @@ def demo(out: Path = Path("out/demo"), using: ModelOptions = ModelOptions()) -> 
         "a fit to a photo": lambda: made.photo(opened, out),
         "heads that move": lambda: made.implicit(load(GANHEAD, device=using.device), out),
     }
+    print(f"{len(stages)} parts, about a minute of a laptop's core with the shipped models", flush=True)
     sections = []
     for name, section in stages.items():
         print(f"{name} ...", flush=True)
@@ -40,6 +41,7 @@ def demo(out: Path = Path("out/demo"), using: ModelOptions = ModelOptions()) -> 
         out,
         "fullhead",
         sections,
-        f"360-degree heads by {using.model} and {GANHEAD}, computed on this machine. None of these people exists.",
+        f"360-degree heads by {using.model} and {GANHEAD}, computed on this machine. The photo shows a real person; all other "
+        "heads are made up.",
     )
     print(f"open {page}")

@@ -80,7 +80,7 @@ def mesh(model: HeadModel[Any, Any], out: Path) -> Section:
     seconds = time.perf_counter() - start
     return Section(
         "A mesh",
-        "Closed, in metres, upright; drag to turn it. head.glb opens in Blender, Unity and a browser.",
+        "Closed, in metres, upright; drag to turn it. head.glb opens in Blender and in a browser.",
         {"vertices": f"{len(found.vertices)}", "faces": f"{len(found.faces)}", "seconds": f"{seconds:.1f}"},
         [Medium(out / "head.glb", f"Seed {MESH_SEED}")],
     )

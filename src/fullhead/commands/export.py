@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from fullhead.commands.options import HeadOptions, check_out, check_resolution, output_files
-from fullhead.core.errors import FullheadError
+from fullhead.commands.options import LONG, HeadOptions, about, check_out, check_resolution, output_files, tracked
+from fullhead.core.errors import FullheadError, counted
 from fullhead.io.config import Unset
+
+SECONDS, SECONDS_TEXTURE = 15, 34  # of a head of 256 cells, and of textures of 1024 pixels, on a laptop's core
 
 
 def export(
@@ -31,6 +33,7 @@ def export(
         animation: Also store an animation in a .glb; all52 shows every expression once.
         resolution: Cells along the cube in which the surface is found, before it is simplified.
     """
+    import sys
     import time
 
     from fullhead.export.rigged_files import check_rigged_path, save_rigged
@@ -43,7 +46,11 @@ def export(
     opened = heads.open()
     rigged = require(opened.family, "rigged")
     names, latents = heads.latents(opened, default="0")
-    for i, path in enumerate(output_files(out, names, suffix)):
+    files = output_files(out, names, suffix)
+    seconds = len(files) * (SECONDS * (resolution / 256) ** 2 + SECONDS_TEXTURE * ((texture_size or 0) / 1024) ** 2)
+    if seconds > LONG:
+        print(f"{counted(len(files), 'head')}: {about(seconds)} on a core of a laptop", file=sys.stderr, flush=True)
+    for i, path in tracked(enumerate(files), "heads", len(files)):
         start = time.perf_counter()
         head = rigged(opened.model, latents[i], faces=faces, texture=texture_size, resolution=resolution)
         save_rigged(head, path, animation)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from fullhead.commands.options import HeadOptions, ViewOptions, check_film, parse_seeds, tracked
-from fullhead.core.errors import FullheadError
+from fullhead.commands.options import HeadOptions, ViewOptions, check_film, check_film_memory, parse_seeds, tracked
+from fullhead.core.errors import FullheadError, counted
 from fullhead.io.files import check_place
 
 
@@ -40,5 +40,7 @@ def interpolate(
     _, latents = heads.latents(opened, default="0-7")
     latents = view.before(opened, latents, heads.truncation)
     cameras = moving_cameras(camera, frames, pitch=view.up)
-    save_video(tracked(flow(opened.model, latents, cameras, view.options(opened), show=show), "frames", frames), out, fps)
-    print(f"{frames} frames in {out}")
+    options = view.options(opened)
+    check_film_memory(out, frames, options.size or opened.model.image_size)
+    save_video(tracked(flow(opened.model, latents, cameras, options, show=show), "frames", frames), out, fps)
+    print(f"{counted(frames, 'frame')} in {out}")

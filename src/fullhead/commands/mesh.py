@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from fullhead.commands.options import HeadOptions, check_out, check_resolution, output_files
+from fullhead.commands.options import LONG, HeadOptions, about, check_out, check_resolution, output_files, tracked
 from fullhead.io.config import Unset
+
+FINE, TRIAL = 512, 4  # cells from which on the time is told beforehand, and how much coarser a trial is
 
 
 def mesh(
@@ -28,6 +30,7 @@ def mesh(
             of the light within a sixteenth of the box.
         keep_floaters: Keep the pieces of a PanoHead that are not connected to the head.
     """
+    import sys
     import time
 
     from fullhead.export.mesh import check_mesh_path, extract_mesh, save_mesh
@@ -37,9 +40,14 @@ def mesh(
     check_resolution(resolution)
     opened = heads.open()
     names, latents = heads.latents(opened, default="0")
-    for i, path in enumerate(output_files(out, names, suffix)):
+    files = output_files(out, names, suffix)
+    for i, path in tracked(enumerate(files), "meshes", len(files)):
         start = time.perf_counter()
         decoded = opened.model.decode(latents[i], None, RenderOptions(background=False))
+        if i == 0 and resolution >= FINE:  # the time grows with the square of the cells
+            extract_mesh(opened.model, decoded, resolution // TRIAL, level, keep_floaters=keep_floaters)
+            if (most := (time.perf_counter() - start) * TRIAL**2) > LONG:
+                print(f"{names[i]}: at most {about(most)}", file=sys.stderr, flush=True)
         found = extract_mesh(opened.model, decoded, resolution, level, keep_floaters=keep_floaters)
         save_mesh(found, path)
         seconds = time.perf_counter() - start

@@ -29,6 +29,8 @@ def explained(words: Sequence[str], commands: Commands) -> AbstractContextManage
         if said := _explain(event, words, commands):
             raise FullheadError(said)
 
+    if said := _unknown_command(words, commands):  # tyro would show the general help for `nosuch --help`
+        raise FullheadError(said)
     on_parse_error = getattr(getattr(tyro, "_errors", None), "on_parse_error", None)
     return nullcontext() if on_parse_error is None else on_parse_error(hook)
 
@@ -36,11 +38,8 @@ def explained(words: Sequence[str], commands: Commands) -> AbstractContextManage
 def _explain(event: Any, words: Sequence[str], commands: Commands) -> str | None:
     program, command, rest = _command(words, commands)
     see, kind = f"see {program} --help", type(event).__name__
-    if isinstance(command, Mapping):
-        if rest and not rest[0].startswith("-"):
-            return f"unknown command {rest[0]}; {_nearest(rest[0], list(command))}{see}"
-        if kind == "MissingSubcommand":
-            return f"{program} needs a command: {', '.join(command)}; {see}"
+    if isinstance(command, Mapping) and kind == "MissingSubcommand":
+        return f"{program} needs a command: {', '.join(command)}; {see}"
     options = [] if isinstance(command, Mapping) else [f"--{name.replace('_', '-')}" for name in ("help", *_names(command))]
     for name in (word.partition("=")[0] for word in rest if word.startswith("--")):
         if name.replace("_", "-").replace("--no-", "--") not in options:
@@ -59,6 +58,13 @@ def _explain(event: Any, words: Sequence[str], commands: Commands) -> str | None
         metavar = str(event.argument.lowered.metavar)
         return f"{option} {given}: it takes {KINDS.get(metavar, metavar)}; {see}".replace(" :", ":")
     return None
+
+
+def _unknown_command(words: Sequence[str], commands: Commands) -> str | None:
+    program, command, rest = _command(words, commands)
+    if not isinstance(command, Mapping) or not rest or rest[0].startswith("-"):
+        return None
+    return f"unknown command {rest[0]}; {_nearest(rest[0], list(command))}see {program} --help"
 
 
 def _command(words: Sequence[str], commands: Commands) -> tuple[str, Callable[..., Any] | Commands, list[str]]:

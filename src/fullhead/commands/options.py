@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, make_dataclass
@@ -18,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, with_article
 from fullhead.families.table import FAMILIES
 from fullhead.fitting.options import OnStep
 from fullhead.io.config import Unset
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Device = Literal["auto", "cpu", "cuda", "mps"]
+LONG, BETWEEN = 10.0, 30.0  # seconds: of work that says how long it takes, and between its lines
+MOST_MEMORY = 2_000_000_000  # bytes of the frames of a film
 MOST_SEEDS = 100_000  # in one range
 
 
@@ -52,7 +57,8 @@ class ModelOptions:
         if strangers := [name for name, given in own.items() if given and name != opened.family and given != type(given)()]:
             options = ", ".join(f"--{name.replace('_', '-')}" for name in vars(own[strangers[0]]))
             raise FullheadError(
-                f"{options}: for a {FAMILIES[strangers[0]].title}; {self.model} is a {type(opened.model).__name__}"
+                f"{options}: for {with_article(FAMILIES[strangers[0]].title)}; {self.model} is "
+                f"{with_article(type(opened.model).__name__)}"
             )
         if given := own.get(opened.family):
             given.apply(opened.model)
@@ -202,7 +208,7 @@ def items(words: Sequence[str]) -> list[str]:
 def parse_seeds(words: Sequence[str], bits: int = 32) -> list[int]:
     """Seeds of ("0-3", "7"): [0, 1, 2, 3, 7]."""
     seeds: list[int] = []
-    for part in items(words):
+    for part in items(words) or words:
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
         if not match:
             raise FullheadError(f"--seeds {part}: write numbers and ranges from 0 on, as in 0-3,7")
@@ -219,7 +225,7 @@ def parse_seeds(words: Sequence[str], bits: int = 32) -> list[int]:
 def parse_angles(words: Sequence[str], option: str, limit: float = 360.0) -> list[float]:
     """Degrees of ("0,90", "-45"), in radians."""
     try:
-        degrees = [float(item) for item in items(words)]
+        degrees = [float(item) for item in items(words) or ["none"]]
     except ValueError as error:
         raise FullheadError(f"{option} {' '.join(words)}: write degrees, as in 0,90,-45") from error
     return [radians(angle, option, limit) for angle in degrees]
@@ -229,6 +235,8 @@ def output_files(out: Path, names: Sequence[str], suffix: str) -> list[Path]:
     """Where results go: to the file `out` if it has a suffix, which holds one; else to the folder `out`, each by its name with
     the suffix `suffix`."""
     if not out.suffix:
+        if twice := [name for name, times in Counter(names).items() if times > 1]:
+            raise FullheadError(f"{out / twice[0]}{suffix} would be written twice: ask for every head and side once")
         return [out / f"{name}{suffix}" for name in names]
     if len(names) > 1:
         raise FullheadError(
@@ -258,6 +266,15 @@ def check_film(frames: int, fps: float) -> None:
         raise FullheadError(f"--fps {fps:g}: between 1 and 1000 frames a second")
 
 
+def check_film_memory(path: Path, frames: int, size: int) -> None:
+    """Refuse a film that does not fit in memory, which a .webp must."""
+    if path.suffix.lower() != ".mp4" and (needed := 3 * frames * size**2) > MOST_MEMORY:
+        raise FullheadError(
+            f"{path.name}: {frames} frames of {size} x {size} pixels take {needed / 1e9:.1f} GB, and a .webp at most "
+            f"{MOST_MEMORY / 1e9:g}: write an .mp4, or give a smaller --size or --frames"
+        )
+
+
 def check_resolution(cells: int, least: int = 16, most: int = 1024) -> None:
     """Refuse grids that are too coarse or too fine."""
     if not least <= cells <= most:
@@ -284,8 +301,25 @@ def stage_bars(**stages: tuple[str, int]) -> Iterator[OnStep]:
 
 
 def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    """The items, with a progress bar on a terminal."""
+    """The items, with a progress bar on a terminal. Elsewhere lines on stderr say about how long the work takes, if it is more
+    than ten seconds: after the first item, and then twice a minute."""
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(items, what, total=total, transient=True, disable=not Console().is_terminal)
+    if Console().is_terminal:
+        yield from track(items, what, total=total, transient=True)
+        return
+    began = said = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        left = (now - began) / done * (total - done)
+        if left > LONG and (done == 1 or now - said > BETWEEN):
+            print(f"{what}: {done} of {total} done, {about(left)} to go", file=sys.stderr, flush=True)
+            said = now
+
+
+def about(seconds: float) -> str:
+    """A time that is not known well, as in: about 40 s, about 3 min, about 2 h."""
+    number, unit = next(((seconds / n, unit) for n, unit in ((3600, "h"), (60, "min")) if seconds >= 1.5 * n), (seconds, "s"))
+    return f"about {number:.0f} {unit}"

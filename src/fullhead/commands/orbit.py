@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from fullhead.commands.options import HeadOptions, ViewOptions, check_film, check_out, output_files, tracked
+from fullhead.commands.options import HeadOptions, ViewOptions, check_film, check_film_memory, check_out, output_files, tracked
+from fullhead.core.errors import counted
 
 
 def orbit(
@@ -34,8 +35,10 @@ def orbit(
     show, opened = view.show(), heads.open()
     names, latents = heads.latents(opened, default="0")
     options, latents = view.options(opened), view.before(opened, latents, heads.truncation)
-    for i, path in enumerate(output_files(out, names, suffix)):
+    files = output_files(out, names, suffix)
+    check_film_memory(files[0], frames, options.size or opened.model.image_size)
+    for i, path in enumerate(files):
         decoded = opened.model.decode(latents[i], None, options)
         turning = render_views(opened.model, decoded, turntable_cameras(frames, view.up), options, show=show)
         save_video(tracked(turning, names[i], frames), path, fps)
-        print(f"{names[i]}: {frames} frames in {path}")
+        print(f"{names[i]}: {counted(frames, 'frame')} in {path}")

@@ -31,4 +31,4 @@ def prepare(
 
     check_size(what.size)
     writing.check()
-    writing.write(out, recipe(scans, what), "scans")
+    writing.write(out, recipe(scans, what), "scan")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from fullhead.commands.options import HeadOptions, ViewOptions, parse_angles, tracked
-from fullhead.core.errors import FullheadError
+from fullhead.commands.options import HeadOptions, ViewOptions, output_files, parse_angles, tracked
+from fullhead.core.errors import FullheadError, counted
 from fullhead.io.files import check_place
 
 
@@ -42,14 +42,20 @@ def sample(
         pixels = options.size or opened.model.image_size
         check_pixels(out, pixels * len(names), pixels * len(sides))
     drawn = sheet_rows(opened.model, latents, sides, view.up, options, show=show)
-    rows = []
-    for name, row in zip(names, tracked(drawn, "heads", len(names)), strict=True):
+    single = [] if out.suffix else [f"{name}_yaw{_degrees(side)}" for name in names for side in sides]
+    rows, files = [], iter(output_files(out, single, ".png") if single else [])
+    for row in tracked(drawn, "heads", len(names)):
         if out.suffix:
             rows.append(row)
         else:
-            for side, picture in zip(sides, row, strict=True):
-                save_image(picture, out / f"{name}_yaw{math.degrees(side):+04.0f}.png")
+            for picture in row:
+                save_image(picture, next(files))
     if out.suffix:
         columns = [f"{math.degrees(side):g}°" for side in sides]
         save_image(contact_sheet(rows, row_labels=names if labels else (), column_labels=columns if labels else ()), out)
-    print(f"{len(names)} heads x {len(sides)} views in {out}")
+    print(f"{counted(len(names), 'head')} x {counted(len(sides), 'view')} in {out}")
+
+
+def _degrees(angle: float) -> str:
+    """An angle in radians as degrees, as names of files have it: +045, -007.5."""
+    return f"{math.degrees(angle):+08.3f}".rstrip("0").rstrip(".")

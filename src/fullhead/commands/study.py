@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from fullhead.commands.options import check_seed
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, counted
 
 
 def study(
@@ -39,7 +39,7 @@ def study(
     if tally:
         for row in tally_of(out):
             interval = "" if row.half_width is None else f" ± {row.half_width:.2f} (95 %)"
-            said = f"{row.scores} scores of {row.volunteers} volunteer{'s' if row.volunteers > 1 else ''}"
+            said = f"{counted(row.scores, 'score')} of {counted(row.volunteers, 'volunteer')}"
             print(f"{row.method} {row.aspect}: {row.mean:.2f}{interval}, {said}")
         return
     if len(methods) != 2:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fullhead.convert.tensors import CALLS, STORAGES, Storage, storage_description, storage_of
-from fullhead.core.errors import FullheadError, in_words
+from fullhead.core.errors import FullheadError, in_words, with_article
 from fullhead.io.files import existing_file
 from fullhead.io.pickles import Refused, Source, Vocabulary, expect, read_pickle, show
 
@@ -81,4 +81,4 @@ def _entry(archive: zipfile.ZipFile, name: str) -> bytearray:
 def _build(target: Any, state: Any) -> None:
     """A state dict has its version numbers beside it; they are not needed."""
     if not isinstance(target, dict):
-        raise Refused(f"gives a state to a {type(target).__name__}")
+        raise Refused(f"gives a state to {with_article(type(target).__name__)}")

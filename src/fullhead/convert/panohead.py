@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fullhead.convert.reader import Module, read_snapshot, state_dict
 from fullhead.convert.tensors import shape_of, with_weights
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, with_article
 from fullhead.io.pickles import show
 from fullhead.models import checkpoint
 from fullhead.models.panohead import LABEL, PanoHead, PanoHeadConfig
@@ -105,7 +105,8 @@ def find_family(generator: Module) -> Family:
     """The family of a generator, by its parts; its plane axes must agree."""
     if generator.class_name != "TriPlaneGenerator":
         raise FullheadError(
-            f"the snapshot's generator is a {generator.class_name}: PanoHead, EG3D and SphereHead have a TriPlaneGenerator"
+            f"the snapshot's generator is {with_article(generator.class_name)}: PanoHead, EG3D and SphereHead have a "
+            "TriPlaneGenerator"
         )
     parts = {name for name, part in generator.modules.items() if part is not None}
     family: Family = "spherehead" if {"ConvA", "ConvB"} <= parts else "panohead" if "t_mapping" in parts else "eg3d"
@@ -223,7 +224,7 @@ def discriminator_config(converted: Converted) -> DiscriminatorConfig:
     """Our config of a discriminator."""
     kwargs, name = converted.init_kwargs, converted.parts[""]
     if name not in DISCRIMINATORS:
-        raise FullheadError(f"the discriminator is a {name}: known are {', '.join(DISCRIMINATORS)}")
+        raise FullheadError(f"the discriminator is {with_article(name)}: known are {', '.join(DISCRIMINATORS)}")
     _check_only(kwargs, {"c_dim": LABEL, "img_channels": 3, "architecture": "resnet"})
     size = _integer(kwargs, "img_resolution")
     inputs = shape_of(converted.tensors, f"b{size}.fromrgb.weight", 4)[1]
@@ -256,7 +257,7 @@ def build(converted: Converted) -> ConfiguredModule:
 def _superres(converted: Converted) -> SuperresConfig:
     name = converted.parts.get("superresolution", "")
     if name not in SUPERRES:
-        raise FullheadError(f"the super-resolution is a {name or 'missing part'}: known are {', '.join(SUPERRES)}")
+        raise FullheadError(f"the super-resolution is {with_article(name or 'missing part')}: known are {', '.join(SUPERRES)}")
     size, doubles, enlarge_only, antialias = SUPERRES[name]
     first, second = (shape_of(converted.tensors, f"superresolution.block{i}.conv1.weight", 4)[0] for i in (0, 1))
     config = SuperresConfig(

@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from fullhead.convert.tensors import CALLS, STORAGES, Storage, exactly, storage_description, storage_of
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, with_article
 from fullhead.io.files import existing_file
 from fullhead.io.pickles import MAX_NAME, Refused, Source, Vocabulary, expect, read_pickle, show
 
@@ -66,8 +66,8 @@ class Module:
     def _field(self, name: str, kind: type, default: Any) -> Any:
         value = self.state.get(name, default)
         if not isinstance(value, kind):
-            found = type(value).__name__
-            raise FullheadError(f"damaged snapshot: {self.class_name}.{name} is a {found}, not a {kind.__name__}")
+            found = with_article(type(value).__name__)
+            raise FullheadError(f"damaged snapshot: {self.class_name}.{name} is {found}, not {with_article(kind.__name__)}")
         return value
 
     def _table(self, name: str, kind: type) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Module:
             if not isinstance(key, str) or not key or "." in key or len(key) > MAX_NAME:
                 raise FullheadError(f"damaged snapshot: {show(key)} cannot be a name in {self.class_name}.{name}")
             if value is not None and not isinstance(value, kind):
-                found = type(value).__name__
+                found = with_article(type(value).__name__)
                 raise FullheadError(f"damaged snapshot: {self.class_name}.{name} holds a {found}, not a {kind.__name__}")
         return table
 
@@ -195,7 +195,7 @@ def _build(target: Any, state: Any) -> None:
     elif isinstance(target, dict):
         target.update(expect(state, dict, "the state of a dict"))
     else:
-        raise Refused(f"gives a state to a {type(target).__name__}")
+        raise Refused(f"gives a state to {with_article(type(target).__name__)}")
 
 
 class _StorageReader:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fullhead.core.errors import FullheadError
+
+WHOLE_TURN = 6.2832  # radians, rounded up: no yaw or pitch is larger
 RADIUS = 2.7  # distance of the cameras of EG3D and PanoHead from the origin [eg3d]
 FOCAL = 4.2647  # their focal length, normalised by image size: 2985.29 / 700 [eg3d]
 
@@ -68,8 +71,16 @@ def orbit(
     yaw: Tensor | float, pitch: Tensor | float = 0.0, *, radius: float = RADIUS, focal: float = FOCAL,
     target: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Cameras:  # fmt: skip
-    """Cameras on a sphere of `radius` about the origin that look at `target`; yaw, pitch in radians, broadcast to [V]."""
+    """Cameras on a sphere of `radius` about the origin that look at `target`; yaw, pitch in radians, broadcast to [V].
+
+    Raises FullheadError for more than a whole turn, as of degrees.
+    """
     h, v = torch.broadcast_tensors(*(torch.atleast_1d(torch.as_tensor(x, dtype=torch.float64)) for x in (yaw, pitch)))
+    for name, angles in (("yaw", h), ("pitch", v)):
+        if len(wrong := angles[~(angles.abs() <= WHOLE_TURN)]):
+            raise FullheadError(
+                f"{name} {wrong[0]:g} is no angle in radians, from -2 pi to 2 pi: of degrees, give math.radians({wrong[0]:g})"
+            )
     origins = radius * torch.stack([h.sin() * v.cos(), v.sin(), h.cos() * v.cos()], dim=-1)
     c2w = look_at(origins, torch.tensor(target, dtype=torch.float64).expand_as(origins)).float()
     return Cameras(c2w, intrinsics(focal, (len(h),)))

@@ -13,6 +13,7 @@ value > level.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -60,7 +61,10 @@ def extract_surface(
     grid.add(keys)
     cells = grid.crossed(keys.reshape([start + 1] * 3)[:-1, :-1, :-1].ravel())
     if len(cells) == 0:
-        raise NoSurfaceError(level, float(grid.values.min()), float(grid.values.max()))
+        low, high = float(grid.values.min()), float(grid.values.max())
+        if not math.isfinite(low + high):
+            raise FullheadError("this head has values that are no numbers where a surface is sought: its weights are damaged")
+        raise NoSurfaceError(level, low, high)
     while grid.r < resolution:
         cells = grid.split(cells)
     return _marching_cubes(grid, cells)

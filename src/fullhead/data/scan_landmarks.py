@@ -7,9 +7,11 @@ picture and gives 68 points will do.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,14 +44,20 @@ def read_landmarks(path: Path) -> NDArray:
 
 
 def load_detector(name: str) -> Detector:
-    """The function that `module:function` names, such as `my_dlib:find`; the module is imported."""
+    """The function that `module:function` names, such as `my_dlib:find`; the module, which may lie in the current folder, is
+    imported."""
     module, _, function = name.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
     try:
-        return getattr(import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
+        found = getattr(import_module(module), function)
+    except Exception as error:  # whatever a user's module raises
         raise FullheadError(
             f"--detector {name}: {in_words(error)}; give module:function of a module that Python finds"
         ) from error
+    if not callable(found):
+        raise FullheadError(f"--detector {name}: {function} is no function")
+    return cast("Detector", found)
 
 
 def detected_landmarks(mesh: TriMesh[NDArray], detect: Detector) -> NDArray:

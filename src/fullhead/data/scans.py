@@ -116,7 +116,7 @@ def ordered_by_names(scans: Sequence[ScanFile], names: Sequence[str]) -> list[Sc
     known = {scan.name: scan for scan in scans}
     missing = [name for name in names if name not in known]
     if missing:
-        raise FullheadError(f"{len(missing)} scans of the order are not there, the first is {missing[0]}")
+        raise FullheadError(f"the order names scans that are not there: {len(missing)} of them, the first is {missing[0]}")
     return [known[name] for name in names]
 
 

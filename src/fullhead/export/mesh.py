@@ -14,7 +14,7 @@ from torch import Tensor
 from fullhead.core import cameras as cams
 from fullhead.core.cameras import Cameras
 from fullhead.core.colour import to_bytes
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, with_article
 from fullhead.core.isosurface import NoSurfaceError, extract_surface, largest_component
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh, present
@@ -64,8 +64,8 @@ def extract_mesh(
     if isinstance(model, HasSurface):
         if level is not None or keep_floaters:
             raise FullheadError(
-                f"a {type(model).__name__} has a surface of its own, so no level and no floaters: leave --level and "
-                "--keep-floaters out"
+                f"{with_article(type(model).__name__)} has a surface of its own, so no level and no floaters: leave --level "
+                "and --keep-floaters out"
             )
         own = model.surface(head, resolution).numpy()
         return replace(own, vertices=np.float32(BOX / 2) * own.vertices * np.float32(model.metres_per_unit))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from fullhead.core.devices import device_named
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, with_article
 from fullhead.families.table import FAMILIES, Parts
 from fullhead.models.checkpoint import read_header, read_latents, read_module
 from fullhead.models.head import H, HeadModel, L
@@ -37,7 +37,7 @@ def open_model(model: str | Path, *, device: str = "cpu", options: Any = None) -
     header = read_header(path)
     family = header.get("family")
     if family not in FAMILIES:
-        raise FullheadError(f"{model} holds a '{family}', not a head: a head is a {', '.join(FAMILIES)}")
+        raise FullheadError(f"{model} holds {with_article(str(family))}, not a head: a head is of {', '.join(FAMILIES)}")
     parts: Parts = FAMILIES[family].parts()
     module, fitted = read_module(path, parts.model).to(where), read_latents(path, parts.latents)
     if options is not None:

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from fullhead.core.errors import FullheadError, in_words
 
+MOST, ROOM = 255, 35  # bytes of a name, and of what temporaries add to it
 PROBE = 1 << 20  # bytes written to see whether there is any room
 TEMPORARY = ".fullhead-"  # how the names of unfinished files begin
 
@@ -21,9 +22,12 @@ TEMPORARY = ".fullhead-"  # how the names of unfinished files begin
 def check_place(path: str | Path, *, folder: bool = False) -> Path:
     """`path` as a Path if a file, or a folder of files, can be written there; call it before the work. Leaves nothing there.
 
-    Raises FullheadError: a folder where a file is due or the other way round, no right to write, no space.
+    Raises FullheadError: a folder where a file is due or the other way round, no right to write, no space, a name too long.
     """
     path = Path(path)
+    lengths = [len(os.fsencode(part)) for part in path.parts]
+    if lengths and max(*lengths, lengths[-1] + ROOM) > MOST:
+        raise FullheadError(f"the name {path.name[:40]}... is too long: a file's has at most {MOST - ROOM} bytes")
     if folder and path.is_file():
         raise FullheadError(f"{path} is a file: give a folder")
     if path.is_dir() and not folder:

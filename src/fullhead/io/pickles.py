@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
+from fullhead.core.errors import with_article
+
 MAX_NAME = 200  # characters of a global
 MAX_INTEGER_BITS = 128
 MAX_COUNTER = 1 << 16  # an integer key of a dict
@@ -266,12 +268,12 @@ def _key(value: Any) -> str | int | Inert:
 def expect(value: Any, kind: type | tuple[type, ...], what: str) -> Any:
     """`value`, or Refused if it is not of the `kind`."""
     if not isinstance(value, kind):
-        raise Refused(f"has a {type(value).__name__} as {what}")
+        raise Refused(f"has {with_article(type(value).__name__)} as {what}")
     return value
 
 
 def show(value: Any) -> str:
     """A value of the file in a message: printable, one line, not long."""
     if not isinstance(value, str | int | float | bool | None):
-        return f"a {type(value).__name__}"
+        return with_article(type(value).__name__)
     return ascii(value[:MAX_NAME] if isinstance(value, str) else value)

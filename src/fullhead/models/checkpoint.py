@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fullhead.core.errors import FullheadError, in_words
+from fullhead.core.errors import FullheadError, in_words, with_article
 from fullhead.io.config import from_dict, to_dict
 from fullhead.io.files import existing_file, written_whole
 from fullhead.models.head import Batch, L
@@ -62,7 +62,7 @@ def read_module(path: str | Path, cls: type[M]) -> M:
     """The module of a file, in float32 and evaluation mode. FullheadError if the file holds one of another class."""
     header = read_header(path)
     if header.get("family") != cls.model_type:
-        raise FullheadError(f"{path} holds a '{header.get('family')}', not a '{cls.model_type}'")
+        raise FullheadError(f"{path} holds {with_article(str(header.get('family')))}, not {with_article(cls.model_type)}")
     module = cls(from_dict(cls.config_class, header["config"]))
     with safe_open(Path(path), framework="pt") as handle:
         names = [name for name in handle.keys() if not name.startswith(LATENTS)]  # noqa: SIM118

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from fullhead.core.cameras import Cameras
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, with_article
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.representations.surface import SHADINGS, pictures
 
@@ -247,4 +247,4 @@ def capable(model: object, capability: type[C], name: str, hint: str = "") -> C:
     """The model, seen as what can do something. FullheadError if the model, known as `name`, cannot; `hint`: what to do."""
     if isinstance(model, capability):
         return model
-    raise FullheadError(f"{name} is a {type(model).__name__}, which {MISSING[capability]}{hint and f': {hint}'}")
+    raise FullheadError(f"{name} is {with_article(type(model).__name__)}, which {MISSING[capability]}{hint and f': {hint}'}")

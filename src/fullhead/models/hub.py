@@ -18,6 +18,7 @@ from fullhead.io.files import check_place, existing_file, written_whole
 from fullhead.models.checkpoint import read_module, save
 from fullhead.nn.module import ConfiguredModule
 
+PATIENCE = 5.0  # seconds until the hub answers
 WEIGHTS, CARD = "model.safetensors", "README.md"
 TAGS = ("3d", "head", "avatar", "nerf", "fullhead")
 
@@ -75,14 +76,17 @@ def model_file(model: str | Path) -> Path:
 
 def from_hub(repo_id: str) -> Path:
     """The file model.safetensors of a hub repository, downloaded into the hub's cache."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # its retries; we say in one line what came of them
     try:
+        if not isinstance(try_to_load_from_cache(repo_id, WEIGHTS), str):  # one look: the download would try again and again
+            get_hf_file_metadata(hf_hub_url(repo_id, WEIGHTS), timeout=PATIENCE)
         return Path(hf_hub_download(repo_id, WEIGHTS))
-    except Exception:  # as above
-        missing = f"no file or folder {repo_id}, and no {repo_id}/{WEIGHTS} from the hub"
-        raise FullheadError(f"{missing}: check the name and the connection") from None
+    except Exception as error:  # as above
+        answered = getattr(error, "response", None) is not None
+        why = f"the hub gives no {repo_id}/{WEIGHTS}" if answered else f"the hub cannot be asked for {repo_id}/{WEIGHTS}"
+        raise FullheadError(f"no file or folder {repo_id}, and {why}: check the name and the connection") from None
 
 
 def model_card(model: HubModel, name: str, license: str | None) -> str:

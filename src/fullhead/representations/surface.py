@@ -17,6 +17,7 @@ from fullhead.representations.canonical_field import CanonicalPoints
 from fullhead.representations.deformer import Motion
 
 SAMPLES = 2  # of each pixel, per axis
+AT_ONCE = 2**20  # pixels that are drawn at once
 BOX = RADIUS / FOCAL  # side in world units of what the standard cameras see at the origin: that of the cube [-1, 1]^3
 
 
@@ -76,11 +77,21 @@ def draw_surface(mesh: TriMesh[Tensor], camera: Cameras, size: int, shade: Shade
     ahead = x_camera[:, 2]
     homogeneous = x_camera @ camera.K[0].T
     xy_px = homogeneous[:, :2] / torch.where(ahead > 0, homogeneous[:, 2], torch.ones_like(ahead))[:, None] * fine
-    found = rasterize(xy_px.cpu(), ahead.cpu(), mesh.faces.cpu(), fine, fine)
-    corners = mesh.faces.cpu()[found.face.long().clamp(min=0)]  # [H, W, 3]
     slant = x_camera.norm(dim=-1) / ahead  # distance along the ray per depth; about linear in a triangle
-    values = torch.cat([shade(mesh, camera), slant[:, None]], dim=-1).cpu()[corners]  # [H, W, 3, 4]
-    values = (found.barycentric[..., None] * values).sum(dim=-2).permute(2, 0, 1)  # [4, H, W]
+    values, faces = torch.cat([shade(mesh, camera), slant[:, None]], dim=-1).cpu(), mesh.faces.cpu()
+    rows, bands = max(1, AT_ONCE // size), []  # bounds memory
+    for top in range(0, size, rows):
+        below = xy_px.cpu() - torch.tensor([0, SAMPLES * top])
+        bands.append(_drawn(below, ahead.cpu(), faces, values, SAMPLES * min(rows, size - top), fine))
+    image, seen, distance = (torch.cat(parts, dim=1) for parts in zip(*bands, strict=True))
+    return image, seen, distance
+
+
+def _drawn(xy_px: Tensor, z: Tensor, faces: Tensor, values: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """What `draw_surface` gives, of `height` x `width` samples."""
+    found = rasterize(xy_px, z, faces, height, width)
+    corners = faces[found.face.long().clamp(min=0)]  # [H, W, 3]
+    values = (found.barycentric[..., None] * values[corners]).sum(dim=-2).permute(2, 0, 1)  # [4, H, W]
     seen = (found.face >= 0).float()[None]
     values = torch.cat([values[:3], values[3:] * found.depth], dim=0) * seen
     values, seen = F.avg_pool2d(values, SAMPLES), F.avg_pool2d(seen, SAMPLES)

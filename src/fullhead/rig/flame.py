@@ -23,7 +23,7 @@ from safetensors.numpy import load_file
 from scipy import sparse
 from torch import Tensor
 
-from fullhead.core.errors import FullheadError, in_words
+from fullhead.core.errors import FullheadError, in_words, with_article
 from fullhead.io.files import existing_file
 from fullhead.io.pickles import Global, Refused, Source, Vocabulary, expect, read_pickle, show
 from fullhead.rig.rig import Rig
@@ -217,7 +217,7 @@ def _build(target: Any, state: Any) -> None:
         if expect(state, tuple, "the state of a dtype")[1] not in ("<", "|"):
             raise Refused("holds numbers that are not little-endian")
     elif not isinstance(target, _Object):
-        raise Refused(f"gives a state to a {type(target).__name__}")
+        raise Refused(f"gives a state to {with_article(type(target).__name__)}")
     elif target.kind in NUMPY:
         target.state["x"] = _array(expect(state, tuple, "the state of an array"))
     else:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fullhead.core.cameras import Cameras, orbit
+from fullhead.core.cameras import WHOLE_TURN, Cameras, orbit
 from fullhead.core.errors import FullheadError, in_words
 from fullhead.io.files import existing_file
 from fullhead.io.images import Bytes, contact_sheet
@@ -24,6 +24,7 @@ from fullhead.rig.arkit import ARKIT, arkit_weights
 from fullhead.rig.template import JOINTS
 from fullhead.viewing.turntable import final_image
 
+TURN = (-WHOLE_TURN, WHOLE_TURN)  # bounds of angles in a clip, radians
 SHEET_COLUMNS = 13  # a quarter of the 52
 
 
@@ -39,17 +40,33 @@ class Clip:
 def read_clip(path: str | Path) -> Clip:
     """A file clips/c0000.json of a set of clips. Raises FullheadError for anything else."""
     path = existing_file(path, "a clip of `fullhead synth video`, clips/c0000.json")
+    number = None
     try:
         clip = json.loads(path.read_text(encoding="utf-8"))
-        frames = clip["frames"]
-        expression = torch.stack([arkit_weights(frame["expression"]) for frame in frames])
-        joint_pose = torch.tensor([frame["joint_pose"] for frame in frames], dtype=torch.float32)
-        yaw, pitch = (torch.tensor([frame[name] for frame in frames]) for name in ("yaw", "pitch"))
-        return Clip(HeadPose(expression, joint_pose), orbit(yaw, pitch), float(clip["fps"]))
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        moments, fps = [], _number(clip["fps"], "fps", (1e-3, 1000.0))
+        for number, frame in enumerate(clip["frames"]):  # noqa: B007
+            weights = {name: _number(weight, name, (0.0, 1.0)) for name, weight in frame["expression"].items()}
+            turns = [
+                [_number(turn, name, TURN) for turn in turns] for name, turns in zip(JOINTS, frame["joint_pose"], strict=True)
+            ]
+            view = [_number(frame[name], name, TURN) for name in ("yaw", "pitch")]
+            moments.append((arkit_weights(weights), torch.tensor(turns).reshape(len(JOINTS), 3), torch.tensor(view)))
+        number = None
+        expression, joint_pose, seen = (torch.stack(parts) for parts in zip(*moments, strict=True))
+        return Clip(HeadPose(expression, joint_pose), orbit(*seen.unbind(1)), fps)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, OverflowError, FullheadError) as error:
+        where = "" if number is None else f"frame {number}: "
+        said = f"{error.args[0]} is missing" if isinstance(error, KeyError) else in_words(error)
         raise FullheadError(
-            f"{path} is no clip of `fullhead synth video` ({in_words(error)}): give clips/c0000.json of its set"
+            f"{path} is no clip of `fullhead synth video` ({where}{said}): give clips/c0000.json of its set"
         ) from None
+
+
+def _number(value: float, name: str, bounds: tuple[float, float]) -> float:
+    low, high = bounds
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {value:g}, not between {low:g} and {high:g}")
+    return float(value)
 
 
 def posed(weights: Mapping[str, float], turns: Mapping[str, Sequence[float]]) -> HeadPose:

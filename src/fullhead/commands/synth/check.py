@@ -21,7 +21,7 @@ def check(out: Annotated[Path, tyro.conf.Positional], detector: Unset[str] = Non
             pixels, or to an empty array where it sees no face. It runs over the frontal photos of a set of photos.
         yaw_limit: Degrees to each side up to which a photo counts as frontal.
     """
-    from fullhead.core.errors import FullheadError
+    from fullhead.core.errors import FullheadError, counted
     from fullhead.io.sets import check_set
 
     if detector is not None:
@@ -41,4 +41,4 @@ def check(out: Annotated[Path, tyro.conf.Positional], detector: Unset[str] = Non
             f"{len(wrong)} of {count} files of {out} are missing or damaged ({some}): delete them and run the command that "
             "wrote the set again"
         )
-    print(f"{count} files, all as they should be")
+    print(f"{counted(count, 'file')}, all as they should be")

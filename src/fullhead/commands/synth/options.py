@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, counted
 from fullhead.io.files import check_place
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class WriteOptions:
         except KeyboardInterrupt:
             print(f"Stopped. What is finished is in {out}; run the same command again to go on.")
             raise
-        print(f"{new} new {noun} in {out}")
+        print(f"{counted(new, f'new {noun}')} in {out}")
         return new
 
     def check(self) -> tuple[int, int]:

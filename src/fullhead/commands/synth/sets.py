@@ -20,7 +20,7 @@ def photos(out: Out, what: PhotosOptions = PhotosOptions(), writing: SetOptions 
     """
     from fullhead.synth.datasets.photos import Photos
 
-    writing.write(out, Photos(what, writing.population()), "photos")
+    writing.write(out, Photos(what, writing.population()), "photo")
 
 
 def heads360(out: Out, what: Heads360Options = Heads360Options(), writing: SetOptions = SetOptions()) -> None:
@@ -30,7 +30,7 @@ def heads360(out: Out, what: Heads360Options = Heads360Options(), writing: SetOp
     """
     from fullhead.synth.datasets.heads360 import Heads360
 
-    writing.write(out, Heads360(what, writing.population()), "pictures")
+    writing.write(out, Heads360(what, writing.population()), "picture")
 
 
 def scans(out: Out, what: ScansOptions = ScansOptions(), writing: SetOptions = SetOptions()) -> None:
@@ -40,7 +40,7 @@ def scans(out: Out, what: ScansOptions = ScansOptions(), writing: SetOptions = S
     """
     from fullhead.synth.datasets.scans import Scans
 
-    writing.write(out, Scans(what, writing.population()), "scans")
+    writing.write(out, Scans(what, writing.population()), "scan")
 
 
 def video(
@@ -64,7 +64,7 @@ def video(
     films = {clip: out / "preview" / f"{clip}.{preview}" for clip in clips}
     for film in films.values():
         check_video_path(film)
-    writing.write(out, Video(what, writing.population()), "frames")
+    writing.write(out, Video(what, writing.population()), "frame")
     store = open_store(out, "frames")
     for clip, film in films.items():
         names = [f"{clip}/{frame:05d}.png" for frame in range(what.frames)]

@@ -44,19 +44,19 @@ class PhotosOptions(Asked):
     """What is also written of seg, mask, rgba, parts, depth and normal; or all, or none."""
     yaw_distribution: Literal["uniform", "wild"] = "uniform"
     """Where cameras stand: evenly around the head, or mostly in front, as in collections of photos."""
-    yaw_limit: float = 180.0
+    yaw_limit: Annotated[float, (0, 180)] = 180.0
     """Cameras stand within plus and minus this many degrees of the front."""
-    pitch_spread: float = 10.0
+    pitch_spread: Annotated[float, (0, 90)] = 10.0
     """Standard deviation of the cameras' pitch, degrees."""
-    expressive: float = 1.0
+    expressive: Annotated[float, (0, 10)] = 1.0
     """Strength of the mild expressions; 0 leaves all faces neutral."""
     zoom: Annotated[float, (0.5, 2)] = 1.0
     """How much larger heads are than where all hair fits the picture, 0.5 to 2; 1.24 is that of the published PanoHead."""
-    scale_error: float = 0.0
+    scale_error: Annotated[float, (0, 0.5)] = 0.0
     """Misaligned on purpose: standard deviation of an error of the head's size that labels do not know, as in 0.05."""
-    shift_error: float = 0.0
+    shift_error: Annotated[float, (0, 1)] = 0.0
     """The same for its place in the picture, in picture sizes."""
-    angle_error: float = 0.0
+    angle_error: Annotated[float, (0, 30)] = 0.0
     """The same for yaw, pitch and roll of the camera, degrees."""
 
 
@@ -92,7 +92,7 @@ class ScansOptions(Asked):
     """Cells of the grid along the cube's side of 40 cm."""
     raw: bool = False
     """Also write every scan as a scanner leaves it: somewhere in space, in millimetres, with noise and holes."""
-    noise: float = 0.3
+    noise: Annotated[float, (0, 100)] = 0.3
     """Of the raw scans, millimetres."""
 
 
