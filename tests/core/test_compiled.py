@@ -30,8 +30,8 @@ def kept(install: Path, temporary: Path, home: Path | None = None) -> list[Path]
     environment |= {"PYTHONPATH": str(install / "install"), "TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
     if home is not None:
         environment["HOME"] = str(home)
-    code = "from fullhead.core.probe import doubled; print(doubled(21))"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=install, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-c", "from fullhead.core.probe import doubled; print(doubled(21))"]
+    done = subprocess.run(command, env=environment, cwd=install, capture_output=True, text=True, timeout=120)
     assert done.stdout.startswith("42"), done.stderr
     return sorted(temporary.rglob("*.nbi"))
 

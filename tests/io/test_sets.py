@@ -190,6 +190,6 @@ def test_a_share_that_makes_no_sense_is_refused(share: str) -> None:
 
 
 def test_shards_cover_all_parts_once() -> None:
-    found = shards(Photos(PhotosOptions(images=600)), "zip")
+    found = list(shards(Photos(PhotosOptions(images=600)), "zip"))
     assert [(shard.first, shard.end) for shard in found] == [(0, 64), (64, 128), (128, 150)]
-    assert len(shards(Photos(PhotosOptions(images=600)), "folder")) == 150
+    assert len(list(shards(Photos(PhotosOptions(images=600)), "folder"))) == 150

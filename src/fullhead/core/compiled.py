@@ -12,13 +12,14 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.config import reload_config
 
 
 def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """`numba.njit` that keeps what it compiles, wherever it can."""
 
     def compiled(function: Callable[..., Any]) -> Any:
-        found = numba.njit(**options)(function)
+        found: Any = numba.njit(**options)(function)
         for find in (lambda: True, _use_temporary_folder):
             with suppress(RuntimeError, OSError):  # numba knows no folder that it can write; there is no temporary one either
                 if find():
@@ -53,5 +54,5 @@ def _use_temporary_folder() -> bool:
     if user is not None and (place.is_symlink() or about.st_uid != user or about.st_mode & 0o077):
         return False
     os.environ["NUMBA_CACHE_DIR"] = str(place)
-    numba.config.reload_config()
+    reload_config()
     return True

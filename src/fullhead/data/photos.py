@@ -10,7 +10,6 @@ without extension.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from fullhead.core.errors import FullheadError
 from fullhead.io.reading import reading
 from fullhead.io.stores import open_store
 
+FAR = 1e6  # no number of a camera is larger
 CACHE_BYTES = 4 << 30  # decoded images are kept up to this size
 
 
@@ -51,16 +51,15 @@ class PhotoSet:
         self.images, self.masks = open_store(root, "img"), open_store(root, "seg")
         with reading(f"{root}/img/dataset.json", "it lists names and labels of 25 numbers each"):
             listed = json.loads(self.images.read("dataset.json"))["labels"]
-            entries = [(str(name), [float(x) for x in label]) for name, label in listed]
-            if any(len(label) != 25 or not np.isfinite(np.float32(label)).all() for _, label in entries):
+            found = [(str(name), str(name).rpartition(".")[0], [float(x) for x in label]) for name, label in listed]
+            if any(len(label) != 25 or not all(abs(x) < FAR for x in label) for *_, label in found):
                 raise ValueError("a label is not 25 finite numbers")
-        masks = {os.path.splitext(name)[0]: name for name in self.masks.names()}
-        entries = [(name, label) for name, label in entries if os.path.splitext(name)[0] in masks]
+        masks = {name.rpartition(".")[0]: name for name in self.masks.names()}
+        entries = [(name, masks[stem], label) for name, stem, label in found if stem in masks]
         if not entries:
             raise FullheadError(f"{root} has no image with both a camera label and a mask")
-        self.names = [name for name, _ in entries]
-        self.mask_names = [masks[os.path.splitext(name)[0]] for name in self.names]
-        self.labels = torch.tensor([label for _, label in entries])
+        self.names, self.mask_names, labels = zip(*entries, strict=True)
+        self.labels = torch.tensor(labels)
         yaw = torch.rad2deg(yaw_pitch(cameras_from_labels(self.labels))[0]).abs()
         kept = torch.nonzero((yaw >= yaw_range[0]) & (yaw <= yaw_range[1]))[:, 0]
         if not len(kept):

@@ -19,8 +19,8 @@ from fullhead.core.errors import FullheadError, in_words
 
 # What Python, numpy, zipfile, tarfile and safetensors raise for a file that is damaged, or of another form than expected.
 DAMAGED = (
-    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, EOFError, SyntaxError, TokenError,
-    BadZipFile, TarError, SafetensorError, struct.error, zlib.error,
+    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, EOFError, SyntaxError,
+    TokenError, BadZipFile, TarError, SafetensorError, struct.error, zlib.error,
 )  # fmt: skip
 
 

@@ -16,21 +16,24 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import tarfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fullhead.core.errors import FullheadError, in_words
+from fullhead.core.errors import FullheadError
 from fullhead.io.files import sha256, written_whole
+from fullhead.io.reading import DAMAGED, read_json, reading
 from fullhead.io.workers import Stopped, run
 
 Form = Literal["folder", "zip", "tar"]
@@ -112,39 +115,47 @@ def write_set(
     if workers is not None and workers < 0:
         raise FullheadError(f"--workers {workers}: 0 works in this process, otherwise a number of processes")
     _claim(out, recipe, form)
-    mine = shards(recipe, form)[share[0] :: share[1]]
-    todo = [shard for shard in mine if not _is_whole(out, shard)]
     processes = os.cpu_count() or 1 if workers is None else workers
     new, due = 0, time.monotonic() + LISTS_EVERY
     try:
-        bar = _progress(quiet, recipe, sum(shard.end - shard.first for shard in todo))
-        with bar as advance, closing(run(_Task(out, recipe, form), todo, processes)) as done:
-            for parts in done:
-                new += parts
-                advance(parts)
-                if (now := time.monotonic()) > due:
-                    write_lists(out, recipe)
-                    due = time.monotonic() + max(LISTS_EVERY, 20 * (time.monotonic() - now))
+        with _progress(quiet, recipe, math.ceil(recipe.parts / share[1])) as advance:
+            todo = _missing(out, shards(recipe, form, share), partial(advance, new=False))
+            with closing(run(_Task(out, recipe, form), todo, processes)) as done:
+                for parts in done:
+                    new += parts
+                    advance(parts)
+                    if (now := time.monotonic()) > due:
+                        write_lists(out, recipe)
+                        due = time.monotonic() + max(LISTS_EVERY, 20 * (time.monotonic() - now))
     finally:
         write_lists(out, recipe)
     return new * recipe.pictures
 
 
-def shards(recipe: Recipe, form: Form) -> list[Shard]:
-    """All shards of a set."""
+def shards(recipe: Recipe, form: Form, share: tuple[int, int] = (0, 1)) -> Iterator[Shard]:
+    """The shards of a share of a set, of which there may be very many."""
     step = 1 if form == "folder" else recipe.per_shard
-    starts = range(0, recipe.parts, step)
-    return [Shard(f"{recipe.kind}-{i:06d}", first, min(first + step, recipe.parts)) for i, first in enumerate(starts)]
+    for i in range(share[0], math.ceil(recipe.parts / step), share[1]):
+        yield Shard(f"{recipe.kind}-{i:06d}", i * step, min((i + 1) * step, recipe.parts))
+
+
+def _missing(out: Path, asked: Iterable[Shard], passed: Callable[[int], None]) -> Iterator[Shard]:
+    """Those of the shards that are not whole; `passed` is told the number of parts of each that is."""
+    for shard in asked:
+        if _is_whole(out, shard):
+            passed(shard.end - shard.first)
+        else:
+            yield shard
 
 
 def read_set(out: Path, kind: str | None = None) -> dict[str, Any]:
     """The description of a set; raises FullheadError where there is none, or one of another kind."""
-    try:
-        about = json.loads((out / "set.json").read_text())
-    except (OSError, ValueError) as error:
-        raise FullheadError(f"{out} holds no set ({in_words(error)}): make one with `fullhead synth`") from None
-    if kind is not None and about["kind"] != kind:
-        raise FullheadError(f"{out} holds a set of {about['kind']}, not of {kind}: choose another folder")
+    if not (out / "set.json").exists():
+        raise FullheadError(f"{out} holds no set: make one with `fullhead synth`")
+    about = read_json(out / "set.json", "make the set again, or choose another folder")
+    found = about.get("kind")
+    if not isinstance(found, str) or kind not in (None, found):
+        raise FullheadError(f"{out} holds a set of {found}, not of {kind or 'any kind'}: choose another folder")
     return about
 
 
@@ -169,12 +180,10 @@ def write_lists(out: Path, recipe: Recipe) -> None:
 def check_set(out: Path) -> tuple[int, list[str]]:
     """How many files a set should have, and those that are missing or differ from their checksum."""
     read_set(out)
-    try:
+    with reading(out / SUMS, "run the command that writes the set again"):
         lines = (out / SUMS).read_text().splitlines()
-    except OSError as error:
-        raise FullheadError(f"{out} has no {SUMS} ({error.strerror}): run the command that writes the set again") from None
-    wanted = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    wrong = [name for name, digest in wanted.items() if not (out / name).is_file() or sha256(out / name) != digest]
+        wanted = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+        wrong = [name for name, digest in wanted.items() if not (out / name).is_file() or sha256(out / name) != digest]
     return len(wanted), wrong
 
 
@@ -253,11 +262,10 @@ def _write_archive(
 
 def _is_whole(out: Path, shard: Shard) -> bool:
     """Whether the record of a shard is there, speaks of the same parts, and all its files are there."""
-    try:
-        record = json.loads((out / shard.record).read_text())
-    except (OSError, ValueError):
-        return False
-    return record["parts"] == [shard.first, shard.end] and all((out / name).is_file() for name in record["sums"])
+    with suppress(*DAMAGED):
+        record = json.loads((out / shard.record).read_bytes())
+        return record["parts"] == [shard.first, shard.end] and all((out / name).is_file() for name in record["sums"])
+    return False
 
 
 def _record_names(out: Path) -> list[str]:
@@ -265,8 +273,9 @@ def _record_names(out: Path) -> list[str]:
 
 
 def _shard_records(out: Path) -> list[dict[str, Any]]:
-    found = [json.loads((out / name).read_text()) for name in _record_names(out)]
-    return sorted(found, key=lambda shard: shard["parts"])
+    with reading(out / "records", "delete those that are damaged, and make the set again"):
+        found = [json.loads((out / name).read_bytes()) for name in _record_names(out)]
+        return sorted(found, key=lambda shard: shard["parts"])
 
 
 def _claim(out: Path, recipe: Recipe, form: Form) -> None:
@@ -274,7 +283,8 @@ def _claim(out: Path, recipe: Recipe, form: Form) -> None:
     about = {"kind": recipe.kind, "form": form, "settings": json.loads(json.dumps(recipe.settings()))}
     if (out / "set.json").is_file():
         there = read_set(out, recipe.kind)
-        old, new = (_flat({"form": d["form"], **d["settings"]}) for d in (there, about))
+        with reading(out / "set.json", "choose another folder"):
+            old, new = (_flat({"form": d["form"], **d["settings"]}) for d in (there, about))
         other = [f"{k} {old.get(k)} there and {new.get(k)} asked" for k in old | new if old.get(k) != new.get(k)]
         if other:
             some = ", ".join(other[:3]) + ", ..." * (len(other) > 3)
@@ -296,16 +306,16 @@ def _flat(settings: Mapping[str, Any], start: str = "") -> dict[str, Any]:
 
 
 @contextmanager
-def _progress(quiet: bool, recipe: Recipe, parts: int) -> Iterator[Callable[[int], None]]:
-    """A bar on the terminal; yields the function to call with the number of new parts."""
+def _progress(quiet: bool, recipe: Recipe, parts: int) -> Iterator[Callable[..., None]]:
+    """A bar on the terminal; yields the function to call with a number of parts, and whether they are new."""
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:.1f}/s"), TimeRemainingColumn())
     with Progress(TextColumn(recipe.kind), *columns, disable=quiet) as bar:
         task = bar.add_task(recipe.kind, total=parts * recipe.pictures, rate=0.0)
-        start, total = time.monotonic(), 0
+        start, made = time.monotonic(), 0
 
-        def advance(new: int) -> None:
-            nonlocal total
-            total += new * recipe.pictures
-            bar.update(task, advance=new * recipe.pictures, rate=total / max(time.monotonic() - start, 1e-6))
+        def advance(parts: int, new: bool = True) -> None:
+            nonlocal made
+            made += parts * recipe.pictures * new
+            bar.update(task, advance=parts * recipe.pictures, rate=made / max(time.monotonic() - start, 1e-6))
 
         yield advance
