@@ -81,12 +81,16 @@ def _in_tars(paths: list[Path], field: str) -> Packed:
     found: dict[str, Callable[[], bytes]] = {}
     for path in paths:
         with reading(path, "make the set again"), tarfile.open(path) as archive:
+            end = 0
             for member in archive:
+                end = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
                 folder, slash, file = member.name.rpartition("/")
                 key, _, rest = file.partition(".")
                 name, _, ending = rest.partition(".")
                 if name == field and ending:
                     found[f"{folder}{slash}{key}.{ending}"] = partial(_section, path, member.offset_data, member.size)
+            if _section(path, end, tarfile.BLOCKSIZE).strip(b"\0") or path.stat().st_size < end + tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("it is cut short")
     return found
 
 
