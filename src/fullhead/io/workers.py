@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import chain
 from multiprocessing import get_context, parent_process
+from multiprocessing.reduction import ForkingPickler  # as multiprocessing itself sends things
 from typing import Any, Protocol
 
 from fullhead.core.errors import FullheadError
@@ -48,7 +48,9 @@ def run(task: WorkerTask, items: Iterable[Any], workers: int) -> Generator[int]:
     context = get_context("spawn")  # forking a process that runs threads is not safe
     stop = context.Event()
     with _single_threaded():
-        pool = ProcessPoolExecutor(workers, context, _begin, (pickle.dumps(task), stop))  # it starts those it needs
+        pool = ProcessPoolExecutor(
+            workers, context, _begin, (bytes(ForkingPickler.dumps(task)), stop)
+        )  # it starts those it needs
         running = set[Future[int]]()
         try:
             while True:
@@ -82,7 +84,7 @@ def _begin(task: bytes, stop: Any) -> None:
 
 @cache
 def _opened(task: bytes) -> tuple[WorkerTask, Any]:
-    found: WorkerTask = pickle.loads(task)
+    found: WorkerTask = ForkingPickler.loads(task)  # pyright: ignore[reportAttributeAccessIssue]
     return found, found.open()
 
 
