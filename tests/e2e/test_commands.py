@@ -407,7 +407,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["synth", "photos", "s", "--expressive", "inf"], "--expressive inf: from 0 to 10"),
         (["synth", "scans", "s", "--noise", "-1"], "--noise -1.0: from 0 to 100"),
         (["synth", "photos", "s", "--truth", "depht"], "depth"),
-        (["synth", "check", "s"], "s holds no set (No such file or directory)"),
+        (["synth", "check", "s"], "s holds no set"),
         (["synth", "photos", "NOISE"], "is a file: give a folder"),
         (["study", "a", "b", "--seed", "-1"], "--seed -1"),
         (["synth", "photos", "s", "--seed", "-1"], "--seed -1"),

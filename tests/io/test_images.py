@@ -1,6 +1,7 @@
 """Pictures through tensors, files and sheets."""
 
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from fullhead.io.images import (
     filled,
     from_uint8,
     read_image,
+    read_pixels,
     save_animated_webp,
     save_image,
     to_uint8,
@@ -67,6 +69,10 @@ def test_transparency_is_laid_over_white_and_other_modes_become_rgb(tmp_path):
 
 
 P3 = np.array([[0.51512, 0.29198, 0.1571], [0.2412, 0.69225, 0.06657], [-0.00105, 0.04189, 0.78407]])
+BOMB = b"\x89PNG\r\n\x1a\n" + b"".join(
+    struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    for kind, data in ((b"IHDR", struct.pack(">IIBBBBB", 2**31 - 1, 5000, 8, 2, 0, 0, 0)), (b"IDAT", b""))
+)
 SRGB = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.7141]])
 
 
@@ -113,6 +119,21 @@ def test_a_picture_of_too_many_pixels_is_refused_and_a_jpeg_read_smaller(tmp_pat
     with pytest.raises(FullheadError, match=r"too large .it has 30 x 20 pixels"):
         read_image(tmp_path / "photo.png")
     assert read_image(save_image(photo, tmp_path / "photo.jpg")).shape == (10, 15, 3)
+
+
+def test_pixels_are_read_by_their_profile_from_a_file_or_its_content_without_their_transparency(tmp_path, photo):
+    Image.fromarray(photo).save(tmp_path / "phone.png", icc_profile=p3_profile(2.2))
+    expected = read_image(tmp_path / "phone.png")
+    assert (expected != photo).any()
+    np.testing.assert_array_equal(read_pixels(tmp_path / "phone.png", "it"), expected)
+    data = (tmp_path / "phone.png").read_bytes()
+    np.testing.assert_array_equal(read_pixels(data, "it"), expected)
+    np.testing.assert_array_equal(read_pixels(data, "it", profile=False), photo)
+    clear = save_image(np.dstack([photo, np.zeros_like(photo[..., 0])]), tmp_path / "clear.png")
+    np.testing.assert_array_equal(read_pixels(clear, "it"), photo)
+    for bad, says in ((b"no image", "it is not an image"), (data[:300], "cannot read the image it"), (BOMB, "it is too large")):
+        with pytest.raises(FullheadError, match=says):
+            read_pixels(bad, "it")
 
 
 def test_what_is_no_image_is_refused_in_one_line(tmp_path, photo):

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
+from test_images import BOMB, p3_profile
 
 from fullhead.core.errors import FullheadError
 from fullhead.core.tri_mesh import TriMesh, texture_colours
+from fullhead.io.images import read_image
 from fullhead.io.mesh_files import read_mesh
+from small_scans import write_obj
 
 
 def painting(size: int = 16) -> np.ndarray:
@@ -359,3 +362,14 @@ def test_files_that_are_no_meshes_are_refused_in_a_line(tmp_path: Path):
         read_mesh(tmp_path / "absent.ply")
     plain = TriMesh(np.zeros((3, 3)), np.array([[0, 1, 2]]), colours=np.zeros((3, 3)))
     np.testing.assert_array_equal(plain.colours_at(np.array([0]), np.full((1, 3), 1 / 3)), np.zeros((1, 3)))
+
+
+def test_textures_are_read_by_their_profile_and_refused_beyond_all_bounds(tmp_path: Path):
+    Image.new("RGB", (2, 2), (200, 150, 120)).save(tmp_path / "red.png", icc_profile=p3_profile(2.2))
+    expected = read_image(tmp_path / "red.png")
+    assert (expected != [200, 150, 120]).any()
+    write_obj(tmp_path / "a.obj", np.eye(3), np.array([[0, 1, 2]]), "red.png")
+    np.testing.assert_array_equal(read_mesh(tmp_path / "a.obj").textures[0], expected)
+    (tmp_path / "red.png").write_bytes(BOMB)
+    with pytest.raises(FullheadError, match=r"red\.png is too large"):
+        read_mesh(tmp_path / "a.obj")

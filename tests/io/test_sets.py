@@ -170,7 +170,7 @@ def test_a_second_process_is_kept_from_the_same_share(tmp_path: Path) -> None:
 def test_a_damaged_description_is_one_line(tmp_path: Path) -> None:
     for text in ("{", "null", "[]", "{}", '{"kind": "noise"}'):
         (tmp_path / "set.json").write_text(text)
-        with pytest.raises(FullheadError, match="holds no set"):
+        with pytest.raises(FullheadError, match=r"set\.json"):
             write(tmp_path, Noise())
 
 
@@ -237,6 +237,46 @@ def test_a_share_that_makes_no_sense_is_refused(share: str) -> None:
 
 
 def test_shards_cover_all_parts_once() -> None:
-    found = shards(Photos(PhotosOptions(images=600)), "zip")
+    found = list(shards(Photos(PhotosOptions(images=600)), "zip"))
     assert [(shard.first, shard.end) for shard in found] == [(0, 64), (64, 128), (128, 150)]
-    assert len(shards(Photos(PhotosOptions(images=600)), "folder")) == 150
+    assert len(list(shards(Photos(PhotosOptions(images=600)), "folder"))) == 150
+
+
+def test_a_set_without_end_is_begun_in_the_memory_of_a_small_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Enough(Exception):
+        pass
+
+    def made(self: Noise, shared: int, part: int) -> Part:
+        if part == 3:
+            raise Enough
+        return make(self, shared, part)
+
+    make = Noise.make
+    monkeypatch.setattr(Noise, "make", made)
+    for form in ("folder", "zip"):
+        with pytest.raises(Enough):
+            write(tmp_path / form, Noise(parts=10**11), form=form)
+    assert len(read_records(tmp_path / "folder")) == 3 and len(read_records(tmp_path / "zip")) == 2
+    share = shards(Noise(parts=10**11), "zip", (7, 10**9))
+    assert [(s.name, s.first) for s in share][:2] == [("noise-000007", 14), ("noise-1000000007", 2 * 10**9 + 14)]
+
+
+DAMAGE = {"cut": lambda data: data[:-40], "empty": lambda data: b"", "other": lambda data: b"\x80\x04." * 50}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", ["set.json", "SHA256SUMS", "records/00000/noise-000001.json"])
+def test_damaged_files_of_a_set_are_refused_in_a_line_or_written_again(name: str, damage: str, tmp_path: Path):
+    write(tmp_path, Noise())
+    place = tmp_path / name
+    place.write_bytes(DAMAGE[damage](place.read_bytes()))
+    if name.startswith("records"):
+        assert write(tmp_path, Noise()) == 2
+    elif name == "set.json":
+        with pytest.raises(FullheadError, match=r"set\.json"):
+            write(tmp_path, Noise())
+    elif damage == "other":
+        with pytest.raises(FullheadError, match="SHA256SUMS"):
+            check_set(tmp_path)
+    else:
+        check_set(tmp_path)

@@ -1,5 +1,6 @@
 """Photos are the same from a folder, from zip shards and from tar shards."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,32 @@ def test_a_missing_file_is_an_error_that_names_it(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["zip", "tar"])
+@pytest.mark.parametrize("damage", ["cut", "other", "changed"])
+def test_damaged_shards_are_refused_in_a_line(form: Form, damage: str, tmp_path: Path) -> None:
+    (shard,) = write(tmp_path, form).glob(f"*.{form}")
+    data = shard.read_bytes()
+    middle = data.index(b"IDAT")
+    changed = data[:middle] + bytes(200) + data[middle + 200 :]
+    shard.write_bytes({"cut": data[: len(data) // 2], "other": b"no archive" * 60, "changed": changed}[damage])
+    with pytest.raises(FullheadError):
+        photos = PhotoSet(tmp_path)
+        photos.batch(torch.arange(len(photos)))
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"labels": 3}', '{"labels": [["", [1]]]}', '{"labels": [["a", [NaN]]]}', "[" * 9999]
+)
+def test_a_damaged_list_of_labels_is_refused_in_a_line(content: str, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "set")
+    (tmp_path / "set" / "img" / "dataset.json").write_text(content)
+    with pytest.raises(FullheadError, match=r"dataset\.json"):
+        PhotoSet(tmp_path / "set")
+
+
+@pytest.mark.parametrize("form", ["zip", "tar"])
 def test_damaged_shards_and_descriptions_are_one_line(form: Form, tmp_path: Path) -> None:
     shard = next(write(tmp_path, form).glob(f"*.{form}"))
     for damaged, content in ((shard, b"rotten"), (tmp_path / "set.json", b"{"), (tmp_path / "set.json", b"[]")):
         damaged.write_bytes(content)
-        with pytest.raises(FullheadError, match=r"cannot read the set in .*run the command that wrote it again"):
+        with pytest.raises(FullheadError, match=r"cannot read .*make the set again"):
             open_store(tmp_path, "img")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -199,3 +200,54 @@ def test_the_command_refuses_and_tallies_in_words(tmp_path: Path, methods: list[
             study.answer(volunteer, number, 2.0 + volunteer)
     main(["study", "--tally", "--out", str(tmp_path / "study")])
     assert "ours geometry: 3.50 ± 6.35 (95 %), 2 scores of 2 volunteers" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"volunteer": math.inf, "number": 0, "score": 1},
+        {"volunteer": 1, "number": 0, "score": 10**400},
+        {"volunteer": 10**300, "number": 0, "score": 1},
+        {"volunteer": [1], "number": 0, "score": 1},
+        [1],
+    ],
+)
+def test_what_no_page_asks_gets_404_and_prints_nothing(browser: Browser, body: Any, capfd: pytest.CaptureFixture[str]):
+    browser.post("/enrol", {})
+    assert browser.status("/score", body) == 404
+    assert browser.status(f"/items?{10**300}") == 404
+    assert not capfd.readouterr().err
+
+
+def test_requests_of_odd_lengths_and_of_other_sites_are_refused(browser: Browser, tmp_path: Path):
+    host, port = browser.address.removeprefix("http://").split(":")
+    deep = b"[" * 3000
+    for head, body, status in (
+        ("Content-Length: -1", b"", b"404"),
+        ("Content-Length: x", b"", b"404"),
+        ("Content-Length: 5000", b"", b"404"),
+        (f"Content-Length: {len(deep)}", deep, b"404"),
+        ("Origin: https://other.site\r\nContent-Length: 2", b"{}", b"403"),
+        ("Origin: null\r\nContent-Length: 2", b"{}", b"403"),
+    ):
+        with socket.create_connection((host, int(port)), timeout=10) as line:  # which stays open
+            line.sendall(f"POST /score HTTP/1.1\r\nHost: {host}:{port}\r\n{head}\r\n\r\n".encode() + body)
+            assert line.recv(100).split()[1] == status, head
+    assert browser.status("/enrol", None, Origin="https://other.site") == 403
+    assert browser.status("/", None, Origin=browser.address) == 200
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "null", "[" * 9999, '{"volunteer": 1}x', '{"volunteer": [1]}', '{"volunteer": 1, "answers": [{"score": 1}]}'],
+)
+def test_damaged_files_of_a_study_are_refused_in_a_line(content: str, tmp_path: Path, methods: list[Path]):
+    study = Study(tmp_path / "study", methods, samples=1)
+    study.answer(study.enrol(), 0, 2.0)
+    study.place(1).write_text(content)
+    for attempt in (lambda: tally(tmp_path / "study"), lambda: study.answer(1, 1, 3.0)):
+        with pytest.raises(FullheadError, match=r"0001\.json"):
+            attempt()
+    (tmp_path / "study" / "study.json").write_text(content)
+    with pytest.raises(FullheadError, match=r"study\.json|another study"):
+        Study(tmp_path / "study", methods, samples=1)

@@ -2,14 +2,24 @@
 
 from textwrap import shorten
 
+LONGEST = 1000  # characters of a message; what files and words say may be longer
+
 
 class FullheadError(Exception):
-    """Bad input, said in one line that tells what to do. The command line prints it and exits with code 2."""
+    """Bad input, said in one line that tells what to do. The command line prints it and exits with code 2.
+
+    A longer message, as of a file that says very much, loses its middle.
+    """
+
+    def __init__(self, message: str) -> None:
+        line = " ".join(message.splitlines())
+        super().__init__(line if len(line) <= LONGEST else f"{line[: LONGEST - 300]} ... {line[-295:]}")
 
 
-def in_words(error: Exception) -> str:
+def in_words(error: BaseException) -> str:
     """What an error says, in one line and without its number: what a FullheadError tells of another error."""
-    return shorten(getattr(error, "strerror", None) or str(error).strip() or type(error).__name__, 300, placeholder=" ...")
+    said = f"it has no {error}" if isinstance(error, KeyError) else str(error).strip()
+    return shorten(getattr(error, "strerror", None) or said or type(error).__name__, 300, placeholder=" ...")
 
 
 def counted(number: int, noun: str) -> str:

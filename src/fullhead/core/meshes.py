@@ -7,11 +7,11 @@ corners, which add up to 1.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from fullhead.core.compiled import njit
 from fullhead.core.errors import FullheadError
 
 
@@ -34,7 +34,7 @@ def vertex_normals(vertices: NDArray, faces: NDArray) -> NDArray[np.float32]:
     return (sums / np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-300)).astype(np.float32)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _add_area_vectors(vertices, faces, sums):
     """Add to each vertex twice the area vectors [F, 3] of its faces."""
     for f in range(len(faces)):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
+
+from fullhead.core.compiled import njit
 
 
 def smoothstep(low: ArrayLike, high: ArrayLike, x: ArrayLike) -> NDArray:
@@ -19,7 +20,7 @@ def blob(points: NDArray, centre: tuple[float, float, float], radii: tuple[float
     return np.exp(-0.5 * (((points - np.array(centre)) / np.array(radii)) ** 2).sum(-1))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _interpolate(lattice, cells, values):
     """Linear interpolation [P] between the samples of a lattice [n, n, n] that repeats, at places [P, 3] counted in them."""
     n = lattice.shape[0]

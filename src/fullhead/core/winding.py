@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from fullhead.core.compiled import njit
 from fullhead.core.triangles import winding_numbers
 
 LEAST_VOLUME = 0.01  # of a surface with an outside, for an area of 1; a ball's is 0.094
@@ -60,7 +60,7 @@ def _pieces(places: NDArray, faces: NDArray) -> tuple[NDArray, NDArray]:
     return piece, turned
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _number_edges(places, faces, count, keys):
     """keys [3 F]: twice a number of the edge, plus 1 if the face goes along it from its lower place to its higher;
     negative where the edge has no length."""
@@ -70,7 +70,7 @@ def _number_edges(places, faces, count, keys):
             keys[3 * f + k] = 2 * (min(a, b) * count + max(a, b)) + (a < b) if a != b else -2 * (3 * f + k) - 2
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _join_faces(keys, order, parent, piece, turned):
     """Join the faces of each edge that has just two; `turned` [F], at first against the face's parent, in the end against the
     first of its piece."""
@@ -101,7 +101,7 @@ def _join_faces(keys, order, parent, piece, turned):
         turned[f] &= not one_sided[root]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _root(parent, turned, face):
     """The first of a face's piece, which becomes its parent."""
     root, odd = face, False
@@ -123,7 +123,7 @@ def _sums(vertices: NDArray, faces: NDArray, piece: NDArray, turned: NDArray) ->
     return sums
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _add_sums(vertices, faces, piece, turned, sums):
     for f in range(len(faces)):
         a, b, c = vertices[faces[f, 0]], vertices[faces[f, 1]], vertices[faces[f, 2]]

@@ -19,9 +19,11 @@ from torch import Tensor
 
 from fullhead.core.cache import ByteCache
 from fullhead.core.cameras import cameras_from_labels, labels_from_cameras, mirrored, yaw_pitch
-from fullhead.core.errors import FullheadError, in_words
+from fullhead.core.errors import FullheadError
+from fullhead.io.reading import reading
 from fullhead.io.stores import open_store
 
+FAR = 1e6  # no number of a camera is larger
 CACHE_BYTES = 4 << 30  # decoded images are kept up to this size
 
 
@@ -47,21 +49,17 @@ class PhotoSet:
         mirror: bool = False,
     ) -> None:  # fmt: skip
         self.images, self.masks = open_store(root, "img"), open_store(root, "seg")
-        try:
-            entries = [
-                (str(n), [float(x) for x in label]) for n, label in json.loads(self.images.read("dataset.json"))["labels"]
-            ]
-            if any(len(label) != 25 for _, label in entries):
-                raise ValueError("a label has 25 numbers")
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise FullheadError(f"{root}/img has no readable dataset.json with labels: {in_words(error)}") from None
-        masks = {str(Path(n).with_suffix("")): n for n in self.masks.names()}
-        entries = [(n, label) for n, label in entries if str(Path(n).with_suffix("")) in masks]
+        with reading(f"{root}/img/dataset.json", "it lists names and labels of 25 numbers each"):
+            listed = json.loads(self.images.read("dataset.json"))["labels"]
+            found = [(str(name), str(name).rpartition(".")[0], [float(x) for x in label]) for name, label in listed]
+            if any(len(label) != 25 or not all(abs(x) < FAR for x in label) for *_, label in found):
+                raise ValueError("a label is not 25 finite numbers")
+        masks = {name.rpartition(".")[0]: name for name in self.masks.names()}
+        entries = [(name, masks[stem], label) for name, stem, label in found if stem in masks]
         if not entries:
             raise FullheadError(f"{root} has no image with both a camera label and a mask")
-        self.names = [name for name, _ in entries]
-        self.mask_names = [masks[str(Path(n).with_suffix(""))] for n in self.names]
-        self.labels = torch.tensor([label for _, label in entries])
+        self.names, self.mask_names, labels = zip(*entries, strict=True)
+        self.labels = torch.tensor(labels)
         yaw = torch.rad2deg(yaw_pitch(cameras_from_labels(self.labels))[0]).abs()
         kept = torch.nonzero((yaw >= yaw_range[0]) & (yaw <= yaw_range[1]))[:, 0]
         if not len(kept):

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from torch import Tensor
 
-from fullhead.core.errors import FullheadError, in_words
+from fullhead.core.errors import FullheadError
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.scan_landmarks import Detector, detected_landmarks, read_landmarks
 from fullhead.data.scan_samples import head_surface
 from fullhead.data.scans import ScanFile, read_scan
+from fullhead.io.reading import reading
 from fullhead.rig.cube import CubeRig
 from fullhead.rig.fitting import FitConfig, fit_rig
 from fullhead.rig.rig import Posed
@@ -80,7 +80,10 @@ def scan_landmarks(scan: ScanFile, mesh: TriMesh[NDArray], detect: Detector | No
         points = _ground_truth(scan)["landmarks"].astype(np.float64)
         if scan.scan_from_raw is None:
             return points
-        raw_from_scan = np.linalg.inv(json.loads(scan.scan_from_raw.read_text())["scan_from_raw"])
+        with reading(scan.scan_from_raw, "make the set again with `fullhead synth scans --raw`"):
+            raw_from_scan = np.linalg.inv(np.array(json.loads(scan.scan_from_raw.read_bytes())["scan_from_raw"], np.float64))
+            if raw_from_scan.shape != (4, 4) or not np.isfinite(raw_from_scan).all():
+                raise ValueError("scan_from_raw is no matrix of 4 x 4 numbers")
         return points @ raw_from_scan[:3, :3].T + raw_from_scan[:3, 3]
     if detect is not None:
         return detected_landmarks(mesh, detect)
@@ -91,12 +94,12 @@ def scan_landmarks(scan: ScanFile, mesh: TriMesh[NDArray], detect: Detector | No
 
 def _ground_truth(scan: ScanFile) -> dict[str, NDArray]:
     assert scan.ground_truth is not None
-    try:
+    with reading(scan.ground_truth, "give a file below rigs/ of `fullhead synth scans`"):
         found = load_file(scan.ground_truth)
-    except (OSError, SafetensorError) as error:
-        raise FullheadError(f"cannot read {scan.ground_truth}: {in_words(error)}") from None
-    if "landmarks" not in found:
-        raise FullheadError(f"{scan.ground_truth} holds no landmarks: give a file below rigs/ of `fullhead synth scans`")
+        if "landmarks" not in found:
+            raise ValueError("it holds no landmarks")
+        if found["landmarks"].shape != (68, 3):
+            raise ValueError(f"its landmarks are {' x '.join(map(str, found['landmarks'].shape))} numbers, not 68 x 3")
     return found
 
 

@@ -20,6 +20,7 @@ from fullhead.core.colour import to_bytes
 from fullhead.core.errors import FullheadError, in_words
 from fullhead.core.meshes import area_vectors
 from fullhead.core.tri_mesh import TriMesh
+from fullhead.io.reading import reading
 from fullhead.kernels.raster import orthographic
 
 COUNT = 68
@@ -32,12 +33,10 @@ Detector = Callable[[NDArray], NDArray]
 
 def read_landmarks(path: Path) -> NDArray:
     """Landmarks [68, 3] in the scan's own frame: 68 lines of three numbers, or a JSON list of such; nan where unknown."""
-    try:
+    with reading(path, "68 lines x y z, or a JSON list of such"):
         text = path.read_text()
         rows = json.loads(text) if path.suffix == ".json" else [line.replace(",", " ").split() for line in text.splitlines()]
         points = np.array([row for row in rows if len(row)], np.float64)
-    except (OSError, ValueError) as error:
-        raise FullheadError(f"cannot read landmarks from {path}: {in_words(error)}") from None
     if points.shape != (COUNT, 3):
         raise FullheadError(f"{path} holds {' x '.join(map(str, points.shape))} numbers, not 68 x 3: one line x y z each")
     return points

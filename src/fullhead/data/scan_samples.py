@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,37 +36,37 @@ class SampleConfig:
 class LabelledPoints:
     """Points of the cube, and whether they are inside the scan."""
 
-    points: NDArray  # [n, 3] float32
-    inside: NDArray  # [n] uint8, 1 or 0
+    points: Annotated[NDArray, "n 3", np.float32]
+    inside: Annotated[NDArray, "n", np.uint8]  # 1 or 0
 
 
 @dataclass(frozen=True)
 class SurfacePoints:
     """Points spread evenly over the surface of a scan."""
 
-    points: NDArray  # [n, 3] float32
-    normals: NDArray  # [n, 3] float16, of length 1
-    colours: NDArray  # [n, 3] uint8 sRGB
+    points: Annotated[NDArray, "n 3", np.float32]
+    normals: Annotated[NDArray, "n 3", np.float16]  # of length 1
+    colours: Annotated[NDArray, "n 3", np.uint8]  # sRGB
 
 
 @dataclass(frozen=True)
 class OrthographicViews:
     """What `render_view` gives, of each view."""
 
-    normals: NDArray  # [n, H, W, 3] uint8
-    colours: NDArray  # [n, H, W, 3] uint8
-    z: NDArray  # [n, H, W] float16
+    normals: Annotated[NDArray, "n H W 3", np.uint8]
+    colours: Annotated[NDArray, "n H W 3", np.uint8]
+    z: Annotated[NDArray, "n H W", np.float16]
 
 
 @dataclass(frozen=True)
 class ScanSamples:
     """All that a prepared set holds of a scan."""
 
-    shape: NDArray  # [S] float32, of the rig, as are
-    expression: NDArray  # [E]
-    joint_pose: NDArray  # [J, 3], axis-angle
-    landmarks: NDArray  # [68, 3] float32, NaN where unknown
-    cube_from_scan: NDArray  # [4, 4]
+    shape: Annotated[NDArray, "S", np.float32]  # of the rig, as are
+    expression: Annotated[NDArray, "E", np.float32]
+    joint_pose: Annotated[NDArray, "J 3", np.float32]  # axis-angle
+    landmarks: Annotated[NDArray, "68 3", np.float32]  # NaN where unknown
+    cube_from_scan: Annotated[NDArray, "4 4", np.float32]
     near: LabelledPoints  # near the surface
     uniform: LabelledPoints  # anywhere
     surface: SurfacePoints
@@ -81,11 +81,34 @@ class ScanSamples:
 
     @staticmethod
     def of(tensors: dict[str, NDArray]) -> ScanSamples:
-        """Raises KeyError where one is missing."""
+        """Raises KeyError where one is missing, ValueError where one is not as it is declared."""
         kinds = {"near": LabelledPoints, "uniform": LabelledPoints, "surface": SurfacePoints, "view": OrthographicViews}
         groups = {name: kind(*(tensors[f"{name}_{f.name}"] for f in fields(kind))) for name, kind in kinds.items()}
         values: dict[str, Any] = tensors | groups
-        return ScanSamples(**{f.name: values[f.name] for f in fields(ScanSamples)})
+        found = ScanSamples(**{f.name: values[f.name] for f in fields(ScanSamples)})
+        for group in (found, found.near, found.uniform, found.surface, found.view):
+            _check_arrays(group)
+        return found
+
+    @property
+    def form(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of what is alike in all scans of a set."""
+        return tuple(array.shape for array in (self.shape, self.expression, self.joint_pose, self.view.z))
+
+
+def _check_arrays(group: Any) -> None:
+    """ValueError where an array of the group is not of the shape and type it is declared with, or empty, or not finite."""
+    sizes: dict[str, int] = {}
+    for name, hint in get_type_hints(type(group), include_extras=True).items():
+        if not hasattr(hint, "__metadata__"):
+            continue
+        array, (form, kind) = getattr(group, name), hint.__metadata__
+        letters, found = form.split(), array.shape
+        wanted = [int(a) if a.isdigit() else sizes.setdefault(a, n) for a, n in zip(letters, found, strict=False)]
+        if array.dtype.kind != np.dtype(kind).kind or not array.size or len(letters) != len(found) or wanted != list(found):
+            raise ValueError(f"its {name} are {array.dtype} {list(found)}, not {np.dtype(kind)} [{', '.join(letters)}]")
+        if array.dtype.kind == "f" and name != "landmarks" and not np.isfinite(array).all():
+            raise ValueError(f"its {name} are not finite")
 
 
 def head_surface(mesh: TriMesh[NDArray]) -> NDArray:

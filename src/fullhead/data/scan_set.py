@@ -13,18 +13,19 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.numpy import load
 from scipy.spatial import KDTree
 from torch import Tensor
 
 from fullhead.core.cache import ByteCache
-from fullhead.core.errors import FullheadError, in_words
+from fullhead.core.errors import FullheadError
 from fullhead.data.prepare import HELD_OUT, TRAIN
 from fullhead.data.scan_samples import NO_SURFACE, ScanSamples, rotated_root_pose
+from fullhead.io.reading import reading
 from fullhead.io.sets import read_set
 from fullhead.io.stores import open_store
 
+AGAIN = "run `fullhead prepare` again"
 CACHE_BYTES = 4 << 30  # of samples kept in memory
 Split = Literal["train", "held_out", "all"]
 
@@ -72,20 +73,21 @@ class ScanSet:
     def __init__(self, root: Path, split: Split = "train") -> None:
         self.about = read_set(root, "prepared")
         self.store = open_store(root, "scans")
-        try:
-            rows = json.loads((root / "scans.json").read_text())
-        except (OSError, ValueError) as error:
-            raise FullheadError(f"{root} has no sound scans.json ({in_words(error)}): run `fullhead prepare` again") from None
-        self.rows = [row for row in rows if split == "all" or row["split"] == split]
+        with reading(root / "scans.json", AGAIN):
+            rows = json.loads((root / "scans.json").read_bytes())
+            self.rows = [row for row in rows if split == "all" or row["split"] == split]
+            self.names, self.identities, self.expressions = (
+                [str(row[name]) for row in self.rows] for name in ("name", "identity", "expression")
+            )
         if not self.rows:
             raise FullheadError(f"{root} has no scans in the split {split!r}; there are {len(rows)} of {TRAIN} and {HELD_OUT}")
-        self.names, self.identities, self.expressions = (
-            [str(row[name]) for row in self.rows] for name in ("name", "identity", "expression")
-        )
         self._oversampled: dict[str, list[NDArray]] = {}
         self._share = 0.0
         self._cache = ByteCache[int, ScanSamples](CACHE_BYTES)
         known = [self.samples(i) for i in range(len(self.rows))]
+        for name, own in zip(self.names, known, strict=True):
+            if own.form != known[0].form:
+                raise FullheadError(f"{name} and {self.names[0]} of {root} differ in form: {AGAIN}")
         self.shape, self.expression, self.joint_pose = (
             torch.from_numpy(np.stack([getattr(own, name) for own in known])) for name in ("shape", "expression", "joint_pose")
         )
@@ -105,10 +107,8 @@ class ScanSet:
 
     def _read(self, scan: int) -> ScanSamples:
         name = f"{self.names[scan]}.safetensors"
-        try:
+        with reading(f"{name} of the set", AGAIN):
             return ScanSamples.of(load(self.store.read(name)))
-        except (OSError, KeyError, SafetensorError) as error:
-            raise FullheadError(f"cannot read {name} of the set ({in_words(error)}): run `fullhead prepare` again") from None
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Positions [count] of scans at random."""

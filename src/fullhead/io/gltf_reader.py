@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import struct
 from dataclasses import dataclass, replace
@@ -13,13 +12,13 @@ from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fullhead.core.colour import linear_from_srgb, srgb_from_linear
 from fullhead.core.errors import FullheadError
 from fullhead.core.polygons import strip_triangles
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.io.files import existing_file
+from fullhead.io.images import read_pixels
 
 COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
@@ -223,4 +222,4 @@ def _image(gltf: Gltf, texture: dict[str, Any]) -> NDArray:
         raise ValueError(f"its textures are of a kind that is not known here ({', '.join(texture.get('extensions', {}))})")
     image = gltf.json["images"][source]
     data = _resource(gltf, image["uri"]) if "uri" in image else _view(gltf, gltf.json["bufferViews"][image["bufferView"]])
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    return read_pixels(bytes(data), f"a picture in {gltf.path}", profile=False)  # as glTF has it: no profile counts

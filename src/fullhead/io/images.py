@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from fullhead.core.errors import FullheadError, in_words
 from fullhead.io.files import check_suffix, existing_file, written_whole
+from fullhead.io.reading import DAMAGED
 
 Bytes = NDArray[np.uint8]
 
@@ -45,28 +47,55 @@ def read_image(path: str | Path) -> Bytes:
     Raises FullheadError when there is no file, or no whole picture in it.
     """
     path = existing_file(path, "an image")
+    with _opened(path, str(path), profile=True, upright=True) as picture:
+        if not picture.has_transparency_data:
+            return _pixels(picture, "RGB")
+        picture = _in_mode(picture, "RGBA")
+        white = Image.new("RGB", picture.size, "white")
+        white.paste(picture, mask=picture.getchannel("A"))
+        return np.array(white)
+
+
+def read_pixels(source: Path | bytes, name: str, mode: str = "RGB", *, profile: bool = True) -> Bytes:
+    """Pixels of a file, or of its content, as they lie in it, in one of pillow's modes: a texture or a mask. Transparency is
+    left out. `name` is told in errors; profile: follow its colour profile. Raises FullheadError."""
+    with _opened(source, name, profile=profile, upright=False) as picture:
+        return _pixels(picture, mode)
+
+
+@contextmanager
+def _opened(source: Path | bytes, name: str, *, profile: bool, upright: bool) -> Iterator[Image.Image]:
+    """A picture of a file or of its content, whole, of at most MAX_PIXELS and 8 bits a channel; reads all images.
+
+    What fails in the block, too, is a FullheadError.
+    """
     try:
-        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning), Image.open(path) as opened:
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning), Image.open(file) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 opened.draft(None, (opened.width // 2, opened.height // 2))  # a JPEG can be read at half its size
             if opened.width * opened.height > MAX_PIXELS:
                 raise Image.DecompressionBombError(f"it has {opened.width} x {opened.height} pixels")
-            picture = ImageOps.exif_transpose(opened)
+            picture = opened
+            if upright:
+                ImageOps.exif_transpose(picture, in_place=True)
             if picture.mode.startswith("I;16") or picture.mode == "I":  # 16 bits a channel, which pillow would cut off
                 picture = Image.fromarray((np.asarray(picture, np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-            picture = _in_srgb(picture)
-            if not picture.has_transparency_data:
-                return np.array(picture.convert("RGB"))
-            picture = picture.convert("RGBA")
-            white = Image.new("RGB", picture.size, "white")
-            white.paste(picture, mask=picture.getchannel("A"))
-            return np.array(white)
+            yield _in_srgb(picture) if profile else picture
     except Image.UnidentifiedImageError as error:
-        raise FullheadError(f"{path} is not an image that pillow can read: give a PNG, JPEG or WebP") from error
+        raise FullheadError(f"{name} is not an image that pillow can read: give a PNG, JPEG or WebP") from error
     except Image.DecompressionBombError as error:
-        raise FullheadError(f"{path} is too large ({in_words(error)}): make it smaller than 8000 x 8000 pixels") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise FullheadError(f"cannot read the image {path} ({in_words(error)}): is the file whole?") from error
+        raise FullheadError(f"{name} is too large ({in_words(error)}): make it smaller than 8000 x 8000 pixels") from error
+    except DAMAGED as error:
+        raise FullheadError(f"cannot read the image {name} ({in_words(error)}): is the file whole?") from error
+
+
+def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
+    return picture if picture.mode == mode else picture.convert(mode)  # pillow would copy it
+
+
+def _pixels(picture: Image.Image, mode: str) -> Bytes:
+    return np.array(_in_mode(picture, mode))
 
 
 def _in_srgb(picture: Image.Image) -> Image.Image:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import re
-import struct
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fullhead.core.colour import to_bytes
 from fullhead.core.errors import FullheadError, in_words
@@ -27,7 +25,9 @@ from fullhead.core.tri_mesh import GREY, TriMesh, joined
 from fullhead.core.winding import turned_faces
 from fullhead.io.files import existing_file
 from fullhead.io.gltf_reader import read_gltf
+from fullhead.io.images import read_pixels
 from fullhead.io.ply import Lists, read_ply
+from fullhead.io.reading import DAMAGED
 
 SUFFIXES = (".obj", ".ply", ".glb", ".gltf")
 LOG = logging.getLogger("fullhead")
@@ -52,7 +52,7 @@ def read_mesh(path: str | Path, texture: str | Path | None = None) -> TriMesh[ND
             raise FullheadError(f"{path.name} is no mesh that can be read: give one of {', '.join(SUFFIXES)}")
     except OSError as error:
         raise FullheadError(f"cannot read {path}: {in_words(error)}") from error
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, struct.error) as error:
+    except DAMAGED as error:
         raise FullheadError(f"{path} is not a sound {suffix} file: {in_words(error)}") from error
     if not len(mesh.faces):
         raise FullheadError(f"{path} has no faces: scans are surfaces, not clouds of points")
@@ -70,10 +70,7 @@ def read_mesh(path: str | Path, texture: str | Path | None = None) -> TriMesh[ND
 
 def read_texture(path: Path) -> NDArray:
     """Pixels [H, W, 3] uint8 sRGB of an image file."""
-    try:
-        return np.asarray(Image.open(existing_file(path, "a texture")).convert("RGB"))
-    except (OSError, Image.DecompressionBombError) as error:
-        raise FullheadError(f"cannot read the texture {path}: {in_words(error)}") from None
+    return read_pixels(existing_file(path, "a texture"), str(path))
 
 
 def _facing_out(mesh: TriMesh[NDArray], path: Path) -> TriMesh[NDArray]:

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import tarfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,8 +31,9 @@ from typing import Any, Literal, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fullhead.core.errors import FullheadError, in_words
+from fullhead.core.errors import FullheadError
 from fullhead.io.files import one_at_work, sha256, written_whole
+from fullhead.io.reading import DAMAGED, read_json, reading
 from fullhead.io.workers import Stopped, run
 
 Form = Literal["folder", "zip", "tar"]
@@ -114,18 +116,17 @@ def write_set(
     processes = os.cpu_count() or 1 if workers is None else workers
     new, failed, due = 0, list[str](), time.monotonic() + LISTS_EVERY
     with one_at_work(out, "-".join(map(str, share))):
-        mine = shards(recipe, form)[share[0] :: share[1]]
-        todo = [shard for shard in mine if not _is_whole(out, shard)]
         try:
-            bar = _progress(quiet, recipe, sum(shard.end - shard.first for shard in todo))
-            with bar as advance, closing(run(_Task(out, recipe, form), todo, processes)) as done:
-                for shard, left_out in done:
-                    new += shard.end - shard.first - len(left_out)
-                    failed += left_out
-                    advance(shard.end - shard.first, left_out)
-                    if (now := time.monotonic()) > due:
-                        write_lists(out, recipe)
-                        due = time.monotonic() + max(LISTS_EVERY, 20 * (time.monotonic() - now))
+            with _progress(quiet, recipe, math.ceil(recipe.parts / share[1])) as advance:
+                todo = _missing(out, shards(recipe, form, share), advance)
+                with closing(run(_Task(out, recipe, form), todo, processes)) as done:
+                    for shard, left_out in done:
+                        new += shard.end - shard.first - len(left_out)
+                        failed += left_out
+                        advance(shard.end - shard.first, left_out)
+                        if (now := time.monotonic()) > due:
+                            write_lists(out, recipe)
+                            due = time.monotonic() + max(LISTS_EVERY, 20 * (time.monotonic() - now))
         finally:
             write_lists(out, recipe)
     if failed:
@@ -135,21 +136,31 @@ def write_set(
     return new * recipe.pictures
 
 
-def shards(recipe: Recipe, form: Form) -> list[Shard]:
-    """All shards of a set."""
+def shards(recipe: Recipe, form: Form, share: tuple[int, int] = (0, 1)) -> Iterator[Shard]:
+    """The shards of a share of a set, of which there may be very many."""
     step = 1 if form == "folder" else recipe.per_shard
-    starts = range(0, recipe.parts, step)
-    return [Shard(f"{recipe.kind}-{i:06d}", first, min(first + step, recipe.parts)) for i, first in enumerate(starts)]
+    for i in range(share[0], math.ceil(recipe.parts / step), share[1]):
+        yield Shard(f"{recipe.kind}-{i:06d}", i * step, min((i + 1) * step, recipe.parts))
+
+
+def _missing(out: Path, asked: Iterable[Shard], passed: Callable[[int, None], None]) -> Iterator[Shard]:
+    """Those of the shards that are not whole; `passed` is told the number of parts of each that is."""
+    for shard in asked:
+        if _is_whole(out, shard):
+            passed(shard.end - shard.first, None)
+        else:
+            yield shard
 
 
 def read_set(out: Path, kind: str | None = None) -> dict[str, Any]:
     """The description of a set; raises FullheadError where there is none, or one of another kind."""
-    try:
-        about = json.loads((out / "set.json").read_text())
+    if not (out / "set.json").exists():
+        raise FullheadError(f"{out} holds no set: make one with `fullhead synth`")
+    hint = "make the set again, or choose another folder"
+    about = read_json(out / "set.json", hint)
+    with reading(out / "set.json", hint):
         _ = about["kind"], about["settings"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise FullheadError(f"{out} holds no set ({in_words(error)}): make one with `fullhead synth`") from None
-    if kind is not None and about["kind"] != kind:
+    if kind not in (None, about["kind"]):
         raise FullheadError(f"{out} holds a set of {about['kind']}, not of {kind}: choose another folder")
     return about
 
@@ -176,12 +187,10 @@ def write_lists(out: Path, recipe: Recipe) -> None:
 def check_set(out: Path) -> tuple[int, list[str]]:
     """How many files a set should have, and those that are missing or differ from their checksum."""
     read_set(out)
-    try:
+    with reading(out / SUMS, "run the command that writes the set again"):
         lines = (out / SUMS).read_text().splitlines()
-    except OSError as error:
-        raise FullheadError(f"{out} has no {SUMS} ({error.strerror}): run the command that writes the set again") from None
-    wanted = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    wrong = [name for name, digest in wanted.items() if not (out / name).is_file() or sha256(out / name) != digest]
+        wanted = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+        wrong = [name for name, digest in wanted.items() if not (out / name).is_file() or sha256(out / name) != digest]
     return len(wanted), wrong
 
 
@@ -269,12 +278,11 @@ def _write_archive(
 
 def _is_whole(out: Path, shard: Shard) -> bool:
     """Whether the record of a shard is there, speaks of the same parts, all of them made, and all its files are there."""
-    try:
-        record = json.loads((out / shard.record).read_text())
-    except (OSError, ValueError):
-        return False
-    whole = record["parts"] == [shard.first, shard.end] and "failed" not in record
-    return whole and all((out / name).is_file() for name in record["sums"])
+    with suppress(*DAMAGED):
+        record = json.loads((out / shard.record).read_bytes())
+        whole = record["parts"] == [shard.first, shard.end] and "failed" not in record
+        return whole and all((out / name).is_file() for name in record["sums"])
+    return False
 
 
 def _record_names(out: Path) -> list[str]:
@@ -282,8 +290,9 @@ def _record_names(out: Path) -> list[str]:
 
 
 def _shard_records(out: Path) -> list[dict[str, Any]]:
-    found = [json.loads((out / name).read_text()) for name in _record_names(out)]
-    return sorted(found, key=lambda shard: shard["parts"])
+    with reading(out / "records", "delete those that are damaged, and make the set again"):
+        found = [json.loads((out / name).read_bytes()) for name in _record_names(out)]
+        return sorted(found, key=lambda shard: shard["parts"])
 
 
 def _check(recipe: Recipe, share: tuple[int, int], workers: int | None) -> None:
@@ -304,7 +313,8 @@ def _check_claim(out: Path, recipe: Recipe, form: Form) -> None:
     """Refuse a folder that holds something else."""
     if (out / "set.json").is_file():
         there = read_set(out, recipe.kind)
-        old, new = (_flat({"form": d["form"], **d["settings"]}) for d in (there, _described(recipe, form)))
+        with reading(out / "set.json", "choose another folder"):
+            old, new = (_flat({"form": d["form"], **d["settings"]}) for d in (there, _described(recipe, form)))
         other = [f"{k} {old.get(k)} there and {new.get(k)} asked" for k in old | new if old.get(k) != new.get(k)]
         if other:
             some = ", ".join(other[:3]) + ", ..." * (len(other) > 3)
@@ -330,18 +340,19 @@ def _flat(settings: Mapping[str, Any], start: str = "") -> dict[str, Any]:
 
 
 @contextmanager
-def _progress(quiet: bool, recipe: Recipe, parts: int) -> Iterator[Callable[[int, list[str]], None]]:
-    """A bar on the terminal; yields the function to call with the number of new parts, and what is to be said of them."""
+def _progress(quiet: bool, recipe: Recipe, parts: int) -> Iterator[Callable[[int, list[str] | None], None]]:
+    """A bar on the terminal; yields the function to call with a number of parts, and what is to be said of them, or None for
+    parts that were there."""
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:.1f}/s"), TimeRemainingColumn())
     with Progress(TextColumn(recipe.kind), *columns, disable=quiet) as bar:
         task = bar.add_task(recipe.kind, total=parts * recipe.pictures, rate=0.0)
-        start, total = time.monotonic(), 0
+        start, made = time.monotonic(), 0
 
-        def advance(new: int, said: list[str]) -> None:
-            nonlocal total
-            total += new * recipe.pictures
-            bar.update(task, advance=new * recipe.pictures, rate=total / max(time.monotonic() - start, 1e-6))
-            for line in [] if quiet else said:
+        def advance(parts: int, said: list[str] | None) -> None:
+            nonlocal made
+            made += parts * recipe.pictures * (said is not None)
+            bar.update(task, advance=parts * recipe.pictures, rate=made / max(time.monotonic() - start, 1e-6))
+            for line in [] if quiet else said or []:
                 bar.console.print(f"left out: {line}", markup=False, highlight=False, soft_wrap=True)
 
         yield advance

@@ -5,8 +5,6 @@ In zips names are those of the folder; in tars `folder/key.ending` is called `ke
 
 from __future__ import annotations
 
-import io
-import json
 import tarfile
 import zipfile
 import zlib
@@ -17,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from fullhead.core.errors import FullheadError, in_words
+from fullhead.core.errors import FullheadError
+from fullhead.io.images import read_pixels
+from fullhead.io.reading import read_json, reading
 
 UNREADABLE = (OSError, zipfile.BadZipFile, tarfile.TarError, zlib.error)
 Packed = Mapping[str, Callable[[], bytes]]  # what reads each file of an archive, by its name
@@ -38,33 +37,29 @@ class Store:
         return [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()]
 
     def read(self, name: str) -> bytes:
-        """Content of a file. Raises OSError or KeyError where there is none."""
+        """Content of a file. Raises FullheadError where there is none, or a damaged archive."""
         plain = self.folder / name
-        if self.packed is None or (name.endswith(".json") and plain.is_file()):
-            return plain.read_bytes()
-        return self.packed[name]()
+        with reading(f"{name} of {self.folder}", "make the set again"):
+            if self.packed is None or (name.endswith(".json") and plain.is_file()):
+                return plain.read_bytes()
+            return self.packed[name]()
 
     def picture(self, name: str, mode: str = "RGB") -> NDArray[np.uint8]:
         """Pixels of an image file in one of pillow's modes. Raises FullheadError where it cannot be read."""
-        try:
-            return np.asarray(Image.open(io.BytesIO(self.read(name))).convert(mode))
-        except (KeyError, ValueError, SyntaxError, *UNREADABLE) as error:
-            raise FullheadError(f"cannot read {name} of {self.folder}: {in_words(error)}") from None
+        return read_pixels(self.read(name), f"{name} of {self.folder}", mode)
 
 
 def open_store(root: Path, folder: str) -> Store:
     """The files of `folder` of the set in `root`. Raises FullheadError where there are none."""
-    about, place = root / "set.json", root / folder
-    try:
-        known = json.loads(about.read_text()) if about.is_file() else {}
-        if known.get("form") == "tar":
+    about = root / "set.json"
+    known = read_json(about, "make the set again") if about.is_file() else {}
+    place = root / folder
+    if known.get("form") == "tar":
+        with reading(about, "make the set again"):
             field = next((name for name, its in known.get("folders", {}).items() if its == folder), folder)
-            return Store(place, _in_tars(sorted(root.glob("*.tar")), field))
-        if known.get("form") == "zip":
-            return Store(place, _in_zips(sorted(root.glob("*.zip")), f"{folder}/"))
-    except (ValueError, AttributeError, *UNREADABLE) as error:
-        hint = "run the command that wrote it again"
-        raise FullheadError(f"cannot read the set in {root} ({in_words(error)}): {hint}") from None
+        return Store(place, _in_tars(sorted(root.glob("*.tar")), field))
+    if known.get("form") == "zip":
+        return Store(place, _in_zips(sorted(root.glob("*.zip")), f"{folder}/"))
     if place.is_dir():
         return Store(place)
     if place.with_suffix(".zip").is_file():
@@ -76,8 +71,9 @@ def _in_zips(paths: list[Path], prefix: str) -> Packed:
     """What lies below `prefix` in some zips."""
     found: dict[str, Callable[[], bytes]] = {}
     for path in paths:
-        archive = zipfile.ZipFile(path)
-        names = [name for name in archive.namelist() if name.startswith(prefix) and name[-1] != "/"]
+        with reading(path, "make the set again"):
+            archive = zipfile.ZipFile(path)
+        names = [name for name in archive.namelist() if name.startswith(prefix) and not name.endswith("/")]
         found |= {name.removeprefix(prefix): partial(archive.read, name) for name in names}
     return found
 
@@ -86,13 +82,17 @@ def _in_tars(paths: list[Path], field: str) -> Packed:
     """One field of the samples of some tars; only where each file lies is kept."""
     found: dict[str, Callable[[], bytes]] = {}
     for path in paths:
-        with tarfile.open(path) as archive:
+        with reading(path, "make the set again"), tarfile.open(path) as archive:
+            end = 0
             for member in archive:
+                end = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
                 folder, slash, file = member.name.rpartition("/")
                 key, _, rest = file.partition(".")
                 name, _, ending = rest.partition(".")
                 if name == field and ending:
                     found[f"{folder}{slash}{key}.{ending}"] = partial(_section, path, member.offset_data, member.size)
+            if _section(path, end, tarfile.BLOCKSIZE).strip(b"\0") or path.stat().st_size < end + tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("it is cut short")
     return found
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import cache
+from itertools import chain
 from multiprocessing import get_context, parent_process
+from multiprocessing.reduction import ForkingPickler  # as multiprocessing itself sends things
 from typing import Any, Protocol
 
 from fullhead.core.errors import FullheadError
@@ -27,23 +30,26 @@ class WorkerTask(Protocol):
     def work(self, shared: Any, item: Any, stopped: Callable[[], bool]) -> Any: ...
 
 
-def run(task: WorkerTask, items: Sequence[Any], workers: int) -> Generator[Any]:
+def run(task: WorkerTask, items: Iterable[Any], workers: int) -> Generator[Any]:
     """Yield `task.work` of all items, as they are done. workers: processes, or 0 for this one.
 
-    When the caller stops asking, or an error or a KeyboardInterrupt comes, running items are told to stop and waited for.
+    Items are taken as they are needed. When the caller stops asking, or an error or a KeyboardInterrupt comes, running items
+    are told to stop and waited for.
     """
-    if not items:
+    queue = iter(items)
+    if (first := next(queue, None)) is None:
         return
+    queue = chain([first], queue)
     if workers == 0:
         shared = task.open()
-        for item in items:
+        for item in queue:
             yield task.work(shared, item, lambda: False)
         return
     context = get_context("spawn")  # forking a process that runs threads is not safe
     stop = context.Event()
     with _single_threaded():
-        pool = ProcessPoolExecutor(min(workers, len(items)), context, _open, (task, stop))
-        queue, running = iter(items), set[Future[Any]]()
+        pool = ProcessPoolExecutor(workers, context, _begin, (bytes(ForkingPickler.dumps(task)), stop))  # as many as it needs
+        running = set[Future[Any]]()
         try:
             while True:
                 while len(running) < 2 * workers and (item := next(queue, None)) is not None:
@@ -54,21 +60,30 @@ def run(task: WorkerTask, items: Sequence[Any], workers: int) -> Generator[Any]:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
-        except BrokenProcessPool as error:
-            raise FullheadError("a worker process died (out of memory?); run again with fewer --workers to go on") from error
+        except (BrokenProcessPool, BrokenPipeError) as error:
+            raise FullheadError(
+                "a worker process died: if it says nothing above, memory ran out; run again with fewer --workers to go on"
+            ) from error
         finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-_opened: tuple[WorkerTask, Any, Callable[[], bool]] | None = None  # of a worker process
+_begun: tuple[bytes, Callable[[], bool]]  # of a worker process: its task, and whether it is to stop
 
 
-def _open(task: WorkerTask, stop: Any) -> None:
-    global _opened
+def _begin(task: bytes, stop: Any) -> None:
+    """Fails never: what this raises would be lost."""
+    global _begun
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _opened = task, task.open(), stop.is_set
+    _begun = task, stop.is_set
+
+
+@cache
+def _opened(task: bytes) -> tuple[WorkerTask, Any]:
+    found: WorkerTask = ForkingPickler.loads(task)  # pyright: ignore[reportAttributeAccessIssue]
+    return found, found.open()
 
 
 def _end_with_parent() -> None:
@@ -79,8 +94,8 @@ def _end_with_parent() -> None:
 
 
 def _work(item: Any) -> Any:
-    assert _opened is not None
-    task, shared, stopped = _opened
+    pickled, stopped = _begun
+    task, shared = _opened(pickled)
     return task.work(shared, item, stopped)
 
 

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
+
+from fullhead.core.compiled import njit
 
 SHARPNESS = 100.0  # beta of softplus, log(1 + exp(beta x)) / beta, in implicit surfaces [igr]
 BLOCK = 1 << 14  # numbers that one thread takes at a time
@@ -36,7 +38,7 @@ def _exp_of_minus(u: Any) -> Any:
     return p * np.int32((np.int32(127) - n) << np.int32(23)).view(np.float32)
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy", nogil=True, parallel=True)
+@njit(fastmath=_FAST, error_model="numpy", nogil=True, parallel=True)
 def _softplus(flat: np.ndarray) -> None:
     """In place: max(x, 0) + log(1 + e) / beta with e = exp(-beta |x|), and log(1 + e) = 2 atanh(e / (e + 2))."""
     for block in prange((flat.size + BLOCK - 1) // BLOCK):
@@ -53,7 +55,7 @@ def _softplus(flat: np.ndarray) -> None:
             part[i] = np.float32(0.5) * (x + abs(x)) + t * p * (np.float32(2) / _BETA)  # not max: NaN must stay NaN
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy", nogil=True, parallel=True)
+@njit(fastmath=_FAST, error_model="numpy", nogil=True, parallel=True)
 def _slope(flat: np.ndarray, out: np.ndarray) -> None:
     """1 - exp(-beta y), the slope of the softplus where its value is y."""
     for block in prange((flat.size + BLOCK - 1) // BLOCK):

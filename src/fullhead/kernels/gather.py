@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
+from fullhead.core.compiled import njit
 from fullhead.core.grids import sample_planes
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _cells(x: float, size: int) -> tuple[int, int, Any, Any]:
     """The two cells about a coordinate in [-1, 1] and their weights: cell centres are inset by half a cell, and a cell
     outside has no weight (its index is moved inside)."""
@@ -29,14 +30,14 @@ def _cells(x: float, size: int) -> tuple[int, int, Any, Any]:
     return min(max(low, 0), size - 1), min(max(high, 0), size - 1), w_low, w_high
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _slopes(x: float, size: int) -> tuple[Any, Any]:
     """How the two weights change, in cells: -1 and 1, or 0 for a cell outside."""
     low = int(np.floor((x + np.float32(1)) * np.float32(0.5) * size - np.float32(0.5)))
     return np.float32(-1 if 0 <= low < size else 0), np.float32(1 if 0 <= low + 1 < size else 0)
 
 
-@njit(cache=True, parallel=True, fastmath=True, nogil=True)
+@njit(parallel=True, fastmath=True, nogil=True)
 def _forward(planes: np.ndarray, uvw: np.ndarray, out: np.ndarray) -> None:
     """planes [B, P, D, H, W, C], uvw [B, P, N, 3] -> out [B, N, C], the mean over planes."""
     B, P, D, H, W, C = planes.shape
@@ -68,7 +69,7 @@ def _forward(planes: np.ndarray, uvw: np.ndarray, out: np.ndarray) -> None:
                         )
 
 
-@njit(cache=True, parallel=True, fastmath=True, nogil=True)
+@njit(parallel=True, fastmath=True, nogil=True)
 def _backward(
     planes: np.ndarray, uvw: np.ndarray, grad: np.ndarray, grad_planes: np.ndarray, grad_uvw: np.ndarray, move: bool
 ) -> None:

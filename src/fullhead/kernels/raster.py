@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fullhead.core.compiled import njit
 from fullhead.core.raster import SMALLEST_AREA, Raster
 
 
@@ -53,7 +53,7 @@ def orthographic(vertices: NDArray, faces: NDArray, size: int) -> tuple[NDArray,
     return face, weights, np.where(seen, nearest + lowest, 0)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def hash_below(x, y, item, share):
     """Whether a fixed pseudo-random number in [0, 1) of (pixel, item) is below `share`."""
     h = np.uint32(x) * np.uint32(73856093) ^ np.uint32(y) * np.uint32(19349663) ^ np.uint32(item) * np.uint32(83492791)
@@ -61,7 +61,7 @@ def hash_below(x, y, item, share):
     return ((h ^ (h >> np.uint32(16))) & np.uint32(0xFFFF)) < share * 65536
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _fill_faces(sx, sy, w, faces, keep, nearest, winner, weight_b, weight_c):
     """Write the nearest face of each pixel into the four [H, W] buffers. Reference: core.raster.rasterize."""
     height, width = nearest.shape

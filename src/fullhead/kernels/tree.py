@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from fullhead.core.compiled import njit
 from fullhead.core.errors import FullheadError
 
 LEAF = 8  # items at least in a leaf
@@ -164,7 +164,7 @@ def _level(count: int, nodes: int) -> tuple[NDArray, NDArray]:
     return bounds[:-1], np.repeat(np.arange(nodes), np.diff(bounds))
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _solid_angle(corners, p):
     """Reference: core.triangles.solid_angles."""
     ax, ay, az = corners[0, 0] - p[0], corners[0, 1] - p[1], corners[0, 2] - p[2]
@@ -182,7 +182,7 @@ def _solid_angle(corners, p):
     return 2 * np.arctan2(volume, below)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _winding(points, corners, moments, far_squared, result):
     count, leaves = len(corners), (len(moments) + 1) // 2
     for i in range(len(points)):
@@ -211,12 +211,12 @@ def _winding(points, corners, moments, far_squared, result):
         result[i] = total / (4 * np.pi)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _dot(a, b):
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _to_box(box, p):
     """Squared distance of p to a box."""
     total = 0.0
@@ -226,7 +226,7 @@ def _to_box(box, p):
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _bound(points, boxes):
     """Fill in the boxes of points [N, 3], from the leaves up."""
     count, leaves = len(points), (len(boxes) + 1) // 2
@@ -243,7 +243,7 @@ def _bound(points, boxes):
             boxes[node, 0, k], boxes[node, 1, k] = low, high
 
 
-@njit(cache=True)
+@njit()
 def _weights(corners, p):
     """Weights of corners b and c of the triangle's point closest to p. Reference: core.triangles.closest_weights."""
     ab, ac, ap = corners[1] - corners[0], corners[2] - corners[0], p - corners[0]
@@ -265,7 +265,7 @@ def _weights(corners, p):
     return best_v, best_w
 
 
-@njit(cache=True)
+@njit()
 def _measured(item, p):
     """Weights of corners b and c of the point of a triangle [3, 3] closest to p, and its squared distance; or a point [3]."""
     if item.ndim == 1:  # known to the compiler, which makes two functions of this one
@@ -287,7 +287,7 @@ def _search(points: NDArray, items: NDArray, boxes: NDArray, reach: float) -> tu
     return found, weights, np.sqrt(squared)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _closest(points, items, boxes, reach_squared, found, weights, squared):
     count, leaves = len(items), (len(boxes) + 1) // 2
     nodes, distances = np.empty(64, np.int64), np.empty(64)

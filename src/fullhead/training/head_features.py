@@ -18,13 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fullhead.core.errors import FullheadError, in_words
+from fullhead.io.images import read_pixels
 from fullhead.metrics.features import SIZE, HeadFeatures, save_features
 from fullhead.nn.superres import resized
 
@@ -73,7 +72,8 @@ def read_examples(photos: Path, vocabulary: dict[str, list[str]] | None = None) 
     vocabulary = vocabulary or {name: sorted({e[name] for e in entries}) for name in CLASSES}
     images = torch.empty(len(entries), 3, SIZE, SIZE, dtype=torch.uint8)
     for i, entry in enumerate(entries):
-        pixels = torch.from_numpy(np.array(Image.open(photos / "img" / entry["file"]).convert("RGB"))).permute(2, 0, 1)
+        path = photos / "img" / entry["file"]
+        pixels = torch.from_numpy(read_pixels(path, str(path))).permute(2, 0, 1)
         images[i] = resized(pixels[None].float(), SIZE).round().byte()[0]
 
     def column(name: str) -> Tensor:

@@ -26,7 +26,9 @@ from PIL import Image
 from scipy import stats
 
 from fullhead.core.errors import FullheadError, in_words
+from fullhead.io.config import from_dict, to_dict
 from fullhead.io.files import check_place, written_whole
+from fullhead.io.reading import DAMAGED, read_json, reading
 from fullhead.metrics.samples import HeadViews
 
 ASPECTS = ("geometry", "texture")
@@ -35,6 +37,8 @@ TRAINING = 5  # pictures that are shown before scores count
 BEST = 5.0
 SUFFIXES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 LONGEST = 4096  # bytes of what the page may send
+MOST = 10_000  # volunteers
+AGAIN = "delete the file, or give another folder"
 HOST = "127.0.0.1"
 
 Method = dict[str, dict[str, list[Path]]]  # a folder's pictures: of each aspect, of each sample
@@ -66,6 +70,19 @@ def read_method(root: Path) -> Method:
     return method
 
 
+@dataclass(frozen=True)
+class Answer(Item):
+    score: float = 0.0
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a volunteer said: the content of their file."""
+
+    volunteer: int
+    answers: tuple[Answer, ...] = ()
+
+
 class Study:
     """A study in a folder: its methods and samples, each volunteer's items and answers."""
 
@@ -85,11 +102,7 @@ class Study:
         if not place.is_file():
             _write(place, asked)
             return
-        try:
-            there = json.loads(place.read_text())
-        except ValueError:
-            raise FullheadError(f"{place} is damaged: put a copy in its place, or choose another folder") from None
-        if there != asked:
+        if read_json(place, AGAIN) != asked:
             raise FullheadError(f"{folder} holds another study: choose another folder, or give the same methods and options")
 
     def items(self, volunteer: int) -> list[Item]:
@@ -104,10 +117,10 @@ class Study:
     def enrol(self) -> int:
         """The number of a new volunteer, whose file of answers is made."""
         (self.folder / "answers").mkdir(exist_ok=True)
-        for number in range(1, 10_000):
+        for number in range(1, MOST):
             try:
                 with self.place(number).open("x") as file:  # fails where there is one already
-                    json.dump({"volunteer": number, "answers": []}, file)
+                    json.dump(to_dict(Answers(number)), file)
             except FileExistsError:
                 continue
             return number
@@ -118,19 +131,21 @@ class Study:
 
     def answered(self, volunteer: int) -> int:
         """How many items a volunteer has scored, in their order. KeyError if there is no such volunteer."""
-        if not self.place(volunteer).is_file():
+        return len(self._known(volunteer).answers)
+
+    def _known(self, volunteer: int) -> Answers:
+        if not (0 < volunteer < MOST and self.place(volunteer).is_file()):
             raise KeyError(volunteer)
-        return len(json.loads(self.place(volunteer).read_text())["answers"])
+        return read_answers(self.place(volunteer))
 
     def answer(self, volunteer: int, number: int, score: float) -> None:
         """Keep a score of item `number`, once: it must be the next one. ValueError or KeyError for anything else."""
         with self.lock:
-            known = json.loads(self.place(volunteer).read_text()) if self.answered(volunteer) == number else None
-            items = self.items(volunteer)
-            if known is None or not 0 <= number < len(items) or not 0 <= score <= BEST:
+            known, items = self._known(volunteer), self.items(volunteer)
+            if not (len(known.answers) == number < len(items) and 0 <= score <= BEST):
                 raise ValueError("no such question, or no such score")
-            known["answers"].append({**vars(items[number]), "score": score})
-            _write(self.place(volunteer), known)
+            answers = (*known.answers, Answer(**vars(items[number]), score=score))
+            _write(self.place(volunteer), to_dict(Answers(volunteer, answers)))
 
     def picture(self, volunteer: int, number: int, view: int) -> Path:
         """The file behind a picture's address, which names no method. KeyError or IndexError if there is none."""
@@ -143,6 +158,7 @@ class Page(BaseHTTPRequestHandler):
     """The study's page. `study` is filled in by `open_page`."""
 
     study: Study
+    timeout = 60.0  # seconds without a word
 
     def do_GET(self) -> None:
         self._answer({"/": self._page, "/items": self._items}.get(self.path.partition("?")[0], self._picture))
@@ -151,12 +167,12 @@ class Page(BaseHTTPRequestHandler):
         self._answer({"/enrol": self._enrol, "/score": self._score}.get(self.path, self._picture))
 
     def _answer(self, action: Callable[[], tuple[str, bytes]]) -> None:
-        host = (self.headers["Host"] or "").partition(":")[0]
-        if host not in (HOST, "localhost"):  # another site's page that had its name point here
+        host, origin = self.headers["Host"] or "", self.headers["Origin"]
+        if host.partition(":")[0] not in (HOST, "localhost") or origin not in (None, f"http://{host}"):  # another site's page
             return self.send_error(403)
         try:
             kind, data = action()
-        except (KeyError, IndexError, ValueError, TypeError):
+        except (FullheadError, *DAMAGED):
             return self.send_error(404)
         self.send_response(200)
         self.send_header("Content-Type", kind)
@@ -187,8 +203,8 @@ class Page(BaseHTTPRequestHandler):
 
     def _score(self) -> tuple[str, bytes]:
         length = int(self.headers["Content-Length"] or 0)
-        if length > LONGEST:
-            raise ValueError("too long")
+        if not 0 <= length <= LONGEST:
+            raise ValueError("no length, or too long")
         said = json.loads(self.rfile.read(length))
         self.study.answer(int(said["volunteer"]), int(said["number"]), float(said["score"]))
         return _json({})
@@ -214,6 +230,15 @@ def open_page(study: Study, port: int = 0) -> ThreadingHTTPServer:
         raise FullheadError(f"cannot listen on port {port}: {in_words(error)}; choose another --port, or 0 for any") from None
 
 
+def read_answers(place: Path) -> Answers:
+    """A volunteer's file; FullheadError where it is none."""
+    with reading(place, AGAIN):
+        found = from_dict(Answers, read_json(place, AGAIN), f"{place}: ")
+        if not all(0 <= answer.score <= BEST for answer in found.answers):
+            raise ValueError(f"a score is not from 0 to {BEST:g}")
+        return found
+
+
 @dataclass(frozen=True)
 class Tally:
     """Of one method and aspect: the mean of the volunteers' mean scores, and how far the truth may be off."""
@@ -230,11 +255,11 @@ def tally(folder: Path) -> list[Tally]:
     """What the volunteers of a study said; pictures for training do not count. FullheadError if nobody said anything."""
     scores: dict[tuple[str, str], dict[int, list[float]]] = {}
     for path in sorted((folder / "answers").glob("*.json")):
-        known = json.loads(path.read_text())
-        for answer in known["answers"]:
-            if not answer["training"]:
-                of_method = scores.setdefault((answer["method"], answer["aspect"]), {})
-                of_method.setdefault(known["volunteer"], []).append(answer["score"])
+        known = read_answers(path)
+        for answer in known.answers:
+            if not answer.training:
+                of_method = scores.setdefault((answer.method, answer.aspect), {})
+                of_method.setdefault(known.volunteer, []).append(answer.score)
     if not scores:
         raise FullheadError(f"{folder} holds no scores yet: run the study without --tally first")
     result = []

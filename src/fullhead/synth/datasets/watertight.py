@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from fullhead.core.colour import from_bytes, srgb_from_linear
+from fullhead.core.compiled import njit
 from fullhead.core.isosurface import extract_surface, largest_component, refined
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh
@@ -193,7 +193,7 @@ def _outermost(at: NDArray, surfaces: SurfaceArrays, points: NDArray) -> tuple[N
     return face, weights, distance
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _texture_colours(surfaces, texture, uv):
     """Linear colours [V, 3] of textures [V] at uv [V, 2]."""
     colours, texels, layout = np.empty((len(uv), 3)), surfaces.texels, surfaces.texture_layout
@@ -202,7 +202,7 @@ def _texture_colours(surfaces, texture, uv):
     return colours
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _voxelize_faces(points, faces, occupied):
     """Mark the samples nearest to points that are scattered over the faces."""
     n = occupied.shape[0]
@@ -218,7 +218,7 @@ def _voxelize_faces(points, faces, occupied):
                     occupied[p, q, r] = True
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _splat_strands(points, segments, width, colour, cover):
     """Add to the samples around each strand its length times width, in the last channel, and that times its colour."""
     n = cover.shape[0]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from fullhead.core.compiled import njit
 from fullhead.core.triangles import unit_vectors
 from fullhead.kernels.raster import rasterize_arrays
 from fullhead.synth.people.subject import Lighting
@@ -118,7 +118,7 @@ def _light_basis(to_light: NDArray) -> NDArray:
     return np.stack([right, np.cross(away, right), -away]).astype(np.float32)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def on_map(basis, scale, middle, x, y, z):
     """Column and row of a point in a shadow map, and its distance along the light."""
     column = (basis[0, 0] * x + basis[0, 1] * y + basis[0, 2] * z) * scale + middle
@@ -126,7 +126,7 @@ def on_map(basis, scale, middle, x, y, z):
     return column, row, basis[2, 0] * x + basis[2, 1] * y + basis[2, 2] * z
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _placed(points, basis, scale, middle):
     """Column and row in a shadow map, and MAP_FAR minus the distance along the light, of each point [P, 3]."""
     placed = np.empty_like(points)
@@ -136,7 +136,7 @@ def _placed(points, basis, scale, middle):
     return placed
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _splat_segments(placed, segments, nearest):
     """Draw strand segments one texel wide into a shadow map."""
     height, width = nearest.shape
@@ -153,7 +153,7 @@ def _splat_segments(placed, segments, nearest):
                     nearest[y, x] = value
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def shadow_gap(shadow, x, y, z):
     """How far behind the first thing hit along the light a point lies; hugely negative in the open."""
     nearest, size = shadow.nearest, shadow.nearest.shape[0]
@@ -164,7 +164,7 @@ def shadow_gap(shadow, x, y, z):
     return distance - (MAP_FAR - nearest[row, column])
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _gather_surface(points, normals, shadow, direction, weight, light):
     """Add one direction's light to vertices: cosine times visibility, with a little leaking into thin shadows."""
     bias = np.float32(0.006)
@@ -178,7 +178,7 @@ def _gather_surface(points, normals, shadow, direction, weight, light):
         light[i] += cosine * weight * (np.float32(1) if gap < 0 else np.float32(0.25) * np.exp(np.float32(-25) * gap))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _gather_strands(points, tangents, shadow, direction, weight, light):
     """Add one direction's light to strand points: sine to the hair, fading with the hair in between.
 

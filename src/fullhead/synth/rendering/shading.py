@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from fullhead.core.compiled import njit
 from fullhead.synth.anatomy.textured_mesh import CLOTH, EYE, SKIN
 from fullhead.synth.rendering.lights import on_map, shadow_gap
 
@@ -48,7 +48,7 @@ class Photo(NamedTuple):
     label: NDArray  # [n, n] uint8, regions.LABELS
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _tone_mapped(colour):
     """Roll off highlights and deepen shadows: a film's curve (Narkowicz's fit of ACES), softened by Reinhard's."""
     soft = 1.25 * colour * (1 + colour / 2.2**2) / (1 + colour)
@@ -57,7 +57,7 @@ def _tone_mapped(colour):
     return 0.6 * min(film, 1.0) + 0.4 * soft
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def average_samples(buffer, shaded, samples, photo):
     """Of the samples x samples of each pixel mean tone-mapped colour and cover, and depth, normal and label of the nearest."""
     winner, nearest, colour = buffer.winner, buffer.nearest, shaded.colour
@@ -86,18 +86,18 @@ def average_samples(buffer, shaded, samples, photo):
                 photo.normal[row, column, k] = shaded.normal[first_y, first_x, k]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _unit(x, y, z):
     scale = 1 / np.sqrt(x * x + y * y + z * z + 1e-12)
     return x * scale, y * scale, z * scale
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _middle(values, i, j):
     return 0.5 * (values[i, 0] + values[j, 0]), 0.5 * (values[i, 1] + values[j, 1]), 0.5 * (values[i, 2] + values[j, 2])
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _mixed(values, corners, weights):
     """Of three rows of values [V, 3]."""
     (i, j, k), (a, b, c) = corners, weights
@@ -108,7 +108,7 @@ def _mixed(values, corners, weights):
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _surface_point(vertices, normals, corners, b, c, eye):
     """Where on a face the weights b and c of its second and third corner lead: all weights, the place, the unit normal, turned
     to the eye, the direction to the eye, and the cosine between both."""
@@ -122,13 +122,13 @@ def _surface_point(vertices, normals, corners, b, c, eye):
     return weights, (px, py, pz), (nx, ny, nz), (vx, vy, vz), n_v
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _mirrored(n, v, n_v):
     """The direction v to the eye mirrored at a normal n, to which its cosine is n_v."""
     return 2 * n_v * n[0] - v[0], 2 * n_v * n[1] - v[1], 2 * n_v * n[2] - v[2]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def texture_colour(texels, layout, texture, u, v):
     """Bilinear colour of one of the textures, clamped at its border."""
     height, width, first = layout[texture, 0], layout[texture, 1], layout[texture, 2]
@@ -147,7 +147,7 @@ def texture_colour(texels, layout, texture, u, v):
     return r, g, b
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _open_to_key(shadow, x, y, z):
     """Share of a 5x5 neighbourhood of the shadow map that leaves the point in the key light; where nine of them agree, they
     stand for all."""
@@ -163,7 +163,7 @@ def _open_to_key(shadow, x, y, z):
     return seen / len(SHADOW_NEIGHBOURS)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _highlight(roughness, n, v, n_v, n_l, key):
     """Microfacet reflection of the key light, to which the cosine is `n_l`."""
     hx, hy, hz = _unit(v[0] + key[0], v[1] + key[1], v[2] + key[2])
@@ -176,7 +176,7 @@ def _highlight(roughness, n, v, n_v, n_l, key):
     return min(value, 6.0)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _reflected_surroundings(roughness, r, lights):
     """Radiance of sky, rim and fill towards a reflected direction, blurred by the roughness."""
     rim, fill = lights.rim, lights.fill
@@ -187,7 +187,7 @@ def _reflected_surroundings(roughness, r, lights):
     return 0.30 + 0.25 * max(0.0, r[1]) + from_rim + from_fill
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def shade_surfaces(buffer, surfaces, ambient, eye, lights, shadow, shaded):
     """Shade the samples of a z-buffer that show surfaces (SurfaceArrays), with ambient light [V], for an eye [3]."""
     faces, uv, openness, key, key_colour = surfaces.faces, surfaces.uv, surfaces.openness, lights.key, lights.key_colour
@@ -237,7 +237,7 @@ def shade_surfaces(buffer, surfaces, ambient, eye, lights, shadow, shaded):
             shaded.normal[y, x, 0], shaded.normal[y, x, 1], shaded.normal[y, x, 2] = n
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def shade_strands(segment, strands, ambient, eye, lights, shadow, shaded):
     """Shade the samples that show a segment [H, W] >= 0 of strands (StrandArrays), whose points have ambient light [P]: two
     tilted highlights, one white, one tinted, and light through hair."""
@@ -268,7 +268,7 @@ def shade_strands(segment, strands, ambient, eye, lights, shadow, shaded):
             shaded.normal[y, x, 0], shaded.normal[y, x, 1], shaded.normal[y, x, 2] = nx, ny, nz
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def lay_glass(glass, behind, surfaces, faces, eye, lights, colour):
     """Lay faint reflections of lenses, the faces [F, 3] in the z-buffer `glass`, over what lies `behind` them."""
     key, height, width = lights.key, glass.winner.shape[0], glass.winner.shape[1]

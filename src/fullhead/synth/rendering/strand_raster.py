@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from fullhead.core.compiled import njit
 from fullhead.kernels.raster import hash_below
 
 HALF, SQRT_2 = np.float32(0.5), np.float32(1.4143)
@@ -25,7 +25,7 @@ class ScreenPoints(NamedTuple):
     radius: NDArray  # of the strand there, pixels
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def project_points(points, c2w, K_px):
     """Pixel x, y and inverse depth, float32 [P] each, of the world's points [P, 3]. Reference: render.project_to_pixels."""
     x, y, inverse_z = np.empty((3, len(points)), np.float32)
@@ -38,7 +38,7 @@ def project_points(points, c2w, K_px):
     return x, y, inverse_z
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def draw_segments(points, segments, first_segment, first_code, nearest, winner):
     """Draw strands as lines into a z-buffer: segments [S, 2] of ScreenPoints, numbered from `first_segment`; segment s gets the
     code first_code + s.
@@ -79,7 +79,7 @@ def draw_segments(points, segments, first_segment, first_code, nearest, winner):
                         nearest[row, column], winner[row, column] = w, first_code + s
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _front_to_back(inverse_z, segments):
     """The segments that lie before the camera in LAYERS slices of depth, those in front first, and where each slice starts."""
     count = len(segments)
@@ -105,7 +105,7 @@ def _front_to_back(inverse_z, segments):
     return order, starts
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _farthest_in_tiles(nearest, farthest):
     """The least inverse depth of each square of TILE x TILE pixels; 0 where nothing is in one of them."""
     farthest[:] = np.inf
@@ -114,7 +114,7 @@ def _farthest_in_tiles(nearest, farthest):
             farthest[row // TILE, column // TILE] = min(farthest[row // TILE, column // TILE], nearest[row, column])
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _hidden(farthest, x0, y0, x1, y1, reach, w):
     """Whether a line `reach` pixels to each side, of inverse depth `w` or less, lies outside or behind what shows already."""
     top, bottom = max(0, int((min(y0, y1) - reach) * PER_TILE)), min(len(farthest) - 1, int((max(y0, y1) + reach) * PER_TILE))
