@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fullhead.convert.archives import read_archive
-from fullhead.convert.tensors import shape_of, with_weights
+from fullhead.convert.tensors import shape_of
 from fullhead.core.errors import FullheadError
 from fullhead.io.pickles import show
 from fullhead.models import checkpoint
@@ -85,7 +85,7 @@ def build(converted: Converted) -> GANHead:
         tensors = tensors | {name: tensor for name, tensor in fresh.items() if name.startswith(LOOKS)}
     with torch.device("meta"):
         model = GANHead(converted.config)
-    return with_weights(model, tensors, "GANHead")
+    return checkpoint.with_weights(model, tensors, "the original GANHead")
 
 
 def _config(tensors: dict[str, Tensor]) -> GANHeadConfig:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fullhead.convert.reader import Module, read_snapshot, state_dict
-from fullhead.convert.tensors import shape_of, with_weights
+from fullhead.convert.tensors import shape_of
 from fullhead.core.errors import FullheadError
 from fullhead.io.pickles import show
 from fullhead.models import checkpoint
@@ -250,7 +250,7 @@ def build(converted: Converted) -> ConfiguredModule:
         else:
             module = PanoHead(config_from_original(converted))
     theirs = {f"field.{name}" if name.startswith(FIELD) else name: tensor for name, tensor in converted.tensors.items()}
-    return with_weights(module, theirs, f"{converted.family} {converted.which}")
+    return checkpoint.with_weights(module, theirs, f"the original {converted.family} {converted.which}")
 
 
 def _superres(converted: Converted) -> SuperresConfig:
