@@ -39,11 +39,11 @@ def open_model(model: str | Path, *, device: str = "cpu", options: Any = None) -
     if family not in FAMILIES:
         raise FullheadError(f"{model} holds a '{family[:80]}', not a head: a head is a {', '.join(FAMILIES)}")
     parts: Parts = FAMILIES[family].parts()
-    module = read_module(path, parts.model)
-    fitted, module = read_latents(path, parts.latents, module), module.to(where)
+    module: HeadModel[Any, Any] = read_module(path, parts.model)  # type: ignore[assignment]
+    fitted = read_latents(path, parts.latents, module)
     if options is not None:
         options.apply(module)
-    return Opened(module, None if fitted is None else fitted.to(where), header["about"], family, str(model))  # type: ignore[arg-type]
+    return Opened(module.to(where), None if fitted is None else fitted.to(where), header["about"], family, str(model))  # type: ignore[arg-type]
 
 
 def load(model: str | Path, *, device: str = "cpu", options: Any = None) -> HeadModel[Any, Any]:

@@ -17,7 +17,7 @@ from fullhead.core.errors import FullheadError, in_words
 from fullhead.io.config import from_dict, json_object, shown, to_dict
 from fullhead.io.files import existing_file, written_whole
 from fullhead.models.head import Batch, HeadModel, L
-from fullhead.nn.module import ConfiguredModule
+from fullhead.nn.module import C, ConfiguredModule, unfilled
 
 KEY = "fullhead"  # of the header entry
 LATENTS = "latents."  # before the names of a fitted head's latents, which stand beside the weights
@@ -25,7 +25,6 @@ LARGEST = 1e6  # a weight of a sound network is far from it
 KINDS = ("F64", "F32", "F16", "BF16")  # of numbers
 
 M = TypeVar("M", bound=nn.Module)
-C = TypeVar("C", bound=ConfiguredModule)
 
 
 def save(
@@ -44,6 +43,7 @@ def save(
     weights = {n: x.to(dtype) if dtype and x.is_floating_point() else x for n, x in module.state_dict().items()}
     parts = {} if latents is None else {LATENTS + name: x for name, x in vars(latents).items() if x is not None}
     tensors = {name: x.detach().cpu().contiguous() for name, x in {**weights, **parts}.items()}
+    check_values(tensors, f"the model for {path}")
     save_tensors(tensors, path, {"format": "pt", KEY: json.dumps(header)})
 
 
@@ -93,14 +93,14 @@ def read_module(path: str | Path, cls: type[C]) -> C:
     if header["family"] != cls.model_type:
         raise FullheadError(f"{path} holds a '{header['family'][:80]}', not a '{cls.model_type}'")
     try:
-        with torch.device("meta"):
-            module = cls(from_dict(cls.config_class, header["config"]))
+        module = unfilled(cls, from_dict(cls.config_class, header["config"]))
     except FullheadError as error:
         raise FullheadError(f"the config of {path} cannot be right: {error}") from None
     with _opened(path) as handle:
         names = [name for name in handle.keys() if not name.startswith(LATENTS)]  # noqa: SIM118
         check_shapes(module, {name: _shape(handle, name) for name in names}, str(path))
         tensors = {name: handle.get_tensor(name).to(torch.float32, copy=True) for name in names}
+    check_values(tensors, str(path))
     module = with_weights(module, tensors, str(path))
     module.about = header["about"]
     return module
@@ -112,17 +112,15 @@ def read_latents(path: str | Path, cls: type[L], model: HeadModel[L, Any]) -> L 
         names = [name.removeprefix(LATENTS) for name in handle.keys() if name.startswith(LATENTS)]  # noqa: SIM118
         if not names:
             return None
-        shapes, like = {name: _shape(handle, LATENTS + name) for name in names}, vars(model.seed_latents([0]))
-        first, *_ = like.items()
-        heads = Size([max(1, *shapes.get(first[0], ())[:1])])
-        due = {
-            name: heads + (first[1] if x is None else x).shape[1:] for name, x in like.items() if x is not None or name in names
-        }
-        wrong = [name for name in due | shapes if due.get(name) != shapes.get(name)]
-        if wrong:
-            raise FullheadError(
-                f"{path} holds a fitted head whose {shown(wrong[0])} does not fit its model: fit the head again"
-            )
+        shapes = {name: _shape(handle, LATENTS + name) for name in names}
+        like = vars(model.seed_latents([0]))
+        first = next(iter(like))
+        like = {name: like[first] if x is None else x for name, x in like.items() if x is not None or name in names}
+        heads = Size([max([1, *shapes.get(first, ())[:1]])])
+        due = {name: heads + x.shape[1:] for name, x in like.items()}
+        if wrong := [name for name in due | shapes if due.get(name) != shapes.get(name)]:
+            who = f"{path} holds a fitted head whose {shown(wrong[0])} does not fit its model"
+            raise FullheadError(f"{who}: fit the head again")
         found = {name: handle.get_tensor(LATENTS + name).float() for name in names}
     check_values(found, str(path))
     return cls(**found)
@@ -151,16 +149,13 @@ def check_values(tensors: Mapping[str, Tensor], what: str) -> None:
     """Refuse tensors with numbers that are not finite, or so large that pictures will not be."""
     for name, tensor in tensors.items():
         if tensor.numel() and not -LARGEST <= min(ends := [float(x) for x in tensor.aminmax()]) <= max(ends) <= LARGEST:
-            raise FullheadError(
-                f"{what} has broken weights: {shown(name)} goes from {ends[0]:.3g} to {ends[1]:.3g}; "
-                "its training went astray or the file is damaged: get it again, or take an earlier one"
-            )
+            broken = f"{what} has broken weights: {shown(name)} goes from {ends[0]:.3g} to {ends[1]:.3g}"
+            raise FullheadError(f"{broken}; training went astray or the file is damaged: take an earlier model, or get it again")
 
 
 def with_weights(module: M, theirs: dict[str, Tensor], what: str) -> M:
-    """The module, made on the device "meta", with tensors under our names, which must fit it one to one; `what` they are of is
+    """The module, as `unfilled` makes it, with tensors under our names, which must fit it one to one; `what` they are of is
     named in messages."""
     check_shapes(module, {name: tensor.shape for name, tensor in theirs.items()}, what)
-    check_values(theirs, what)
     module.load_state_dict(theirs, strict=True, assign=True)
     return module.requires_grad_(False).eval()
