@@ -30,14 +30,17 @@ class _Undrawn(TorchFunctionMode):
     """On the device "meta" numbers are not drawn, scaled or measured: PyTorch would import compilers for it, seconds and 60 MB."""
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
         if func is torch.randn:
             return torch.empty(*args)
+        if func is nn.init.normal_:
+            return kwargs["tensor"]
         if isinstance(args[0] if args else None, Tensor) and args[0].is_meta:
             if func in (Tensor.normal_, Tensor.mul, Tensor.div, Tensor.add) and not isinstance(args[1], Tensor):
                 return args[0]
             if func is Tensor.norm:
-                return args[0].sum(dim=kwargs["dim"], keepdim=kwargs["keepdim"])
-        return func(*args, **(kwargs or {}))
+                return args[0].narrow(kwargs["dim"], 0, 1)  # the dimension is kept
+        return func(*args, **kwargs)
 
 
 def unfilled(cls: type[C], config: Any) -> C:
