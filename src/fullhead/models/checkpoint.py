@@ -150,7 +150,9 @@ def check_values(tensors: Mapping[str, Tensor], what: str) -> None:
     for name, tensor in tensors.items():
         if tensor.numel() and not -LARGEST <= min(ends := [float(x) for x in tensor.aminmax()]) <= max(ends) <= LARGEST:
             broken = f"{what} has broken weights: {shown(name)} goes from {ends[0]:.3g} to {ends[1]:.3g}"
-            raise FullheadError(f"{broken}; training went astray or the file is damaged: take an earlier model, or get it again")
+            raise FullheadError(
+                f"{broken}; training went astray or the file is damaged: take an earlier model, or get it again"
+            )
 
 
 def with_weights(module: M, theirs: dict[str, Tensor], what: str) -> M:
