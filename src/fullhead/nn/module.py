@@ -27,7 +27,7 @@ C = TypeVar("C", bound=ConfiguredModule)
 
 
 class _Undrawn(TorchFunctionMode):
-    """On the device "meta" numbers are not drawn, scaled or measured: PyTorch would load compilers for it, seconds and 60 MB."""
+    """On the device "meta" numbers are not drawn, scaled or measured: PyTorch would load compilers for it: seconds, 60 MB."""
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
