@@ -1,7 +1,10 @@
 """A model file builds its model, strictly."""
 
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +14,7 @@ from safetensors.torch import save_file
 
 from fullhead.core.cameras import orbit
 from fullhead.core.errors import FullheadError
-from fullhead.families.opening import load
+from fullhead.families.opening import load, open_model
 from fullhead.models.checkpoint import read_header, read_module, save
 from fullhead.models.panohead import PanoHead
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
@@ -128,3 +131,106 @@ def test_the_header_is_readable_without_building_anything(model: PanoHead, tmp_p
     save(model, tmp_path / "a.safetensors")
     with safe_open(tmp_path / "a.safetensors", framework="pt") as handle:
         assert json.loads(handle.metadata()["fullhead"])["family"] == "panohead"
+
+
+def changed(model: PanoHead, tmp_path: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], object]) -> Path:
+    """The model's file, of which `change` changed the header or the tensors."""
+    save(model, tmp_path / "a.safetensors")
+    header, tensors = read_header(tmp_path / "a.safetensors"), tensors_of(tmp_path / "a.safetensors")
+    change(header, tensors)
+    return rewritten(tmp_path / "b.safetensors", tensors, header)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 3e38, -1e7])
+def test_broken_weights_are_refused_by_name_when_read_and_written(model: PanoHead, tmp_path: Path, value: float):
+    path = changed(model, tmp_path, lambda _, tensors: tensors["torgb.weight"].view(-1)[3:4].fill_(value))
+    with pytest.raises(FullheadError, match=r"broken weights: 'torgb\.weight' goes from .* take an earlier model"):
+        load(path)
+    model.torgb.weight.view(-1)[3] = value
+    with pytest.raises(FullheadError, match=r"broken weights: 'torgb\.weight'"):
+        save(model, tmp_path / "new.safetensors")
+    assert not (tmp_path / "new.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("null", "None where named values"),
+        ("[]", "named values"),
+        ('"x"', "named values"),
+        ("{", "damaged"),
+        ("[" * 50_000, "damaged"),
+        ("{}", "does not say its family"),
+        ('{"family": "panohead"}', "does not say its config"),
+        ('{"family": "panohead", "config": {}, "about": 3}', "does not say its about"),
+    ],
+)
+def test_a_header_of_another_form_is_refused(tmp_path: Path, entry: str, said: str):
+    save_file({"x": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"fullhead": entry})
+    with pytest.raises(FullheadError, match=said):
+        load(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "value"),
+    [
+        ("", "w_dim", 0),
+        ("", "w_dim", 10**400),
+        ("", "mapping_layers", 1 << 20),
+        ("planes", "size", -1),
+        ("planes", "size", 100),
+        ("march", "coarse", 1),
+        ("march", "near", 5.0),
+        ("march", "box_size", math.nan),
+        ("march", "box_size", 10**400),
+        ("march", "crop", 0.6),
+        ("superres", "channels", [8, 0]),
+        ("superres", "clamp", math.inf),
+        ("decoder", "lr_multiplier", 0.0),
+    ],
+)
+def test_values_that_no_model_has_are_refused_by_name(model: PanoHead, tmp_path: Path, group: str, key: str, value: object):
+    def change(header: dict[str, Any], _: object) -> None:
+        (header["config"][group] if group else header["config"])[key] = value
+
+    with pytest.raises(FullheadError, match=rf"config of .* cannot be right: .*{key}"):
+        load(changed(model, tmp_path, change))
+
+
+def test_sizes_are_compared_with_the_file_before_anything_is_built(model: PanoHead, tmp_path: Path):
+    def change(header: dict[str, Any], _: object) -> None:
+        header["config"] |= {"w_dim": 16384, "z_dim": 16384}  # gigabytes
+
+    path, drawn = changed(model, tmp_path, change), torch.get_rng_state()
+    with pytest.raises(FullheadError, match="in another shape"):
+        load(path)
+    assert torch.equal(torch.get_rng_state(), drawn), "no weights were made"
+
+
+def test_whole_numbers_are_no_weights(model: PanoHead, tmp_path: Path):
+    path = changed(model, tmp_path, lambda _, tensors: tensors.update({"torgb.bias": torch.zeros(3, dtype=torch.int32)}))
+    with pytest.raises(FullheadError, match=r"torgb\.bias"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [("x", torch.zeros(1)), ("w", torch.zeros(1, 2, 3)), ("w", torch.zeros(())), ("background", torch.zeros(1)), ("w", None)],
+)
+def test_a_fitted_head_that_does_not_fit_its_model_is_refused(
+    model: PanoHead, tmp_path: Path, name: str, tensor: torch.Tensor | None
+):
+    w = model.seed_latents([0]).w if tensor is not None else math.nan * model.seed_latents([0]).w
+    path = changed(model, tmp_path, lambda _, tensors: tensors.update({"latents.w": w}) or tensors.update(
+        {} if tensor is None else {f"latents.{name}": tensor}
+    ))  # fmt: skip
+    with pytest.raises(FullheadError, match=f"'{name}' (does not fit its model|goes from nan)"):
+        open_model(path)
+
+
+def test_a_saved_file_is_the_same_each_time(model: PanoHead, tmp_path: Path):
+    about = {"zeta": 1, "alpha": "é"}
+    for i in range(8):
+        save(model, tmp_path / f"{i}.safetensors", about=about)
+    assert len({(tmp_path / f"{i}.safetensors").read_bytes() for i in range(8)}) == 1
+    assert read_header(tmp_path / "0.safetensors")["about"] == about

@@ -212,7 +212,7 @@ def test_a_file_holds_the_model_without_its_rig(model: GANHead, codes: GANHeadCo
 
 def test_fitted_codes_stand_beside_the_weights_in_full_precision(model: GANHead, codes: GANHeadCodes, tmp_path: Path):
     save(model, tmp_path / "a.safetensors", dtype=torch.float16, latents=codes)
-    back = read_latents(tmp_path / "a.safetensors", GANHeadCodes)
+    back = read_latents(tmp_path / "a.safetensors", GANHeadCodes, model)
     assert isinstance(back, GANHeadCodes) and len(back) == 2
     assert all(torch.equal(value, vars(codes)[name]) for name, value in vars(back).items())
     assert isinstance(load(tmp_path / "a.safetensors"), GANHead)

@@ -142,7 +142,7 @@ def test_a_tri_planes_features_do_not_depend_on_the_third_coordinate_of_one_plan
 
 
 def test_the_channels_of_a_tri_grid_have_the_stack_fastest():
-    one = TriGrid(PlanesConfig(size=2, depth=3, channels=4))
+    one = TriGrid(PlanesConfig(size=4, depth=3, channels=4))
     image = torch.arange(36.0).reshape(1, 36, 1, 1).expand(1, 36, 2, 2)
     planes = one.planes(image)
     assert planes[0, 1, 2, 1, 0, 0] == 1 * 12 + 2 * 3 + 1

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from fullhead.convert.archives import read_archive
-from fullhead.convert.tensors import shape_of, with_weights
+from fullhead.convert.tensors import shape_of
 from fullhead.core.errors import FullheadError
 from fullhead.io.pickles import show
 from fullhead.models import checkpoint
 from fullhead.models.ganhead import GANHead, GANHeadConfig
 from fullhead.nn.implicit import encoded_size
+from fullhead.nn.module import unfilled
 from fullhead.representations.canonical_field import CanonicalConfig
 from fullhead.representations.deformer import DeformerConfig
 
@@ -83,9 +84,7 @@ def build(converted: Converted) -> GANHead:
             torch.manual_seed(0)
             fresh = GANHead(converted.config).state_dict()
         tensors = tensors | {name: tensor for name, tensor in fresh.items() if name.startswith(LOOKS)}
-    with torch.device("meta"):
-        model = GANHead(converted.config)
-    return with_weights(model, tensors, "GANHead")
+    return checkpoint.with_weights(unfilled(GANHead, converted.config), tensors, "the original GANHead")
 
 
 def _config(tensors: dict[str, Tensor]) -> GANHeadConfig:

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from fullhead.convert.reader import Module, read_snapshot, state_dict
-from fullhead.convert.tensors import shape_of, with_weights
+from fullhead.convert.tensors import shape_of
 from fullhead.core.errors import FullheadError, with_article
 from fullhead.io.pickles import show
 from fullhead.models import checkpoint
 from fullhead.models.panohead import LABEL, PanoHead, PanoHeadConfig
 from fullhead.nn.discriminator import Discriminator, DiscriminatorConfig
-from fullhead.nn.module import ConfiguredModule
+from fullhead.nn.module import ConfiguredModule, unfilled
 from fullhead.nn.superres import SuperresConfig
 from fullhead.representations.planes import DecoderConfig, PlanesConfig
 from fullhead.representations.volume import MarchConfig
@@ -245,13 +245,12 @@ def discriminator_config(converted: Converted) -> DiscriminatorConfig:
 
 def build(converted: Converted) -> ConfiguredModule:
     """Our module with the original's tensors, which must fit it one to one. For saving: constants are not filled in."""
-    with torch.device("meta"):
-        if converted.which == "D":
-            module: ConfiguredModule = Discriminator(discriminator_config(converted))
-        else:
-            module = PanoHead(config_from_original(converted))
+    if converted.which == "D":
+        module: ConfiguredModule = unfilled(Discriminator, discriminator_config(converted))
+    else:
+        module = unfilled(PanoHead, config_from_original(converted))
     theirs = {f"field.{name}" if name.startswith(FIELD) else name: tensor for name, tensor in converted.tensors.items()}
-    return with_weights(module, theirs, f"{converted.family} {converted.which}")
+    return checkpoint.with_weights(module, theirs, f"the original {converted.family} {converted.which}")
 
 
 def _superres(converted: Converted) -> SuperresConfig:

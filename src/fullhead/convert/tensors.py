@@ -1,16 +1,15 @@
-"""Tensors of an original: windows into the storages of torch's pickles, from checked arguments; and into a module of ours."""
+"""Tensors of an original: windows into the storages of torch's pickles, from checked arguments."""
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fullhead.core.errors import FullheadError
 from fullhead.io.pickles import Global, Refused, expect, show
 
-M = TypeVar("M", bound=nn.Module)
 MAX_NDIM = 8
 STORAGES = {
     "torch.FloatStorage": torch.float32,
@@ -100,21 +99,3 @@ def shape_of(tensors: dict[str, Tensor], name: str, ndim: int) -> tuple[int, ...
     if name not in tensors or tensors[name].ndim != ndim:
         raise FullheadError(f"the original has no {ndim}-dimensional {name}: it is another model, or cannot be rebuilt")
     return tuple(tensors[name].shape)
-
-
-def with_weights(module: M, theirs: dict[str, Tensor], what: str) -> M:
-    """The module, made on the device "meta", with tensors under our names, which must fit it one to one; for saving.
-
-    `what` names the original in messages.
-    """
-    ours = module.state_dict()
-    for problem, names in (
-        ("lacks", [name for name in ours if name not in theirs]),
-        ("has, beyond its own options,", [name for name in theirs if name not in ours]),
-        ("has in another shape", [name for name in ours if name in theirs and theirs[name].shape != ours[name].shape]),
-    ):
-        if names:
-            listed = ", ".join(map(show, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-            raise FullheadError(f"the original {what} {problem} {listed}: it cannot be rebuilt")
-    module.load_state_dict(theirs, strict=True, assign=True)
-    return module.requires_grad_(False).eval()

@@ -35,14 +35,15 @@ def open_model(model: str | Path, *, device: str = "cpu", options: Any = None) -
     """
     where, path = device_named(device), model_file(model)
     header = read_header(path)
-    family = header.get("family")
+    family = header["family"]
     if family not in FAMILIES:
-        raise FullheadError(f"{model} holds {with_article(str(family))}, not a head: a head is of {', '.join(FAMILIES)}")
+        raise FullheadError(f"{model} holds {with_article(family[:80])}, not a head: a head is of {', '.join(FAMILIES)}")
     parts: Parts = FAMILIES[family].parts()
-    module, fitted = read_module(path, parts.model).to(where), read_latents(path, parts.latents)
+    module: HeadModel[Any, Any] = read_module(path, parts.model)  # type: ignore[assignment]
+    fitted = read_latents(path, parts.latents, module)
     if options is not None:
         options.apply(module)
-    return Opened(module, None if fitted is None else fitted.to(where), header.get("about", {}), family, str(model))  # type: ignore[arg-type]
+    return Opened(module.to(where), None if fitted is None else fitted.to(where), header["about"], family, str(model))  # type: ignore[arg-type]
 
 
 def load(model: str | Path, *, device: str = "cpu", options: Any = None) -> HeadModel[Any, Any]:

@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fullhead.core.errors import FullheadError
-from fullhead.io.files import existing_file, written_whole
+from fullhead.io.files import existing_file
+from fullhead.models.checkpoint import save_tensors
 from fullhead.nn.superres import resized
 
 SPACE = "fullhead-heads"  # name of the feature space
@@ -100,8 +100,7 @@ def save_features(network: HeadFeatures, path: str | Path, about: dict[str, Any]
     """Write the network in half precision; `about` (version, vocabulary, training, accuracy) goes into the header."""
     header = {"space": SPACE, "answers": {name: head.out_features for name, head in network.heads.items()}, **about}
     tensors = {name: tensor.detach().half().contiguous() for name, tensor in network.state_dict().items()}
-    with written_whole(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt", KEY: json.dumps(header)})
+    save_tensors(tensors, path, {"format": "pt", KEY: json.dumps(header)})
 
 
 def load_features(path: str | Path | None = None) -> HeadFeatures:

@@ -25,13 +25,14 @@ from fullhead.core.errors import FullheadError
 from fullhead.core.isosurface import central_component, extract_surface
 from fullhead.core.random import seed_noise
 from fullhead.core.tri_mesh import TriMesh
+from fullhead.io.config import Limited
 from fullhead.models.head import Batch, HeadPose, Render, RenderOptions, render_surfaces
 from fullhead.models.hub import HubModel
-from fullhead.nn.implicit import random_codes
+from fullhead.nn.implicit import Rows, random_codes
 from fullhead.representations.canonical_field import CanonicalConfig, CanonicalHead, CanonicalPoints, Volume
 from fullhead.representations.correspondence import find_correspondences, select_correspondences
 from fullhead.representations.deformer import Deformer, DeformerConfig, Motion, Skeleton, rig_motion
-from fullhead.representations.surface import BOX, CanonicalMesh
+from fullhead.representations.surface import BOX, CanonicalMesh, Cells, Pixels
 from fullhead.rig.cube import flame_in_cube, template_in_cube
 from fullhead.rig.flame import load_flame
 from fullhead.rig.rig import Rig
@@ -47,15 +48,15 @@ RIG = "rig"  # the shape of the rig, which may vary as codes do
 
 
 @dataclass(frozen=True)
-class GANHeadConfig:
+class GANHeadConfig(Limited):
     """Sizes of a GANHead. The defaults are the published ones."""
 
-    scans: int = 2289  # rows of the tables of codes
+    scans: Rows = 2289  # rows of the tables of codes
     rig: Literal["template", "flame"] = "template"  # what moves it: ours, or FLAME from the user's own file
     canonical: CanonicalConfig = field(default_factory=CanonicalConfig)
     deformer: DeformerConfig = field(default_factory=DeformerConfig)
-    resolution: int = 128  # cells along the cube in which the surface of a decoded head is found
-    image_size: int = 256  # pixels of a render
+    resolution: Cells = 128  # cells along the cube in which the surface of a decoded head is found
+    image_size: Pixels = 256  # pixels of a render
 
 
 def sized_for(config: GANHeadConfig, rig: Rig) -> GANHeadConfig:
@@ -108,7 +109,8 @@ class GANHead(HubModel):
         self._rig: Rig | None = None
         self.flame_file: Path | None = None
         if rig is None and config.rig == "template":
-            rig = template_in_cube(load_template(), config.deformer.shapes).rig
+            with CPU:  # also where the networks are made on another device, to be filled later
+                rig = template_in_cube(load_template(), config.deformer.shapes).rig
         if rig is not None:
             self.use_rig(rig)
 

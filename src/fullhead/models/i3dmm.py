@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -23,34 +24,35 @@ from fullhead.core.isosurface import extract_surface, largest_component
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.random import seed_noise
 from fullhead.core.tri_mesh import TriMesh
+from fullhead.io.config import Depth, Limited, Positive, Width
 from fullhead.kernels.dense import linear
 from fullhead.models.head import Batch, HeadPose, Render, RenderOptions, render_surfaces
 from fullhead.models.hub import HubModel
-from fullhead.nn.implicit import NormedLinear, by_chunks, encoded_size, positional_encoding, random_codes
-from fullhead.representations.surface import BOX
+from fullhead.nn.implicit import NormedLinear, Rows, by_chunks, encoded_size, positional_encoding, random_codes
+from fullhead.representations.surface import BOX, Cells, Pixels
 
 COARSE = 32  # cells of the grid that is sampled whole
 
 
 @dataclass(frozen=True)
-class I3DMMConfig:
+class I3DMMConfig(Limited):
     """Sizes of an i3DMM. The defaults are the published ones."""
 
-    people: int = 64  # rows of the tables of identities
-    expressions: int = 10  # rows of the table of expressions
-    hairstyles: int = 4  # rows of the tables of hairstyles
-    code: int = 128  # numbers in each factor's code
-    octaves: int = 6  # of the positional encoding
-    deform_width: int = 1024
-    deform_depth: int = 8
-    reference_width: int = 512
-    reference_depth: int = 3
-    colour_width: int = 1024
-    colour_depth: int = 9
-    skip: int = 4  # layer of DeformNet and ColorDecoder that sees the inputs again
-    resolution: int = 256  # cells along the cube in which the surface of a decoded head is found
-    image_size: int = 256  # pixels of a render
-    metres: float = 0.2  # in a unit of the cube
+    people: Rows = 64  # rows of the tables of identities
+    expressions: Rows = 10  # rows of the table of expressions
+    hairstyles: Rows = 4  # rows of the tables of hairstyles
+    code: Width = 128  # numbers in each factor's code
+    octaves: Annotated[int, (0, 16)] = 6  # of the positional encoding
+    deform_width: Width = 1024
+    deform_depth: Depth = 8
+    reference_width: Width = 512
+    reference_depth: Depth = 3
+    colour_width: Width = 1024
+    colour_depth: Depth = 9
+    skip: Depth = 4  # layer of DeformNet and ColorDecoder that sees the inputs again
+    resolution: Cells = 256  # cells along the cube in which the surface of a decoded head is found
+    image_size: Pixels = 256  # pixels of a render
+    metres: Positive = 0.2  # in a unit of the cube
 
 
 @dataclass(frozen=True)

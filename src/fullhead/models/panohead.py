@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from fullhead.core.devices import normal
 from fullhead.core.errors import FullheadError
 from fullhead.core.grids import inside_crop
 from fullhead.core.random import seed_noise
+from fullhead.io.config import Depth, Limited, Positive, Width
 from fullhead.models.head import Head, HeadPose, Latents, Render, RenderOptions
 from fullhead.models.hub import HubModel
 from fullhead.nn.layers import ToRGB
@@ -37,16 +39,16 @@ MASK_MARGIN = 0.001  # the opacity is widened by this on both sides, as the publ
 
 
 @dataclass(frozen=True)
-class PanoHeadConfig:
+class PanoHeadConfig(Limited):
     """Sizes and parts of a PanoHead generator. The defaults are the published full-size model's."""
 
-    z_dim: int = 512
-    w_dim: int = 512
-    mapping_layers: int = 2
-    image_size: int = 512  # pixels of the final image
-    neural_size: int = 64  # pixels of the volume-rendered image
-    channel_base: int = 32768  # backbone channels at size r: min(channel_base / r, channel_max)
-    channel_max: int = 512
+    z_dim: Width = 512
+    w_dim: Width = 512
+    mapping_layers: Depth = 2
+    image_size: Annotated[int, (4, 1 << 14)] = 512  # pixels of the final image
+    neural_size: Annotated[int, (1, 512)] = 64  # pixels of the volume-rendered image
+    channel_base: Annotated[int, (1, 1 << 20)] = 32768  # backbone channels at size r: min(channel_base / r, channel_max)
+    channel_max: Width = 512
     planes: PlanesConfig = field(default_factory=PlanesConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     march: MarchConfig = field(default_factory=MarchConfig)
@@ -56,8 +58,8 @@ class PanoHeadConfig:
     camera_adaptation: bool = True  # a network corrects the camera's position [pano §3.4]
     conditioned: bool = True  # the mapping sees the camera; without it, zeros
     template: bool = False  # planes of their own that all heads share, to which the backbone adds what each has of its own
-    metres_per_unit: float = 0.55  # a head of 0.23 m spans about 0.42 units in the frame of the published models
-    parsing_classes: int = 0  # class probabilities rendered beside the image (SphereHead: 20)
+    metres_per_unit: Positive = 0.55  # a head of 0.23 m spans about 0.42 units in the frame of the published models
+    parsing_classes: Annotated[int, (0, 1024)] = 0  # class probabilities rendered beside the image (SphereHead: 20)
 
 
 class PanoHead(HubModel):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
+from fullhead.io.config import Limited, Positive, Side, Width
 from fullhead.nn.layers import SQRT_HALF, Conv, FullyConnected
 from fullhead.nn.module import ConfiguredModule
 from fullhead.nn.stylegan2 import Mapping, channels_at
@@ -20,17 +21,17 @@ from fullhead.nn.superres import resized
 
 
 @dataclass(frozen=True)
-class DiscriminatorConfig:
+class DiscriminatorConfig(Limited):
     """Size and inputs of a discriminator."""
 
-    image_size: int = 512  # pixels
+    image_size: Annotated[Side, (8, 4096)] = 512  # pixels
     mask: bool = True  # judge the mask too (the tri-discriminator); without it the dual-discriminator
-    parsing_classes: int = 0  # judge class probabilities too
-    channel_base: int = 32768  # channels at size r: min(channel_base / r, channel_max)
-    channel_max: int = 512
-    clamp: float | None = 256.0  # of every layer's output
-    group: int = 4  # images whose spread is judged together
-    label: int = 25  # numbers in a label: the camera's 25, then what else is known of an image
+    parsing_classes: Annotated[int, (0, 1024)] = 0  # judge class probabilities too
+    channel_base: Annotated[int, (1, 1 << 20)] = 32768  # channels at size r: min(channel_base / r, channel_max)
+    channel_max: Width = 512
+    clamp: Positive | None = 256.0  # of every layer's output
+    group: Width = 4  # images whose spread is judged together
+    label: Width = 25  # numbers in a label: the camera's 25, then what else is known of an image
 
 
 class Block(nn.Module):

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from fullhead.core.devices import normal
+from fullhead.io.config import Limited, Side, Width
 from fullhead.nn.discriminator import Pyramid
 from fullhead.nn.layers import Conv, FullyConnected
 
 
 @dataclass(frozen=True)
-class EncoderConfig:
+class EncoderConfig(Limited):
     """Size of an encoder."""
 
-    z_dim: int = 512
-    image_size: int = 512  # pixels
-    channel_base: int = 32768  # channels at size r: min(channel_base / r, channel_max)
-    channel_max: int = 512
+    z_dim: Width = 512
+    image_size: Annotated[Side, (8, 4096)] = 512  # pixels
+    channel_base: Annotated[int, (1, 1 << 20)] = 32768  # channels at size r: min(channel_base / r, channel_max)
+    channel_max: Width = 512
 
 
 class Encoder(Pyramid):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 from fullhead.kernels.dense import linear, slope, softplus_
 
 SQRT_HALF = math.sqrt(0.5)
+TINY = 1e-12  # length of a direction that is none
+Rows = Annotated[int, (1, 1 << 20)]  # of an auto-decoder's table of codes
 CHUNK = 8192  # points whose hidden layers stay near the processor
 
 
@@ -67,7 +70,7 @@ class NormedLinear(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        return self.weight_v * (self.weight_g / self.weight_v.norm(dim=1, keepdim=True))
+        return self.weight_v * (self.weight_g / self.weight_v.norm(dim=1, keepdim=True).clamp(min=TINY))
 
     @torch.no_grad()
     def reset(self, weight: Tensor, bias: float) -> None:

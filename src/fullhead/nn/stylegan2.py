@@ -64,7 +64,7 @@ class Mapping(nn.Module):
 
 def channels_at(size: int, base: int, most: int) -> int:
     """Channels of a block at `size` pixels."""
-    return min(base // size, most)
+    return max(1, min(base // size, most))
 
 
 class SynthesisBlock(nn.Module):

@@ -8,18 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fullhead.io.config import Limited, Positive, Side, Width
 from fullhead.nn.stylegan2 import SynthesisBlock
 
 
 @dataclass(frozen=True)
-class SuperresConfig:
+class SuperresConfig(Limited):
     """The parts in which the published super-resolutions differ."""
 
-    input_size: int = 128  # features and colours are first resized to this
-    channels: tuple[int, int] = (256, 128)  # of the two blocks
+    input_size: Side = 128  # features and colours are first resized to this
+    channels: tuple[Width, Width] = (256, 128)  # of the two blocks
     upsample_first: bool = True  # whether the first block doubles the size; the second always does
     enlarge_only: bool = False  # whether inputs larger than input_size stay as they are
-    clamp: float | None = 256.0  # of every layer's output; the published weights were trained with it
+    clamp: Positive | None = 256.0  # of every layer's output; the published weights were trained with it
     antialias: bool = True  # of the resizing
 
     @property

@@ -7,12 +7,15 @@ Points x [N, 3] lie in [-1, 1]^3; `scan` [N], ascending, says whose point each i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from fullhead.io.config import Limited, Width
 from fullhead.kernels.gather import channels_last, sample_planes_mean
 from fullhead.nn.feature_volume import FeatureGenerator, VolumeWhereAsked
 from fullhead.nn.implicit import ImplicitNetwork, by_chunks
@@ -23,18 +26,18 @@ PAD = 1.0  # its normal and colour [ganhead]
 
 
 @dataclass(frozen=True)
-class CanonicalConfig:
+class CanonicalConfig(Limited):
     """Sizes of the canonical networks. The defaults are the published ones."""
 
-    shape_code: int = 64  # numbers in z_shape
-    detail_code: int = 128  # in z_detail
-    colour_code: int = 64  # in z_colour
-    pose: int = 65  # numbers of joint pose and expression that the colours see
-    generator_width: int = 256  # channels that the feature generator starts with
-    features: int = 64  # channels of its volume
-    geometry_width: int = 256
-    normal_width: int = 256
-    texture_width: int = 256
+    shape_code: Width = 64  # numbers in z_shape
+    detail_code: Width = 128  # in z_detail
+    colour_code: Width = 64  # in z_colour
+    pose: Width = 65  # numbers of joint pose and expression that the colours see
+    generator_width: Width = 256  # channels that the feature generator starts with
+    features: Width = 64  # channels of its volume
+    geometry_width: Annotated[Width, (28, math.inf)] = 256  # hidden layers hold more than the encoded point
+    normal_width: Annotated[Width, (40, math.inf)] = 256
+    texture_width: Annotated[Width, (40, math.inf)] = 256
 
 
 @dataclass(frozen=True)

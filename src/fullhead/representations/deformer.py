@@ -9,6 +9,7 @@ Points are flat, x [N, 3]; `scan` [N], ascending, says whose point each is, so t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +17,13 @@ from torch import Tensor, nn
 from fullhead.core.roots import inverse_3x3
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.core.skinning import transformed
+from fullhead.io.config import Limited, Width
 from fullhead.kernels.dense import linear
 from fullhead.nn.implicit import ImplicitNetwork, Layers, by_chunks
 from fullhead.rig.rig import Rig
 
 CONTRAST = 20.0  # of the softmax that gives skinning weights [snarf]
+Basis = Annotated[int, (0, 4096)]  # vectors of a basis
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,14 @@ def pose_features(rig: Rig, expression: Tensor, joint_pose: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class DeformerConfig:
+class DeformerConfig(Limited):
     """Sizes of the deformation networks. The defaults are the published ones, for FLAME."""
 
-    width: int = 128
-    joints: int = 5
-    shapes: int = 100  # numbers of the rig's shape that D sees
-    expressions: int = 50  # features of the rig's expression
-    pose_features: int = 36
+    width: Width = 128
+    joints: Width = 5
+    shapes: Basis = 100  # numbers of the rig's shape that D sees
+    expressions: Basis = 50  # features of the rig's expression
+    pose_features: Basis = 36
 
 
 class Deformer(nn.Module):

@@ -13,18 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from fullhead.core.grids import EG3D_AXES, PANOHEAD_AXES, dual_spherical_planes, in_planes, sample_flat_planes
+from fullhead.io.config import Limited, Positive, Side, Width
 from fullhead.kernels.gather import channels_last, sample_planes_mean
 from fullhead.nn.layers import Conv, FullyConnected, leaky_relu
 
 
 @dataclass(frozen=True)
-class PlanesConfig:
+class PlanesConfig(Limited):
     """Layout of the planes."""
 
     kind: Literal["tri-grid", "eg3d", "two-balls"] = "tri-grid"  # PanoHead's, EG3D's flat planes, SphereHead's
-    size: int = 256  # pixels a side
-    depth: int = 3  # planes stacked in each grid (the D of a tri-grid; 1 for the others)
-    channels: int = 32
+    size: Side = 256  # pixels a side
+    depth: Width = 3  # planes stacked in each grid (the D of a tri-grid; 1 for the others)
+    channels: Width = 32
 
 
 class Field(Protocol):
@@ -92,11 +93,11 @@ def field(config: PlanesConfig) -> TriGrid | TriPlane | DualSphericalPlanes:
 
 
 @dataclass(frozen=True)
-class DecoderConfig:
+class DecoderConfig(Limited):
     """The network from a point's features to its density and colour features."""
 
-    hidden: int = 64
-    lr_multiplier: float = 1.0
+    hidden: Width = 64
+    lr_multiplier: Positive = 1.0
     activation: Literal["none", "sigmoid", "leaky"] = "none"  # of the colour features: PanoHead's, EG3D's, a third
 
 

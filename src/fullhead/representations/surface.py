@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,8 @@ from fullhead.representations.deformer import Motion
 
 SAMPLES = 2  # of each pixel, per axis
 AT_ONCE = 2**20  # pixels that are drawn at once
+Cells = Annotated[int, frozenset({8, 16, 32, 64, 128, 256, 512})]  # along a cube in which a surface is found
+Pixels = Annotated[int, (8, 1024)]  # of a picture whose size is not asked for
 BOX = RADIUS / FOCAL  # side in world units of what the standard cameras see at the origin: that of the cube [-1, 1]^3
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -11,9 +12,11 @@ from torch import Tensor
 from fullhead.core.cameras import Cameras
 from fullhead.core.compositing import expected_distance, interval_weights, sample_weights
 from fullhead.core.devices import normal
+from fullhead.core.errors import FullheadError
 from fullhead.core.grids import inside_crop
 from fullhead.core.rays import box_range, pixel_rays
 from fullhead.core.sampling import importance, stratified
+from fullhead.io.config import Limited
 
 EMPTY = -1000.0  # raw density of the cropped space
 
@@ -22,18 +25,31 @@ FieldFunction = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
-class MarchConfig:
+class MarchConfig(Limited):
     """How rays look through the head's box."""
 
-    near: float = 2.25  # distance at which rays begin, in world units; with near = far the box itself bounds them
-    far: float = 3.3
-    coarse: int = 48  # stratified samples
-    fine: int = 48  # importance samples; 0 for none
-    box_size: float = 1.0  # side of the cube that the planes cover
-    crop: float | None = 0.1  # space nearer than this to the box's sides (x and z) is empty; None keeps it all
+    near: Annotated[float, (0, 1000)] = (
+        2.25  # distance at which rays begin, in world units; with near = far the box itself bounds them
+    )
+    far: Annotated[float, (0, 1000)] = 3.3
+    coarse: Annotated[int, (4, 1024)] = 48  # stratified samples
+    fine: Annotated[int, (0, 1024)] = 48  # importance samples; 0 for none
+    box_size: Annotated[float, (1e-3, 1000)] = 1.0  # side of the cube that the planes cover
+    crop: Annotated[float, (0, 1000)] | None = (
+        0.1  # space nearer than this to the box's sides (x and z) is empty; None keeps it all
+    )
     in_disparity: bool = False  # strata even in 1 / t instead of t
     white_background: bool = False  # add the missing opacity to every feature
-    rays_at_once: int = 2048  # bounds memory when no gradient is wanted
+    rays_at_once: Annotated[int, (1, 1 << 20)] = 2048  # bounds memory when no gradient is wanted
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.near > self.far:
+            raise FullheadError(f"near {self.near:g} lies behind far {self.far:g}: rays begin at near and end at far")
+        if self.in_disparity and self.near == 0 < self.far:
+            raise FullheadError("near 0 with in_disparity: 1 / near must be a number, give a near above 0")
+        if self.crop is not None and 2 * self.crop >= self.box_size:
+            raise FullheadError(f"crop {self.crop:g} leaves nothing of a box of {self.box_size:g}: less than half of it is due")
 
 
 def ray_ranges(config: MarchConfig, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,25 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Literal
 
-from fullhead.core.errors import FullheadError
+from fullhead.io.config import Limited
 
 Count = Annotated[int, (1, inf)]
 Pixels = Annotated[int, (8, 2048)]
 Seed = Annotated[int, (0, 2**64 - 1)]
 
 
-class Asked:
-    """Options whose numbers lie within the limits of their types; FullheadError if one does not."""
+class Asked(Limited):
+    """Options, which messages name as the command line does."""
 
-    def __post_init__(self) -> None:
-        for name, hint in get_type_hints(type(self), include_extras=True).items():
-            for low, high in getattr(hint, "__metadata__", ()):
-                value = getattr(self, name)
-                if not low <= value <= high:
-                    allowed = f"at least {low}" if high == inf else f"from {low} to {high}"
-                    raise FullheadError(f"--{name.replace('_', '-')} {value}: {allowed}")
+    @staticmethod
+    def written(name: str) -> str:
+        return f"--{name.replace('_', '-')}"
 
 
 @dataclass(frozen=True)
