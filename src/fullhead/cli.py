@@ -98,6 +98,9 @@ def _one_interrupt() -> Iterator[None]:
     signal.signal(signal.SIGINT, once)
     try:
         yield
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise
     finally:
         if signal.getsignal(signal.SIGINT) is once:
             signal.signal(signal.SIGINT, before)

@@ -51,7 +51,7 @@ from fullhead.rig.arkit import ARKIT
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.flame import load_flame
 from fullhead.rig.template import JOINTS, load_template
-from fullhead.training.loop import Clock, RandomStreams, save_state
+from fullhead.training.loop import Clock, RandomStreams, Tally, save_state
 from fullhead.training.presets import RUNS
 from fullhead.viewing.animate import read_clip
 from fullhead.viewing.study import Study, open_page
@@ -130,7 +130,7 @@ def valid_runs(root: Path) -> None:
     place, preset = folder(root, "panohead"), RUNS["panohead-tiny"]
     config = replace(preset, loop=replace(preset.loop, images=2, batch=2))
     task = config.build(write_photos(place / "photos", yaws=(0.0, 2.0)), torch.device("cpu"))
-    save_state(task, Clock(2, 2), RandomStreams.seeded(0), folder(place, "run") / "state.safetensors")
+    save_state(task, Clock(2, 2), RandomStreams.seeded(0), Tally(), folder(place, "run") / "state.safetensors")
     (place / "run" / "config.json").write_text(json.dumps({"preset": "panohead-tiny", "config": to_dict(config)}))
     (place / "run" / "log.jsonl").write_text(json.dumps({"images_seen": 2.0}) + "\n")
 

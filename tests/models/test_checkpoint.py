@@ -64,7 +64,7 @@ def test_an_unknown_family_lists_the_known_ones(tmp_path: Path):
     path = rewritten(tmp_path / "a.safetensors", {"x": torch.zeros(1)}, {"family": "octopus", "config": {}})
     with pytest.raises(FullheadError, match=r"octopus.*panohead"):
         load(path)
-    with pytest.raises(FullheadError, match="holds a 'octopus', not a 'panohead'"):
+    with pytest.raises(FullheadError, match="holds an octopus, not a panohead"):
         read_module(path, PanoHead)
 
 

@@ -159,7 +159,7 @@ def test_pictures_show_the_heads_white_around(ball: I3DMM):
 
 def test_what_it_has_not_is_refused_in_words(ball: I3DMM):
     codes = ball.codes(rows(0), rows(0), rows(0))
-    with pytest.raises(FullheadError, match=r"mine is a I3DMM, which has no density"):
+    with pytest.raises(FullheadError, match=r"mine is an I3DMM, which has no density"):
         capable(ball, HasDensity, "mine")
     with pytest.raises(FullheadError, match="no rig"):
         ball.decode(codes, HeadPose(torch.zeros(1, 52), torch.zeros(1, 5, 3)))

@@ -50,13 +50,15 @@ def register_scan(
     """Read a scan and register it. fit: also where the parameters are known. Raises FullheadError with the scan's name."""
     try:
         mesh = read_scan(scan)
-        if scan.ground_truth and not scan.scan_from_raw and not fit:
+        known = scan.ground_truth and not scan.scan_from_raw and not fit
+        if known:
             registered = _known(mesh, _ground_truth(scan), cube, template)
         else:
             registered = _fitted(mesh, scan_landmarks(scan, mesh, detect), cube, config, rng)
-            check_fit(registered.errors)
         if not head_surface(registered.mesh).any():
             raise FullheadError("nothing of it lies in the rig's cube: are its axes and its unit right, and the rig's file?")
+        if not known:
+            check_fit(registered.errors)
         return registered
     except FullheadError as error:
         raise FullheadError(f"scan {scan.name}: {error}") from error

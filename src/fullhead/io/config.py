@@ -112,13 +112,13 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
 
 
 def _within_limits(value: Any, hint: Any, where: str) -> None:
-    """Refuse a number that its type leaves out, also one of several."""
+    """Refuse a number that its type leaves out, also one of several. Who takes a range (low, high) checks its ends."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         for limits in args[1:] if value is not None else ():
             if isinstance(limits, frozenset) and value not in limits:
                 raise FullheadError(f"{where} {shown(value)}: one of {', '.join(map(str, sorted(limits)))}")
-            if isinstance(limits, tuple) and not limits[0] <= value <= limits[1]:
+            if isinstance(limits, tuple) and not isinstance(value, tuple) and not limits[0] <= value <= limits[1]:
                 low, high = limits
                 allowed = f"at least {low:g}" if high == math.inf else f"from {low} to {high}"
                 raise FullheadError(f"{where} {shown(value)}: {allowed}")
