@@ -114,8 +114,10 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
 def _within_limits(value: Any, hint: Any, where: str) -> None:
     """Refuse a number that its type leaves out, also one of several. Who takes a range (low, high) checks its ends."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if value is None:
+        return
     if origin is Annotated:
-        for limits in args[1:] if value is not None else ():
+        for limits in args[1:]:
             if isinstance(limits, frozenset) and value not in limits:
                 raise FullheadError(f"{where} {shown(value)}: one of {', '.join(map(str, sorted(limits)))}")
             if isinstance(limits, tuple) and not isinstance(value, tuple) and not limits[0] <= value <= limits[1]:
