@@ -24,7 +24,7 @@ def invert(
     fit: InvertConfig = InvertConfig(),
     overwrite: bool = False,
 ) -> None:
-    """Fit a head to a photo of a face that looks about into the camera.
+    """Fit a head to a photo of a face that looks roughly into the camera.
 
     Writes to the folder `out`: head.safetensors, which `orbit`, `mesh` and the others take as --model; photo.png, the part of
     the photo that was fitted; and fit.png: the photo, the fit, and the head from eight sides.

@@ -294,10 +294,10 @@ def stage_bars(**stages: tuple[str, int]) -> Iterator[OnStep]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not Console().is_terminal) as progress:
-        bars = {stage: progress.add_task(does, total=steps, loss=math.nan) for stage, (does, steps) in stages.items()}
-        yield lambda stage, step, _, loss: progress.update(bars[stage], completed=step, loss=loss)
+        bars = {stage: progress.add_task(does, total=steps, loss="") for stage, (does, steps) in stages.items()}
+        yield lambda stage, step, _, loss: progress.update(bars[stage], completed=step, loss=f"loss {loss:.3f}")
 
 
 def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:

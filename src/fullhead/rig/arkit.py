@@ -1,6 +1,7 @@
 """The 52 facial expressions of Apple's ARKit, by its names and in its order; weights lie in [0, 1]."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 
 import torch
 from torch import Tensor
@@ -27,9 +28,16 @@ def alone(name: str) -> dict[str, float]:
     return {name: 1.0} | ({BUILT_ON[name]: 1.0} if name in BUILT_ON else {})
 
 
+def check_names(names: Iterable[str]) -> None:
+    """Raise FullheadError, with the nearest name, for one that ARKit does not have."""
+    for name in sorted(set(names) - set(ARKIT)):
+        spelt = {known.lower(): known for known in ARKIT}
+        near = get_close_matches(name.lower(), spelt, 1)
+        hint = f"did you mean {spelt[near[0]]}?" if near else "names are as eyeBlinkLeft or jawOpen"
+        raise FullheadError(f"no ARKit blendshape {name!r}: {hint}")
+
+
 def arkit_weights(weights: Mapping[str, float]) -> Tensor:
     """[52] of weights by name; those left out are 0."""
-    unknown = sorted(set(weights) - set(ARKIT))
-    if unknown:
-        raise FullheadError(f"no ARKit blendshape {unknown[0]!r}; names are spelt as in eyeBlinkLeft or jawOpen")
+    check_names(weights)
     return torch.tensor([float(weights.get(name, 0.0)) for name in ARKIT])

@@ -19,7 +19,7 @@ SYNTH: dict[str, Callable[..., None]] = {f.__name__: f for f in (photos, heads36
 
 
 def synth(command: Any) -> None:
-    """Procedural heads that need no permission: sets with the truth known, models to pose, and sheets to look at."""
+    """Procedural heads, which show no real person: sets with their ground truth, rigged models, and sheets."""
     command()
 
 

@@ -27,9 +27,8 @@ from numpy.typing import NDArray
 
 from fullhead.core import cameras as eg3d
 from fullhead.core.cameras import orbit
-from fullhead.core.errors import FullheadError
 from fullhead.io.sets import Part, Sample
-from fullhead.rig.arkit import ARKIT, alone
+from fullhead.rig.arkit import ARKIT, alone, check_names
 from fullhead.rig.identity import Phenotype, identity
 from fullhead.rig.subdivision import triangles_from_quads
 from fullhead.rig.template import PARTS, Template, load_template
@@ -62,8 +61,7 @@ class Heads360(PictureSet[Heads360Options]):
     def expressions(self) -> tuple[str, ...]:
         """Those that are shown, in alphabetical order."""
         asked = {name for word in self.what.expressions for name in word.replace(",", " ").split()}
-        if unknown := sorted(asked - {*EXPRESSIONS, "all"}):
-            raise FullheadError(f"--expressions: there is no {unknown[0]!r}; names are spelt as in eyeBlinkLeft or jawOpen")
+        check_names(asked - {"all"})
         return EXPRESSIONS if "all" in asked else tuple(sorted(asked))
 
     @property
