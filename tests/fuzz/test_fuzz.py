@@ -22,9 +22,6 @@ KINDS = {  # inputs of each kind that are tried
     "model": 30, "run": 8, "study": 25, "request": 15, "image": 40, "ply": 40, "obj": 40, "glb": 40, "flame": 25,
     "snapshot": 20, "checkpoint": 10, "clip": 40, "landmarks": 40, "photos": 30, "prepared": 30, "scans": 20, "command": 20,
 }  # fmt: skip
-KNOWN_TO_FAIL = {  # to be mended; a kind that is leaves this list, which then goes
-    "run",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     started.close()
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(k, marks=pytest.mark.xfail(strict=False)) if k in KNOWN_TO_FAIL else k for k in KINDS]
-)
+@pytest.mark.parametrize("kind", KINDS)
 def test_bad_inputs_are_read_or_refused(kind: str, server: Server, tmp_path: Path) -> None:
     @settings(
         max_examples=KINDS[kind], derandomize=True, database=None, deadline=None, phases=[Phase.generate],

@@ -195,7 +195,7 @@ def damaged(change: Callable[[dict[str, np.ndarray]], Any]) -> dict[str, np.ndar
         (damaged(lambda a: a.update(weights=a["weights"][:, :4])), r"weights of shape \[402, 4\], not \[402, 5\]"),
         (damaged(lambda a: a.update(f=a["f"] + 1)), "faces that name vertices beyond its 402"),
         (damaged(lambda a: a.update(shapedirs=a["shapedirs"][..., :300])), "300 shape components, not 300 and those"),
-        (damaged(lambda a: a.update(weights=a["weights"] * np.nan)), "numbers in weights that are infinite or no numbers"),
+        (damaged(lambda a: a.update(weights=a["weights"] * np.nan)), "numbers in weights that are far too large or no numbers"),
         (damaged(lambda a: a.pop("kintree_table")), "no kintree_table"),
         (damaged(lambda a: a.update(kintree_table=a["kintree_table"] + 3)), "parents do not stand before them"),
     ],

@@ -37,6 +37,9 @@ TEXTURE_POINTS = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"), ("texture_
 COLOURS = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
 
 
+LARGEST = 1e30  # number of a mesh that is no damage
+
+
 def read_mesh(path: str | Path, texture: str | Path | None = None) -> TriMesh[NDArray]:
     """A mesh file; `texture` takes the place of the textures that it names. Raises FullheadError."""
     path = existing_file(path, "a mesh file")
@@ -58,8 +61,9 @@ def read_mesh(path: str | Path, texture: str | Path | None = None) -> TriMesh[ND
         raise FullheadError(f"{path} has no faces: scans are surfaces, not clouds of points")
     if not (mesh.faces.min() >= 0 and mesh.faces.max() < len(mesh.vertices)):
         raise FullheadError(f"{path} has faces of vertices that it does not have: the file is damaged")
-    if not np.isfinite(mesh.vertices).all():
-        raise FullheadError(f"{path} has vertices that are not finite: the file is damaged")
+    for what, values in {"vertices": mesh.vertices, "colours": mesh.colours, "texture coordinates": mesh.uv}.items():
+        if values is not None and not (np.abs(values) < LARGEST).all():
+            raise FullheadError(f"{path} has {what} that are not finite, or far too large: the file is damaged")
     mesh = _facing_out(mesh, path)
     if texture is None:
         return mesh

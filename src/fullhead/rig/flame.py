@@ -74,8 +74,8 @@ def flame_rig(arrays: Arrays) -> Rig:
         found = arrays[name].shape
         if len(found) != len(shape) or any(w not in (None, n) for n, w in zip(found, shape, strict=True)):
             raise Refused(f"has {name} of shape {list(found)}, not {['any' if n is None else n for n in shape]}")
-        if not np.isfinite(arrays[name].astype(np.float32)).all():
-            raise Refused(f"has numbers in {name} that are infinite or no numbers")
+        if not (np.abs(arrays[name].astype(np.float64)) < 1e9).all():
+            raise Refused(f"has numbers in {name} that are far too large or no numbers")
     faces = torch.from_numpy(np.array(arrays["f"], np.int64))
     if len(faces) == 0 or faces.min() < 0 or faces.max() >= count:
         raise Refused(f"has faces that name vertices beyond its {count}")

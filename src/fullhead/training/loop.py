@@ -167,7 +167,7 @@ class Log:
     def __init__(self, folder: Path, images_seen: int) -> None:
         self.path = folder / "log.jsonl"
         if self.path.is_file():
-            lines = self.path.read_text().splitlines(keepends=True)
+            lines = self.path.read_text(errors="replace").splitlines(keepends=True)
             with written_whole(self.path) as path:
                 path.write_text("".join(line for line in lines if _seen(line) <= images_seen))
         try:
@@ -191,8 +191,8 @@ class Log:
 def _seen(line: str) -> float:
     """The images_seen of a line of a log; infinity if the line is cut off."""
     try:
-        return json.loads(line)["images_seen"]
-    except ValueError:
+        return float(json.loads(line)["images_seen"])
+    except (ValueError, LookupError, TypeError, RecursionError):
         return math.inf
 
 

@@ -64,7 +64,7 @@ def read_config(path: Path) -> dict[str, Any]:
         if not isinstance(stored["preset"], str) or not isinstance(stored["config"], dict):
             raise ValueError("no preset or no config in it")
         return stored
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise FullheadError(f"{path} is damaged ({in_words(error)}): put a copy in its place, or begin a new run") from None
 
 
