@@ -219,8 +219,6 @@ def parse_seeds(words: Sequence[str], bits: int = 32) -> list[int]:
             raise FullheadError(f"--seeds {part}: more than {MOST_SEEDS} heads")
         check_seed(last, "--seeds", bits)
         seeds += range(first, last + 1)
-    if not seeds:
-        raise FullheadError("--seeds needs a number or a range, as in 0-3,7")
     return seeds
 
 

@@ -38,6 +38,8 @@ def export(
     from fullhead.synth.people.population import population
 
     numbers = parse_seeds(seeds, bits=64)
+    if not numbers:
+        raise FullheadError("--seeds needs a number or a range, as in 0-3,7")
     check_out(out, suffix, lambda path: check_rigged_path(path, animation))
     if not 0.05 <= hair_detail <= 4:
         raise FullheadError(f"--hair-detail {hair_detail:g}: between 0.05 and 4 times the usual number of ribbons")
