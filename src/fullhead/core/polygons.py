@@ -53,7 +53,7 @@ def _ears(loop: NDArray, normal: NDArray) -> list[list[int]]:
 
     left, ears = list(range(len(loop))), []
     while len(left) > 3:
-        corners = zip([left[-1], *left], left, [*left[1:], left[0]], strict=False)
+        corners = zip([left[-1], *left], left, [*left[1:], left[0]], strict=True)
         ears.append(list(next((abc for abc in corners if is_ear(*abc)), left[:3])))  # it may have none if it crosses itself
         left.remove(ears[-1][1])
     return [*ears, left]

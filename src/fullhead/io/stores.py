@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +19,6 @@ from fullhead.core.errors import FullheadError
 from fullhead.io.images import read_pixels
 from fullhead.io.reading import read_json, reading
 
-UNREADABLE = (OSError, zipfile.BadZipFile, tarfile.TarError, zlib.error)
 Packed = Mapping[str, Callable[[], bytes]]  # what reads each file of an archive, by its name
 
 

@@ -6,19 +6,15 @@ needed: a chumpy object is the array in its state's entry `x`, a sparse matrix i
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any, cast
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from scipy import sparse
 from torch import Tensor
@@ -26,6 +22,7 @@ from torch import Tensor
 from fullhead.core.errors import FullheadError, in_words, with_article
 from fullhead.io.files import existing_file
 from fullhead.io.pickles import Global, Refused, Source, Vocabulary, expect, read_pickle, show
+from fullhead.io.reading import DAMAGED
 from fullhead.rig.rig import Rig
 from fullhead.rig.template import JOINTS
 
@@ -33,8 +30,6 @@ IDENTITY = 300  # components of `shapedirs` that are shape; those behind are exp
 MAX_OPERATIONS = 20_000  # a FLAME pickle has some hundreds
 NUMBERS = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"})
 Arrays = Mapping[str, NDArray]
-# What numpy and safetensors raise for files that are not whole.
-DAMAGED = (SafetensorError, ValueError, OSError, EOFError, BadZipFile, TokenError, zlib.error, NotImplementedError)
 
 
 def load_flame(path: str | Path) -> Rig:
