@@ -32,7 +32,7 @@ def write_noise(root: Path, count: int = 64, size: int = 64) -> None:
             path = root / folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(0, 255, shape, dtype=np.uint8)).save(path)
-        labels.append([name, labels_from_cameras(orbit(0.1 * i))[0].tolist()])
+        labels.append([name, labels_from_cameras(orbit(0.09 * i))[0].tolist()])
     (root / "img" / "dataset.json").write_text(json.dumps({"labels": labels}))
 
 

@@ -10,6 +10,10 @@ the template's vertices and follow identity, expression and pose.
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -20,6 +24,11 @@ from fullhead.rig.subdivision import catmull_clark, triangles_from_quads
 from fullhead.rig.template import Template
 
 EYES_AND_MOUTH = slice(36, 68)
+# Where each of the 68 is in the mirror image.
+MIRRORED = (
+    *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1), *range(45, 41, -1), 47, 46, *range(39, 35, -1),
+    41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1),
+)  # fmt: skip
 
 # On the average adult, dm; the subject's left half and the middle, in the order of the right half of the scheme.
 JAW = (
@@ -64,3 +73,17 @@ def landmark_weights(template: Template) -> sparse.csr_matrix:
     found, weights, _ = mesh_tree(average, faces).closest(ibug_points())
     on_skin = sparse.csr_matrix((weights.ravel(), (np.repeat(np.arange(68), 3), faces[found].ravel())), (68, len(average)))
     return sparse.csr_matrix(on_skin @ operator)
+
+
+@dataclass(frozen=True)
+class DensePoints:
+    """Points all over face, ears, skull and neck, which are vertices of the template, and which is whose mirror image."""
+
+    vertex: NDArray  # [P]
+    mirror: NDArray  # [P]
+
+
+def dense_points() -> DensePoints:
+    """The dense points; `tools/dense_points.py` chose them."""
+    text = (files("fullhead.rig") / "assets" / "dense_points.json").read_text()
+    return DensePoints(**{name: np.array(rows) for name, rows in json.loads(text).items()})

@@ -12,10 +12,10 @@ from tyro.conf import subcommand
 from fullhead.commands.options import later
 from fullhead.commands.synth.check import check
 from fullhead.commands.synth.export import export
-from fullhead.commands.synth.sets import heads360, photos, scans, video
+from fullhead.commands.synth.sets import heads360, photos, scans, video, views
 from fullhead.commands.synth.sheet import sheet
 
-SYNTH: dict[str, Callable[..., None]] = {f.__name__: f for f in (photos, heads360, scans, video, export, sheet, check)}
+SYNTH: dict[str, Callable[..., None]] = {f.__name__: f for f in (photos, heads360, views, scans, video, export, sheet, check)}
 
 
 def synth(command: Any) -> None:

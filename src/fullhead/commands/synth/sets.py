@@ -1,4 +1,4 @@
-"""`fullhead synth photos`, `heads360`, `scans` and `video`: sets of procedural heads."""
+"""`fullhead synth photos`, `heads360`, `views`, `scans` and `video`: sets of procedural heads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from fullhead.commands.synth.options import SetOptions
-from fullhead.synth.datasets.options import Heads360Options, PhotosOptions, ScansOptions, VideoOptions
+from fullhead.synth.datasets.options import Heads360Options, PhotosOptions, ScansOptions, VideoOptions, ViewsOptions
 
 Out = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(help="Folder of the set; it is made if needed.")]
 
@@ -31,6 +31,16 @@ def heads360(out: Out, what: Heads360Options = Heads360Options(), writing: SetOp
     from fullhead.synth.datasets.heads360 import Heads360
 
     writing.write(out, Heads360(what, writing.population()), "picture")
+
+
+def views(out: Out, what: ViewsOptions = ViewsOptions(), writing: SetOptions = SetOptions()) -> None:
+    """Write heads from any side, in any light and with any face, and all that a picture shows of them: what eyes learn from.
+
+    Stop it at any time with Ctrl-C and run it again to continue. The same settings write the same files.
+    """
+    from fullhead.synth.datasets.views import Views
+
+    writing.write(out, Views(what, writing.population()), "picture")
 
 
 def scans(out: Out, what: ScansOptions = ScansOptions(), writing: SetOptions = SetOptions()) -> None:

@@ -110,3 +110,21 @@ class VideoOptions(Asked):
     """Which set of heads and motions."""
     truth: tuple[str, ...] = ("seg",)
     """What is also written of seg, mask, rgba, parts, depth and normal; or all, or none."""
+
+
+@dataclass(frozen=True)
+class ViewsOptions(Asked):
+    """How many pictures, and of how many heads."""
+
+    images: Count = 24_000
+    """Number of pictures of the whole set, rounded up to whole sittings. More can be asked for later."""
+    size: Pixels = 160
+    """Pixels per side."""
+    views_per_sitting: Count = 8
+    """Pictures of a sitting: a person with one face, in one light, from random sides."""
+    sittings: Count = 2
+    """Sittings of each person, with other hair, clothes, light and face each."""
+    seed: Seed = 0
+    """Which set of heads."""
+    truth: tuple[str, ...] = ("parts",)
+    """What is also written of seg, mask, rgba, parts, depth and normal; or all, or none. Training needs parts."""

@@ -5,6 +5,7 @@ What is to be shot is plain values. What a set records of it is enough to make i
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -19,9 +20,11 @@ from fullhead.core.random import stream
 from fullhead.io.config import from_dict, to_dict
 from fullhead.io.sets import Part, Sample
 from fullhead.rig.arkit import arkit_weights
-from fullhead.rig.landmarks import landmark_weights
+from fullhead.rig.landmarks import dense_points, landmark_weights
+from fullhead.rig.rig import Posed
+from fullhead.rig.template import LEFT_EYE, NECK
 from fullhead.synth.anatomy.template_assets import TemplateAssets, load_template_assets
-from fullhead.synth.datasets.options import Heads360Options, PhotosOptions, ScansOptions, VideoOptions
+from fullhead.synth.datasets.options import Heads360Options, PhotosOptions, ScansOptions, VideoOptions, ViewsOptions
 from fullhead.synth.people.population import BackdropKnobs, Population, Shares
 from fullhead.synth.people.population import population as default_population
 from fullhead.synth.people.subject import Subject, subject_attributes
@@ -36,7 +39,7 @@ from fullhead.synth.rendering.ground_truth import (
     visible_landmarks,
 )
 from fullhead.synth.rendering.lights import LitScene, light_scene, lights_from
-from fullhead.synth.rendering.person import Person, build_person
+from fullhead.synth.rendering.person import WORLD_EYES, Person, build_person
 from fullhead.synth.rendering.render import HairLayer, composite_over, hair_layer, render_photo
 from fullhead.synth.rendering.scene import Scene, build_scene
 from fullhead.synth.rendering.shading import Photo
@@ -44,8 +47,8 @@ from fullhead.synth.rendering.shading import Photo
 # Names that sets keep since before options were called otherwise.
 RECORDED_NAMES = {"motion": "clip", "resolution": "cells"}
 
-Pictures = TypeVar("Pictures", bound=PhotosOptions | Heads360Options | VideoOptions)
-What = TypeVar("What", bound=PhotosOptions | Heads360Options | VideoOptions | ScansOptions)
+Pictures = TypeVar("Pictures", bound=PhotosOptions | Heads360Options | VideoOptions | ViewsOptions)
+What = TypeVar("What", bound=PhotosOptions | Heads360Options | VideoOptions | ScansOptions | ViewsOptions)
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,21 @@ class RenderContext:
 
 def rig_vertices(person: Person, shot: ShotSpec) -> NDArray:
     """The rig's vertices [N, 3] of a shot, in our world."""
+    return person.to_world(_posed(person, shot).vertices[0].numpy())
+
+
+def head_pose(person: Person, shot: ShotSpec) -> NDArray:
+    """world_from_head [4, 4]: how the neck has turned and moved the head of a shot, in our world; no turn is the identity."""
+    turn, shift = _posed(person, shot).transforms[0, NECK, :3].numpy().astype(float), np.eye(4)
+    origin = person.joints[LEFT_EYE:].mean(0) - WORLD_EYES / person.scale  # the world's, in the subject's frame
+    shift[:3, :3] = turn[:, :3]
+    shift[:3, 3] = person.to_world(turn[:, :3] @ origin + turn[:, 3])
+    return shift
+
+
+def _posed(person: Person, shot: ShotSpec) -> Posed:
     pose = None if shot.joint_pose is None else torch.tensor([shot.joint_pose])
-    return person.to_world(person.rig(expression=arkit_weights(shot.expression)[None], joint_pose=pose).vertices[0].numpy())
+    return person.rig(expression=arkit_weights(shot.expression)[None], joint_pose=pose)
 
 
 def camera_label(camera: Cameras) -> tuple[float, ...]:
@@ -136,17 +152,23 @@ def true_camera(view: View, world: float = 1.0) -> Cameras:
     return camera
 
 
-def render_shot(context: RenderContext, shot: ShotSpec, fields: Sequence[str]) -> Part:
-    """Pictures, ground truth and record of a shot. `fields` are names of ground_truth.FIELDS."""
+def render_shot(context: RenderContext, shot: ShotSpec, fields: Sequence[str], *, points: bool = False) -> Part:
+    """Pictures, ground truth and record of a shot. `fields` are names of ground_truth.FIELDS; with `points` the landmarks and
+    the dense points of each picture are files, too, as `datasets.views` says."""
     person, light = context.lit_scene(shot)
     metres = person.metres_per_unit
-    landmarks = context.landmark_weights @ rig_vertices(person, shot)
+    vertices = rig_vertices(person, shot)
+    landmarks = context.landmark_weights @ vertices
     samples, views = [], []
     for view in shot.views:
         camera = true_camera(view, shot.world)
         photo = render_photo(light, camera, shot.size, context.hair_layer(person, light.scene, shot, view))
         files = {"img.png": png_bytes(_picture(photo, view, shot.backdrop))} | ground_truth_files(photo, camera, fields, metres)
         pixels, seen = visible_landmarks(landmarks, photo, camera, metres)
+        if points:
+            dense, dense_seen = visible_landmarks(vertices[dense_points().vertex], photo, camera, metres)
+            rows = np.column_stack([np.concatenate([pixels, dense]), np.concatenate([seen, dense_seen])])
+            files["points.npy"] = _npy(rows.astype(np.float32))
         known = {name: value for name, value in vars(view).items() if value is not None}
         known |= {"landmarks": pixels.round(2).tolist(), "visible": "".join("01"[int(value)] for value in seen)}
         views.append(known)
@@ -173,6 +195,12 @@ def replay(record: dict[str, Any], fields: Sequence[str] = (), context: RenderCo
     """The files of each view of a record made again, by "field.png": `img.png` and the wanted fields of the ground truth."""
     shot = shot_from_record(record)
     return [dict(sample.files) for sample in render_shot(context or RenderContext(shot.size), shot, fields).samples]
+
+
+def _npy(array: NDArray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
 
 
 def _picture(photo: Photo, view: View, backdrop: Shares) -> NDArray:
