@@ -109,5 +109,7 @@ def all_configs() -> dict[str, Any]:
 
 
 def all_runs() -> dict[str, RunConfig]:
-    """The trainings of all families, by name."""
-    return {name: run for family in FAMILIES.values() for name, run in family.parts().runs.items()}
+    """The trainings of all families, and of the eyes, by name."""
+    from fullhead.training.presets import EYES_RUNS
+
+    return {name: run for family in FAMILIES.values() for name, run in family.parts().runs.items()} | EYES_RUNS

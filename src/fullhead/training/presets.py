@@ -10,6 +10,7 @@ import torch
 from fullhead.core.errors import FullheadError
 from fullhead.data.photos import PhotoSet
 from fullhead.data.scan_set import ScanSet
+from fullhead.data.view_set import ViewSet
 from fullhead.models.ganhead import GANHeadConfig
 from fullhead.models.i3dmm import I3DMMConfig
 from fullhead.models.presets import EG3D_FFHQ512, PANOHEAD_FFHQ512, PANOHEAD_SYNTH64
@@ -23,6 +24,7 @@ from fullhead.rig.landmarks import EYES_AND_MOUTH
 from fullhead.rig.template import load_template
 from fullhead.training.distributed import world_size
 from fullhead.training.encoder import EncoderTaskConfig
+from fullhead.training.eyes import EyesTask, EyesTaskConfig, eyes_config
 from fullhead.training.gan import AdversarialConfig
 from fullhead.training.ganhead import GANHeadTask, GANHeadTaskConfig
 from fullhead.training.i3dmm import I3DMMTask, I3DMMTaskConfig, LossConfig
@@ -238,4 +240,34 @@ I3DMM_RUNS: dict[str, RunConfig] = {
     ),
 }
 
-RUNS = {**PANOHEAD_RUNS, **GANHEAD_RUNS, **I3DMM_RUNS}
+
+@dataclass(frozen=True)
+class EyesRun:
+    """Eyes on a set of views."""
+
+    task: EyesTaskConfig = field(default_factory=EyesTaskConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+    def build(self, data: Path, device: torch.device) -> EyesTask:
+        return EyesTask(self.task, ViewSet(data), device)
+
+
+EYES_RUNS: dict[str, RunConfig] = {
+    # Two CPU cores for four hours, on some 30,000 views.
+    "eyes": EyesRun(
+        EyesTaskConfig(model=eyes_config(), images=480_000),
+        LoopConfig(batch=32, images=480_000, log_every=1_600, preview_every=16_000),
+    ),
+    # Several steps in a second: for trying the machinery.
+    "eyes-tiny": EyesRun(
+        EyesTaskConfig(
+            model=eyes_config(finder_widths=(4, 4, 4), window=32, widths=(4, 4, 4, 4, 4), decoder=4, hidden=8, identity=4),
+            images=64,
+            scene_size=64,
+            bf16=False,
+        ),
+        LoopConfig(batch=4, images=64, log_every=16, preview_every=0),
+    ),
+}
+
+RUNS = {**PANOHEAD_RUNS, **GANHEAD_RUNS, **I3DMM_RUNS, **EYES_RUNS}
