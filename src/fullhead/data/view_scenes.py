@@ -27,7 +27,7 @@ from fullhead.synth.anatomy.regions import LABELS
 from fullhead.synth.people.population import BackdropKnobs
 from fullhead.synth.rendering.backgrounds import random_background
 
-BACKGROUNDS, BACKGROUND_SIZE = 400, 192
+BACKGROUND_SIZE = 192
 SCALE, SHIFT, TURN, ANY_TURN = 0.12, 0.05, 0.2, 0.2  # of windows: deviations (turn in radians), and the share that lies anyhow
 LIE_OF_HEADS = 0.15  # share of heads in scenes that may lie anyhow
 SCENE_SIDES = (15.0, 90.0)  # pixels of windows in scenes
@@ -64,30 +64,53 @@ class Scenes(Batch):
     shown: Tensor  # [B, K] bool: the head's middle is not covered
 
 
-def backgrounds(seed: int) -> Tensor:
-    """[N, 3, n, n] sRGB in [0, 1]: rooms, streets, lights, noise and patches."""
+def backgrounds(count: int, seed: int) -> Tensor:
+    """[count, 3, n, n] sRGB in [0, 1]: rooms, streets and lights, half of them under dead leaves."""
     kinds, found = BackdropKnobs().kind, []
-    for k in range(BACKGROUNDS):
+    for k in range(count):
         random = stream(seed, "background of eyes", k)
         picture = srgb_from_linear(np.clip(random_background(random, BACKGROUND_SIZE, kinds), 0, 1))
-        for _ in range(random.randint(0, 14) if random.uniform() < 0.6 else 0):  # sharp things
-            picture = _with_a_thing(random, picture)
+        picture = dead_leaves(random, picture, random.randint(0, 12) if random.uniform() < 0.5 else random.randint(40, 260))
         found.append(picture.transpose(2, 0, 1).astype(np.float32))
     return torch.from_numpy(np.stack(found))
 
 
-def _with_a_thing(random: np.random.RandomState, picture: np.ndarray) -> np.ndarray:
-    """An ellipse, a bar or a striped patch over a picture [n, n, 3]."""
-    n = len(picture)
-    rows, columns = np.mgrid[0:n, 0:n] / n
-    angle = random.uniform(0, math.pi)
-    dx, dy = columns - random.uniform(), rows - random.uniform()
-    u, v = dx * math.cos(angle) + dy * math.sin(angle), dy * math.cos(angle) - dx * math.sin(angle)
-    a, b = random.uniform(0.02, 0.3, 2)
-    inside = (u / a) ** 2 + (v / b) ** 2 < 1 if random.uniform() < 0.5 else (abs(u) < a) & (abs(v) < b)
-    tint = random.uniform(0, 1, 3) if random.uniform() < 0.6 else np.array([0.8, 0.6, 0.5]) * random.uniform(0.3, 1.1)
-    stripes = 0.25 * np.sign(np.sin(random.uniform(20, 200) * u)) * (random.uniform() < 0.4)
-    return np.where(inside[..., None], np.clip(tint + stripes[..., None] + 0.3 * (v / b)[..., None] * 0.3, 0, 1), picture)
+def dead_leaves(random: np.random.RandomState, picture: np.ndarray, leaves: int) -> np.ndarray:
+    """Ellipses and bars of all sizes, one over the other, on a picture [n, n, 3]: they leave edges and textures as natural
+    pictures have them (Lee, Mumford and Huang 2001; Baradad et al. 2021)."""
+    n, picture = len(picture), picture.copy()
+    for _ in range(leaves):
+        size = n * min(0.02 / random.uniform(0.02, 1) ** 0.7, 0.5)
+        x, y = random.uniform(0, n, 2)
+        top, bottom = (int(np.clip(value, 0, n)) for value in (y - size, y + size + 1))
+        left, right = (int(np.clip(value, 0, n)) for value in (x - size, x + size + 1))
+        if bottom <= top or right <= left:
+            continue
+        rows, columns = np.mgrid[top:bottom, left:right]
+        angle, squeeze = random.uniform(0, math.pi), random.uniform(0.2, 1)
+        u = ((columns - x) * math.cos(angle) + (rows - y) * math.sin(angle)) / size
+        v = ((rows - y) * math.cos(angle) - (columns - x) * math.sin(angle)) / size
+        inside = u**2 + (v / squeeze) ** 2 < 1 if random.uniform() < 0.6 else (abs(u) < 0.7) & (abs(v) < 0.7 * squeeze)
+        picture[top:bottom, left:right][inside] = _leaf(random, u, v)[inside]
+    return picture
+
+
+def _leaf(random: np.random.RandomState, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """The colours [h, w, 3] of a leaf at its own places u, v: skin, hair, grey or any; plain, shaded, striped or rough."""
+    kind = random.uniform()
+    skin, hair = np.array([0.85, 0.65, 0.55]), np.array([0.35, 0.25, 0.18])
+    colours = (skin, hair, random.uniform(0, 1) * np.ones(3), random.uniform(0, 1, 3))
+    tint = colours[int(np.searchsorted((0.25, 0.45, 0.65), kind))]
+    value = (tint * random.uniform(0.3, 1.15)) * np.ones((*u.shape, 3))
+    value = value + (random.uniform(-0.4, 0.4) * u + random.uniform(-0.4, 0.4) * v)[..., None]
+    if random.uniform() < 0.3:
+        value = value + 0.2 * random.uniform() * np.sign(np.sin(random.uniform(5, 40) * u + random.uniform(0, 6)))[..., None]
+    if random.uniform() < 0.4:
+        value = value + random.uniform(0, 0.15) * random.normal(size=u.shape)[..., None]
+    if random.uniform() < 0.3:  # a ball: dark towards its edge, with a highlight
+        value = value * np.sqrt(np.clip(1 - 0.8 * (u**2 + v**2), 0, 1))[..., None]
+        value = value + 0.4 * np.exp(-((u - 0.3) ** 2 + (v + 0.3) ** 2) / 0.02)[..., None]
+    return np.clip(value, 0, 1)
 
 
 def mirror_some(views: ViewBatch, random: Generator, people: int) -> ViewBatch:
@@ -349,8 +372,8 @@ def _photo_from_window(middle: Tensor, side: Tensor, turn: Tensor) -> Tensor:
 
 
 def _grid(matrix: Tensor, size: int, n: int) -> Tensor:
-    """What `grid_sample` wants, [B, S, S, 2], for windows of S pixels into pictures of n; matrix [B, 2, 3] from places, which go
-    from 0 to 1, to pixels."""
+    """What `grid_sample` wants, [B, S, S, 2], for windows of S pixels into pictures of n; matrix [B, 2, 3] from places (0 to
+    1) to pixels."""
     place = (torch.arange(size) + 0.5) / size
     rows, columns = torch.meshgrid(place, place, indexing="ij")
     places = torch.stack([columns, rows, torch.ones_like(rows)], -1)  # [S, S, 3]

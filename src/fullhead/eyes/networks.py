@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,7 @@ Names = tuple[str, ...]
 class EyesConfig(Limited):
     """Sizes, and what the outputs are called."""
 
-    finder_widths: tuple[Width, Width, Width] = (32, 64, 96)  # at strides 4, 8 and 16
+    finder_widths: tuple[Width, Width, Width] = (32, 64, 92)  # at strides 4, 8 and 16
     window: Annotated[int, (32, 512)] = 128  # pixels a side that the reader sees
     widths: tuple[Width, Width, Width, Width, Width] = (24, 48, 96, 160, 192)  # at strides 2 to 32
     decoder: Width = 32
@@ -76,10 +76,21 @@ class WindowReading:
     identity: Tensor  # [B, D] unit vectors
 
 
+class Norm(nn.BatchNorm2d):
+    """Batch normalisation without PyTorch's counter of batches, which is no weight."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.register_buffer("num_batches_tracked", None)
+
+    def _load_from_state_dict(self, *given: Any) -> None:
+        nn.Module._load_from_state_dict(self, *given)  # PyTorch's own would ask for the counter
+
+
 def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
     """A convolution and its normalisation."""
     padding = (size - 1) // 2
-    return nn.Sequential(nn.Conv2d(inputs, outputs, size, stride, padding, bias=False), nn.BatchNorm2d(outputs))
+    return nn.Sequential(nn.Conv2d(inputs, outputs, size, stride, padding, bias=False), Norm(outputs))
 
 
 class Residual(nn.Module):
@@ -102,7 +113,7 @@ class Finder(nn.Module):
         super().__init__()
         a, b, c = widths
         self.stem, self.down = conv(3, a, 4, 4), conv(a, b, 3, 2)
-        self.near, self.far = Residual(b, b), Residual(b, c, 2)
+        self.near, self.far = Residual(b, b), nn.Sequential(Residual(b, c, 2), Residual(c, c))
         self.back, self.out = conv(c, b, 1), nn.Conv2d(b, 6, 1)
         nn.init.constant_(self.out.bias[:1], -4.0)  # nearly no cell tells of a head  # type: ignore[index]
 

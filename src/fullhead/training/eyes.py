@@ -49,7 +49,7 @@ class LossWeights(Limited):
     expression: float = 4.0
     gaze: float = 0.5
     looks: float = 0.15  # choices, yes or no, amounts
-    identity: float = 0.1
+    identity: float = 0.2
     finder: float = 1.0
 
 
@@ -65,10 +65,10 @@ class EyesTaskConfig(Limited):
     weight_decay: float = 1e-3
     average_images: float = 15_000  # the memory of the averaged weights
     scene_size: Annotated[int, (64, 512)] = 128  # pixels of the finder's scenes
-    scenes: Annotated[float, (0, 4)] = 0.5  # of them for each window
+    scenes: Annotated[float, (0, 4)] = 0.75  # of them for each window
     people: Annotated[int, (1, 10**7)] = 4096  # room for so many
     bf16: bool = True  # convolutions in bfloat16
-    backgrounds_seed: int = 0
+    backgrounds: Annotated[int, (1, 100_000)] = 240  # different ones
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Persons(ConfiguredModule):
 
     def __init__(self, config: PersonsConfig) -> None:
         super().__init__(config)
-        self.direction = nn.Parameter(torch.randn(2 * config.people, config.size))
+        self.direction = nn.Parameter(0.05 * torch.randn(2 * config.people, config.size))
 
     def loss(self, embedding: Tensor, person: Tensor) -> Tensor:
         """Cross entropy of embeddings [B, D], unit vectors, of persons [B]."""
@@ -120,7 +120,7 @@ class EyesTask:
         self.live = self.live.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = deepcopy(self.live).eval()
         self.persons = Persons(PersonsConfig(config.people, config.model.identity)).to(device)
-        self.behind = backgrounds(config.backgrounds_seed)
+        self.behind = backgrounds(config.backgrounds, 0)
         self.part_weight = part_weights(views, config.model.parts).to(device)
         both = nn.ModuleList([self.live, self.persons])
         self.optimiser = torch.optim.AdamW(both.parameters(), lr=config.lr, weight_decay=config.weight_decay)

@@ -264,6 +264,7 @@ EYES_RUNS: dict[str, RunConfig] = {
             model=eyes_config(finder_widths=(4, 4, 4), window=32, widths=(4, 4, 4, 4, 4), decoder=4, hidden=8, identity=4),
             images=64,
             scene_size=64,
+            backgrounds=8,
             bf16=False,
         ),
         LoopConfig(batch=4, images=64, log_every=16, preview_every=0),
