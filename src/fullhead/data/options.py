@@ -84,8 +84,8 @@ class AlignOptions(Asked):
     """Least that the reader is sure of a head, 0 to 1."""
     min_pixels: Count = 128
     """Least pixels of the photo that become a side of an aligned picture."""
-    min_sharpness: Annotated[float, (0, 1)] = 0.15
-    """Least sharpness at the size of the aligned picture: about 0.5 is sharp, 0.1 is blurred."""
+    min_sharpness: Annotated[float, (0, 1)] = 0.2
+    """Least sharpness at the size of the aligned picture: about 0.4 is sharp, 0.15 is a blur of two pixels."""
     min_light: Annotated[float, (0, 1)] = 0.15
     """Least brightness of the brightest twentieth of the picture, 0 to 1."""
     max_outside: Annotated[float, (0, 1)] = 0.1

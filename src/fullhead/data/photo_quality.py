@@ -15,8 +15,9 @@ from fullhead.io.images import Bytes
 
 HEAD = 0.2  # radius of a ball that a head without hair fits, world units: 27 cm across
 BRIGHTEST = 95  # percent of a picture's pixels are darker than what counts as its light
+STEP = 4  # of 255 that count as brighter: flat backgrounds are flat, however a file was saved
 SAME = 12  # of 256 bits that may differ between pictures that look nearly the same
-FINE, COARSE = 0.8, 1.6  # pixels: two pictures less one another are what is finer than the second
+FINE, COARSE = 1.0, 4.0  # pixels: deviations of the blurs that tell what is fine, and what is not much coarser
 
 
 def share_outside(reading: Reading, width: int, height: int) -> float:
@@ -39,24 +40,21 @@ def light(picture: Bytes) -> float:
 
 
 def sharpness(picture: Bytes) -> float:
-    """How much of what is fine in the middle of a picture is of one pixel: about 0.5 of a sharp photo, near 0 of a blurred one.
-
-    It is the deviation of the finest of two octaves over that of both, so contrast does not count.
-    """
-    n = len(picture)
-    grey = _grey(picture)
-    softer, softest = (ndimage.gaussian_filter(grey, sigma) for sigma in (FINE, COARSE))
+    """Contrast of what is fine in the middle of a picture, as a share of the contrast of what is a little coarser: about 0.4 of
+    a sharp picture, 0.15 where a blur has a deviation of two pixels. How much contrast there is does not count."""
+    n, grey = len(picture), _grey(picture)
+    softer, softest = (ndimage.gaussian_filter(grey, deviation) for deviation in (FINE, COARSE))
     y, x = np.mgrid[:n, :n] + 0.5 - n / 2
     middle = np.hypot(x, y) < 0.4 * n
-    both = float((grey - softest)[middle].std())
-    return float((grey - softer)[middle].std()) / both if both > 0 else 0.0
+    coarse = float((softer - softest)[middle].std())
+    return float((grey - softer)[middle].std()) / coarse if coarse > 0 else 0.0
 
 
 def look(picture: Bytes) -> str:
     """256 bits, as 64 hexadecimal digits, that say where a picture grows brighter to the right: nearly the same for nearly the
     same picture."""
     small = np.asarray(Image.fromarray(picture).convert("L").resize((17, 16), Image.Resampling.BOX), np.int16)
-    return np.packbits(small[:, 1:] > small[:, :-1]).tobytes().hex()
+    return np.packbits(small[:, 1:] > small[:, :-1] + STEP).tobytes().hex()
 
 
 def doubles(looks: Sequence[str]) -> set[int]:

@@ -72,7 +72,7 @@ def aligned_sheet(photos: Path, out: Path, count: int) -> Bytes:
         cells.append([_with_window(read_image(photos / head["photo"]), head), _fitted(picture), _alone(picture, matte)])
     rows = [[cell for cells in cells[i : i + COLUMNS] for cell in cells] for i in range(0, len(cells), COLUMNS)]
     starts = range(0, len(cells), COLUMNS)
-    labels = [" ".join(f"{np.degrees(head['yaw']):+.0f}°" for head in chosen[i : i + COLUMNS]) for i in starts]
+    labels = [", ".join(f"{np.degrees(head['yaw']):+.0f}°" for head in chosen[i : i + COLUMNS]) for i in starts]
     return contact_sheet(rows, row_labels=labels)
 
 
