@@ -120,7 +120,7 @@ def test_every_form_holds_the_same(wild: Path, aligned: Path, tmp_path: Path, fo
 
 
 def test_shares_and_a_run_that_was_stopped_write_the_same_bytes(wild: Path, aligned: Path, tmp_path: Path) -> None:
-    asked = recipe(wild / "img", ALL, Truth(wild))
+    asked = recipe(wild / "img", tmp_path, ALL, Truth(wild))
     write_set(tmp_path, asked, share=(1, 2), workers=1, quiet=True)
     assert len(rows(tmp_path)) == 5
     assert write_set(tmp_path, asked, workers=0, quiet=True) == 5
@@ -228,14 +228,41 @@ def test_a_file_that_cannot_be_read_is_left_out_and_hidden_ones_are_not_looked_a
     assert [row["photo"] for row in rows(tmp_path / "out")] == ["yes.png"]
 
 
+@dataclass(frozen=True)
+class Stumbles:
+    """A reader that fails at dark photos."""
+
+    def __call__(self, photo: Bytes) -> list[Reading]:
+        if photo.max() < 100:
+            raise ValueError("too dark for me")
+        return [head()]
+
+
+def test_a_reader_that_fails_at_one_photo_is_said_and_the_others_are_made(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name, photo in (("dark", PHOTO // 3), ("light", PHOTO)):
+        Image.fromarray(photo).save(tmp_path / f"in/{name}.png")
+    with pytest.raises(FullheadError, match=r"1 of 2 could not be made.*dark\.png \(too dark for me\)"):
+        align_photos(tmp_path / "in", tmp_path / "out", SMALL, reader=Stumbles(), workers=0, quiet=True)
+    assert [row["photo"] for row in rows(tmp_path / "out")] == ["light.png"]
+
+
+def test_a_set_does_not_lie_among_its_photos(tmp_path: Path) -> None:
+    Image.fromarray(PHOTO).save(tmp_path / "photo.png")
+    with pytest.raises(FullheadError, match="would be taken for photos"):
+        align_photos(tmp_path, tmp_path / "set", SMALL, reader=Says((head(),)), workers=0, quiet=True)
+
+
 def test_nearly_the_same_pictures_are_left_out_if_so_wished(wild: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
     for path in sorted((wild / "img").rglob("*.png"))[:3]:
         image = Image.open(path)
-        image.save(tmp_path / f"{path.stem}.png")
-        image.save(tmp_path / f"{path.stem}_again.png")  # the same pixels: the truthful reader knows them, too
+        image.save(tmp_path / f"in/{path.stem}.png")
+        image.save(tmp_path / f"in/{path.stem}_again.png")  # the same pixels: the truthful reader knows them, too
+    out = tmp_path
     for unique, count in ((False, 6), (True, 3)):
-        out = tmp_path.with_name(f"{tmp_path.name}{unique}")
-        align_photos(tmp_path, out, replace(ALL, unique=unique), reader=Truth(wild), workers=0, quiet=True)
+        out = tmp_path / str(unique)
+        align_photos(tmp_path / "in", out, replace(ALL, unique=unique), reader=Truth(wild), workers=0, quiet=True)
         assert len(rows(out)) == len(PhotoSet(out)) == count
     assert json.loads((out / "left_out.json").read_text())["left_out"] == {"double": 3}
 

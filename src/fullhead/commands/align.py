@@ -38,7 +38,7 @@ def align(
     from fullhead.io.images import save_image
     from fullhead.viewing.aligned import aligned_sheet, report
 
-    set_of = recipe(photos, what)
+    set_of = recipe(photos, out, what)
     writing.write(out, set_of, "photo")
     said = report(out)
     print("\n".join(said.lines))

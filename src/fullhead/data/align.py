@@ -37,6 +37,7 @@ from fullhead.data.photo_quality import HEAD, doubles, light, look, reach, share
 from fullhead.eyes.reading import Reader, Reading
 from fullhead.eyes.window import Window, crop, crop_layer
 from fullhead.io.images import Bytes, read_image, read_pixels
+from fullhead.io.reading import reading
 from fullhead.io.sets import Form, Part, Sample, write_set
 from fullhead.synth.anatomy.regions import LABELS
 from fullhead.synth.datasets.photos import image_key
@@ -151,8 +152,10 @@ class AlignedHead:
     record: dict[str, Any]
 
 
-def recipe(root: Path, what: AlignOptions, reader: Reader | None = None) -> Aligned:
-    """What `write_set` makes a set of: the photos in a folder."""
+def recipe(root: Path, out: Path, what: AlignOptions, reader: Reader | None = None) -> Aligned:
+    """What `write_set` makes a set of in `out`: the photos in a folder."""
+    if out.resolve().is_relative_to(root.resolve()):
+        raise FullheadError(f"{out} lies in the folder of the photos, and would be taken for photos: choose another place")
     return Aligned(root, tuple(find_photos(root, what.layout)), what, reader)
 
 
@@ -163,12 +166,12 @@ def align_photos(
     """Write the heads in the photos of a folder to `out` as a training set, or what is missing of it; returns how many photos
     are new. Files are the command's own. reader: instead of the one that the options name; with workers it must be one that
     can be sent to them."""
-    return write_set(out, recipe(photos, options, reader), form=form, workers=workers, quiet=quiet)
+    return write_set(out, recipe(photos, out, options, reader), form=form, workers=workers, quiet=quiet)
 
 
-def aligned_window(reading: Reading, zoom: float = 1.0) -> Window:
+def aligned_window(read: Reading, zoom: float = 1.0) -> Window:
     """The window of a photo that a camera of EG3D, RADIUS from the head and aimed at its origin, sees; upright."""
-    return reading.head_window(RADIUS / FOCAL / zoom)
+    return read.head_window(RADIUS / FOCAL / zoom)
 
 
 def _heads(photo: Photo, reader: Reader | None, what: AlignOptions) -> Iterator[AlignedHead | LeftOut]:
@@ -179,46 +182,45 @@ def _heads(photo: Photo, reader: Reader | None, what: AlignOptions) -> Iterator[
     except FullheadError:
         yield LeftOut("unreadable")
         return
-    readings = [] if reader is None else [reading for reading in reader(pixels) if _sensible(reading)]
+    with reading(photo.path, "the reader fails at it"):
+        readings = [] if reader is None else [found for found in reader(pixels) if _sensible(found)]
     if photo.label is not None:
         yield _labelled(photo.label, pixels, readings, given, what)
         return
     meant = readings if photo.place is None else _at(readings, photo.place)
     if not meant:
         yield LeftOut("no head")
-    for number, reading in enumerate(meant):
-        others = [other for other in readings if other is not reading]
-        yield (
-            _aligned(photo, pixels, reading, others, given, what) if number < what.heads else _left_out(reading, "one too many")
-        )
+    for number, head in enumerate(meant):
+        others = [other for other in readings if other is not head]
+        yield _aligned(photo, pixels, head, others, given, what) if number < what.heads else _left_out(head, "one too many")
 
 
 def _aligned(
-    photo: Photo, pixels: Bytes, reading: Reading, others: Sequence[Reading], given: Given, what: AlignOptions
+    photo: Photo, pixels: Bytes, read: Reading, others: Sequence[Reading], given: Given, what: AlignOptions
 ) -> AlignedHead | LeftOut:
     """One head of a photo, cut out, or why it is not."""
     height, width = pixels.shape[:2]
-    angles, window = reading.yaw_pitch_roll, aligned_window(reading, what.zoom)
-    outside, overlap = share_outside(reading, width, height), max((reach(reading, other) for other in others), default=0.0)
-    if reading.score < what.min_score:
-        return _left_out(reading, "unsure", reading.score)
+    angles, window = read.yaw_pitch_roll, aligned_window(read, what.zoom)
+    outside, overlap = share_outside(read, width, height), max((reach(read, other) for other in others), default=0.0)
+    if read.score < what.min_score:
+        return _left_out(read, "unsure", read.score)
     if angles is None:
-        return _left_out(reading, "no camera")
-    layers = _layers(given, reading)
+        return _left_out(read, "no camera")
+    layers = _layers(given, read)
     if lacking := _lacking(layers, what):
-        return _left_out(reading, lacking)
+        return _left_out(read, lacking)
     if window.side < what.min_pixels:
-        return _left_out(reading, "too small", window.side)
+        return _left_out(read, "too small", window.side)
     if outside > what.max_outside:
-        return _left_out(reading, "cut off", outside)
+        return _left_out(read, "cut off", outside)
     if overlap > what.max_overlap:
-        return _left_out(reading, "overlap", overlap)
+        return _left_out(read, "overlap", overlap)
     picture = crop(pixels, window, what.size)
     bright, sharp = light(picture), sharpness(picture)
     if bright < what.min_light:
-        return _left_out(reading, "dark", bright)
+        return _left_out(read, "dark", bright)
     if sharp < what.min_sharpness:
-        return _left_out(reading, "blurred", sharp)
+        return _left_out(read, "blurred", sharp)
     matte, parts = (None if layer is None else crop_layer(*layer, window, what.size, height, width) for layer in layers)
     assert matte is not None
     yaw, pitch, roll = angles
@@ -227,7 +229,7 @@ def _aligned(
     place = {"x": window.x, "y": window.y, "side": window.side, "turn": window.turn}
     record = {
         "yaw": round(yaw, 5), "pitch": round(pitch, 5), "roll": round(roll, 5), **known,
-        "window": {name: round(value, 4) for name, value in place.items()}, "score": round(reading.score, 4),
+        "window": {name: round(value, 4) for name, value in place.items()}, "score": round(read.score, 4),
         "outside": round(outside, 4), "sharpness": round(sharp, 4), "light": round(bright, 4),
         "label": camera_label(orbit(yaw, pitch)), "hash": look(picture),
     }  # fmt: skip
@@ -241,7 +243,7 @@ def _labelled(
     height, width = pixels.shape[:2]
     if height != width:
         return LeftOut("not square", round(width / height, 4))
-    read = min(readings, key=lambda reading: float(np.hypot(*(reading.centre - width / 2))), default=None)
+    read = min(readings, key=lambda head: float(np.hypot(*(head.centre - width / 2))), default=None)
     if read is None and (given.matte is None or what.parts):
         return LeftOut("no head")
     layers = _layers(given, read)
@@ -291,12 +293,12 @@ def _layer(values: NDArray, side: int) -> Layer:
     return square, Window(side / 2, side / 2, side)
 
 
-def _layers(given: Given, reading: Reading | None) -> tuple[Layer | None, Layer | None]:
+def _layers(given: Given, read: Reading | None) -> tuple[Layer | None, Layer | None]:
     """The matte and the parts of a head, those that are given before those that are read."""
     matte, parts = given.matte, given.parts
-    if reading is not None and reading.window is not None:
-        matte = (reading.matte.astype(np.float32), reading.window) if matte is None and reading.matte is not None else matte
-        parts = (reading.parts, reading.window) if parts is None and reading.parts is not None else parts
+    if read is not None and read.window is not None:
+        matte = (read.matte.astype(np.float32), read.window) if matte is None and read.matte is not None else matte
+        parts = (read.parts, read.window) if parts is None and read.parts is not None else parts
     return matte, parts
 
 
@@ -307,8 +309,8 @@ def _lacking(layers: tuple[Layer | None, Layer | None], what: AlignOptions) -> s
 
 
 def _at(readings: Sequence[Reading], place: tuple[float, float]) -> list[Reading]:
-    """The reading whose head is there, if there is one."""
-    apart = [float(np.hypot(*(reading.centre - place))) / reading.unit for reading in readings]
+    """The read whose head is there, if there is one."""
+    apart = [float(np.hypot(*(read.centre - place))) / read.unit for read in readings]
     near = int(np.argmin(apart)) if apart else 0
     return [readings[near]] if apart and apart[near] < HEAD else []
 
@@ -319,15 +321,15 @@ def _known_yaw(photo: Photo, yaw: float, what: AlignOptions) -> float:
     return math.remainder((yaw if what.yaw_turn == "left" else -yaw) + noise, 2 * math.pi)
 
 
-def _sensible(reading: Reading) -> bool:
-    """Whether a reading is of a place that a photo can have."""
-    turn = () if reading.rotation is None else reading.rotation.ravel()
-    numbers = np.array([*reading.centre, reading.unit, reading.score, *turn])
-    return bool(np.isfinite(numbers).all() and np.abs(numbers).max() < FAR and reading.unit > 1)
+def _sensible(read: Reading) -> bool:
+    """Whether a read is of a place that a photo can have."""
+    turn = () if read.rotation is None else read.rotation.ravel()
+    numbers = np.array([*read.centre, read.unit, read.score, *turn])
+    return bool(np.isfinite(numbers).all() and np.abs(numbers).max() < FAR and read.unit > 1)
 
 
-def _left_out(reading: Reading, why: str, value: float | None = None) -> LeftOut:
-    x, y = reading.centre
+def _left_out(read: Reading, why: str, value: float | None = None) -> LeftOut:
+    x, y = read.centre
     return LeftOut(why, None if value is None else round(float(value), 4), (round(float(x), 1), round(float(y), 1)))
 
 
