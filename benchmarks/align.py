@@ -4,7 +4,7 @@ Writes benchmarks/results/align.json. Procedural photos show heads small, tilted
 knows the truth is given known errors, larger and one-sided from behind, as readers of real photos have them; or another reader
 is measured as it is. The photos are aligned, and each aligned picture is compared with its true camera. By yaw: root mean
 squares of yaw, pitch and roll in degrees; mean and deviation of the scale and of the centre (to the right, down) in percent of
-a head of 27 cm. `front_against_back` are differences of the means: what is seen as another size or place of the same head from
+a head of 27 cm. `back less front` are differences of the means: what is seen as another size or place of the same head from
 behind. `planted` in the settings says what the errors were.
 """
 
@@ -73,7 +73,7 @@ class Erring:
 
 
 def left(said: Reading, window: Window, yaw: float, pitch: float) -> list[float]:
-    """What differs between a true reading and an aligned picture: degrees of yaw, pitch, roll; percent of scale, right, down."""
+    """How an aligned picture differs from the truth: degrees of yaw, pitch, roll; percent of scale, right, down."""
     angles = said.yaw_pitch_roll
     assert angles is not None
     turns = [math.degrees(math.remainder(a - b, 2 * math.pi)) for a, b in zip((yaw, pitch, window.turn), angles, strict=True)]
@@ -91,10 +91,10 @@ def figures(errors: NDArray, yaws: NDArray) -> dict[str, Any]:
         turns = np.sqrt((own[:, :3] ** 2).mean(0))
         row: dict[str, Any] = {"heads": len(own)} | dict(zip(("yaw", "pitch", "roll"), turns.round(2).tolist(), strict=True))
         for name, column in zip(("scale", "right", "down"), own[:, 3:].T, strict=True):
-            row[name] = {"mean": round(float(column.mean()), 2), "deviation": round(float(column.std()), 2)}
-        found[f"{low}-{high}"] = row
+            row |= {f"{name}_mean": round(float(column.mean()), 2), f"{name}_deviation": round(float(column.std()), 2)}
+        found[f"yaw {low} to {high}"] = row
     front, back = (errors[which == i, 3:].mean(0) for i in (0, len(RANGES) - 1))
-    found["front_against_back"] = dict(zip(("scale", "right", "down"), (back - front).round(2).tolist(), strict=True))
+    found["back less front"] = dict(zip(("scale", "right", "down"), (back - front).round(2).tolist(), strict=True))
     return found
 
 
@@ -123,7 +123,7 @@ def main() -> None:
     result = figures(errors, np.array([true.yaw_pitch_roll[0] for true in said if true.yaw_pitch_roll]))
     planted = {"turn": TURNS, "scale": SCALES, "larger": LARGER, "shift": SHIFTS, "lower": LOWER}
     settings = {"photos": arguments.photos, "planted": None if arguments.reader else planted}
-    write_result("align", {"left": result, "left_out": left_out}, **settings)
+    write_result("align", result | {"left out": left_out}, **settings)
 
 
 if __name__ == "__main__":
