@@ -28,6 +28,7 @@ python benchmarks/table.py                    # then make this page anew from be
 - *CPU s* adds up the seconds of all processor cores; *s* is time on the clock.
 """
 ABOUT = {
+    "align": "What errors of a reader become in aligned photos, by yaw: what camera self-adaptation should still find.",
     "ganhead": "Processor time of the parts of a full-size GANHead, on one thread.",
     "ganhead_quality": "How well a model of scans does on people whom it has not seen, beside what real scans would get.",
     "landmarks": "Whether a network that learns facial landmarks on some procedural heads finds them on other heads.",
@@ -54,7 +55,9 @@ UNITS = {  # the first pattern that is found in a figure's path tells its unit
     r"photos$": "photos",
     r"pictures$": "pictures",
     r"scans$": "scans",
-    r"^samples.* n$": "heads",
+    r"^samples.* n$| heads$|^left out": "heads",
+    r" (yaw|pitch|roll)$": "degrees",
+    r" (scale|right|down)(_mean|_deviation)?$": "% of a head",
     r" n$": "images",
     r"points found$|f_score$|coverage$|neighbour_accuracy$|precision$|recall$|turned_away$": "share",
     r"chamfer$|matching$| diversity$|median error$|99th percentile$": "cube units",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fullhead.core.cameras import Cameras as Cameras
     from fullhead.core.cameras import orbit as orbit
     from fullhead.core.errors import FullheadError as FullheadError
+    from fullhead.data.align import align_photos as align_photos
+    from fullhead.data.options import AlignOptions as AlignOptions
     from fullhead.export.mesh import extract_mesh as extract_mesh
     from fullhead.export.mesh import save_mesh as save_mesh
     from fullhead.export.rigged_files import posed_mesh as posed_mesh
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from fullhead.viewing.turntable import turntable_cameras as turntable_cameras
 
 _HOMES = {
+    "AlignOptions": "data.options",
     "Cameras": "core.cameras",
     "FullheadError": "core.errors",
     "HeadPose": "models.head",
@@ -54,6 +57,7 @@ _HOMES = {
     "Latents": "models.head",
     "PhotosOptions": "synth.datasets.options",
     "RenderOptions": "models.head",
+    "align_photos": "data.align",
     "animate": "viewing.animate",
     "contact_sheet": "io.images",
     "convert_checkpoint": "convert.panohead",

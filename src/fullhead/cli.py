@@ -15,6 +15,7 @@ from pathlib import Path
 import tyro
 
 import fullhead
+from fullhead.commands.align import align
 from fullhead.commands.animate import animate
 from fullhead.commands.convert import convert
 from fullhead.commands.demo import demo
@@ -36,7 +37,8 @@ from fullhead.core.errors import FullheadError
 from fullhead.kernels.allocator import keep_memory
 
 NAMED = (
-    demo, sample, orbit, interpolate, mesh, animate, export, invert, fit_scan, synth, prepare, train, study, convert, presets,
+    demo, sample, orbit, interpolate, mesh, animate, export, invert, fit_scan, synth, prepare, align, train, study, convert,
+    presets,
 )  # fmt: skip
 COMMANDS: dict[str, Callable[..., None]] = {f.__name__.replace("_", "-"): f for f in NAMED}
 

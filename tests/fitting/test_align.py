@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fullhead.core.errors import FullheadError
-from fullhead.fitting.align import Square, crop, face_place, find_face, head_square, parse_box
+from fullhead.eyes.window import Window, crop
+from fullhead.fitting.align import face_place, find_face, head_square, parse_box
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +40,14 @@ def test_a_photo_without_a_face_asks_for_a_box_and_for_the_side_of_a_profile(pho
         find_face(photo)
 
 
-def with_disc(height: int, width: int, face: Square) -> np.ndarray:
+def with_disc(height: int, width: int, face: Window) -> np.ndarray:
     y, x = np.ogrid[:height, :width]
     inside = np.hypot(x + 0.5 - face.x, y + 0.5 - face.y) < face.side / 2
     return np.where(inside[..., None], np.uint8(230), np.uint8(20)).repeat(3, axis=2)
 
 
 @pytest.mark.parametrize(
-    "face", [Square(150, 120, 60), Square(30, 40, 50), Square(270, 175, 44)], ids=["inside", "corner", "edge"]
+    "face", [Window(150, 120, 60), Window(30, 40, 50), Window(270, 175, 44)], ids=["inside", "corner", "edge"]
 )
 @pytest.mark.parametrize("metres_per_unit", [0.68, 0.55])
 def test_a_known_face_lands_where_faces_of_the_training_set_are(face, metres_per_unit):
@@ -63,17 +64,17 @@ def test_a_known_face_lands_where_faces_of_the_training_set_are(face, metres_per
 
 def test_a_square_inside_the_photo_is_cut_unchanged():
     photo = np.random.default_rng(1).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(crop(photo, Square(20, 18, 16), 16), photo[10:26, 12:28])
+    np.testing.assert_array_equal(crop(photo, Window(20, 18, 16), 16), photo[10:26, 12:28])
 
 
 def test_a_single_colour_goes_on_beyond_the_edge():
     photo = np.full((30, 20, 3), (200, 100, 50), np.uint8)
-    assert (np.abs(crop(photo, Square(5, 5, 60), 32).astype(int) - (200, 100, 50)) <= 1).all()
+    assert (np.abs(crop(photo, Window(5, 5, 60), 32).astype(int) - (200, 100, 50)) <= 1).all()
 
 
 def test_a_box_becomes_its_square():
     photo = np.zeros((100, 200, 3), np.uint8)
-    assert parse_box("10, 20,30,30", photo) == Square(25, 35, 30)
+    assert parse_box("10, 20,30,30", photo) == Window(25, 35, 30)
     assert parse_box("0,0,20,45", photo).side == 30
 
 

@@ -10,8 +10,8 @@ from fullhead.commands.invert import invert
 from fullhead.commands.options import ModelOptions
 from fullhead.core.cameras import orbit, yaw_pitch
 from fullhead.core.errors import FullheadError
+from fullhead.eyes.window import Window
 from fullhead.families.opening import open_model
-from fullhead.fitting.align import Square
 from fullhead.fitting.invert import fit, fit_sheet, invert_photo, moved, psnr, share_behind, shown
 from fullhead.fitting.options import InvertConfig
 from fullhead.fitting.reconstruction_loss import reconstruction_loss
@@ -119,7 +119,7 @@ def test_hair_outside_the_mask_is_noticed_and_what_is_like_the_edges_is_not():
 
 def test_a_photo_becomes_a_head_and_a_sheet(model):
     photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    aligned, fitted = invert_photo(photo, model, Square(40, 30, 20), config=InvertConfig(2, 1))
+    aligned, fitted = invert_photo(photo, model, Window(40, 30, 20), config=InvertConfig(2, 1))
     assert aligned.shape == (64, 64, 3)
     sheet = fit_sheet(aligned, fitted)
     assert sheet.shape[1] > 10 * 64

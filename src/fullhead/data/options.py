@@ -1,13 +1,16 @@
-"""What is asked of scans: values that Python and the command line share."""
+"""What is asked of scans and photos: values that Python and the command line share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from fullhead.core.errors import FullheadError
 from fullhead.io.config import Unset
+from fullhead.synth.datasets.options import Asked, Count, Pixels, Seed
+
+PhotoLayout = Literal["files", "ffhq", "lpff", "celebamask", "khairstyle", "labelled"]
 
 
 @dataclass(frozen=True)
@@ -59,3 +62,41 @@ class PrepareOptions(ScanOptions):
     """Share of the identities that no training sees."""
     seed: int = 0
     """Seed of all random numbers."""
+
+
+@dataclass(frozen=True)
+class AlignOptions(Asked):
+    """How photos become a training set, and which heads are left out."""
+
+    reader: str = "eyes"
+    """What finds the heads, their cameras and their mattes: eyes, or module:function of your own."""
+    layout: PhotoLayout = "files"
+    """What lies in the folder: any pictures, or a published collection."""
+    size: Pixels = 256
+    """Pixels per side of the aligned pictures."""
+    zoom: Annotated[float, (0.5, 2)] = 1.0
+    """How much larger heads are than where all hair fits the picture, 0.5 to 2; 1.24 is that of the published PanoHead."""
+    heads: Count = 4
+    """Most heads of one photo, the surest first."""
+    parts: bool = False
+    """Also write the parts: skin, hair, eyes and so on."""
+    min_score: Annotated[float, (0, 1)] = 0.5
+    """Least that the reader is sure of a head, 0 to 1."""
+    min_pixels: Count = 128
+    """Least pixels of the photo that become a side of an aligned picture."""
+    min_sharpness: Annotated[float, (0, 1)] = 0.2
+    """Least sharpness at the size of the aligned picture: about 0.4 is sharp, 0.15 is a blur of two pixels."""
+    min_light: Annotated[float, (0, 1)] = 0.15
+    """Least brightness of the brightest twentieth of the picture, 0 to 1."""
+    max_outside: Annotated[float, (0, 1)] = 0.1
+    """Most of a head that may lie beyond the photo's edge, as a share."""
+    max_overlap: Annotated[float, (0, 1)] = 0.1
+    """Most that another head may reach into a head, as a share of its width."""
+    unique: bool = False
+    """Leave out heads that look nearly the same as one before."""
+    yaw_turn: Literal["left", "right"] = "left"
+    """Of a collection that gives yaws: to which side of the head the camera goes as they grow."""
+    yaw_noise: Annotated[float, (0, 45)] = 2.5
+    """Of a collection that gives yaws: standard deviation of noise that is added, degrees."""
+    seed: Seed = 0
+    """Seed of that noise."""

@@ -1,19 +1,19 @@
 """A photo cut as the photos of a training set are: a face found, and a square laid so that it lands where faces are.
 
-A square's place is given in pixels of the photo: x to the right, y down, from the top left corner.
+A square is a `Window` without a turn; `eyes.window.crop` cuts it out.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from fullhead.core.errors import FullheadError
+from fullhead.eyes.window import Window
 from fullhead.io.images import Bytes
 
 # The square box in which `find_face` sees frontal faces: its side, and how far its centre lies below the middle of pictures of
@@ -30,16 +30,7 @@ VOTES = 3  # of the four searches (two sizes, two mirrorings) that must agree
 LEAST_BOX = 8  # pixels
 
 
-@dataclass(frozen=True)
-class Square:
-    """Centre `x`, `y` and `side`, in pixels; it may reach beyond the photo."""
-
-    x: float
-    y: float
-    side: float
-
-
-def find_face(photo: Bytes) -> Square:
+def find_face(photo: Bytes) -> Window:
     """The largest frontal face of a photo uint8 [H, W, 3], rather a central one; from the middle of the forehead to the chin.
 
     Local binary patterns, from scikit-image; the photo and its mirror image are searched at two sizes, and the searches vote.
@@ -56,11 +47,11 @@ def find_face(photo: Bytes) -> Square:
             "forehead to the chin, with --box x,y,width,height; for a side view say --yaw too, about 90 for the left side of "
             "the face and -90 for its right"
         )
-    return Square(*boxes[same[score.argmax()]].mean(0).tolist())
+    return Window(*boxes[same[score.argmax()]].mean(0).tolist())
 
 
 def _search(photo: Bytes, size: int, mirrored: bool) -> NDArray:
-    """Faces found, rows of a `Square` [N, 3]."""
+    """Faces found, rows of x, y and side [N, 3]."""
     from skimage.data import lbp_frontal_face_cascade_filename
     from skimage.feature import Cascade
 
@@ -79,14 +70,14 @@ def _search(photo: Bytes, size: int, mirrored: bool) -> NDArray:
     return boxes
 
 
-def parse_box(text: str, photo: Bytes) -> Square:
+def parse_box(text: str, photo: Bytes) -> Window:
     """The square of a face box "x,y,width,height" in pixels of the photo uint8 [H, W, 3]."""
     number = r"\s*(-?\d+(?:\.\d+)?)\s*"
     match = re.fullmatch(",".join([number] * 4), text)
     if not match:
         raise FullheadError(f"--box {text!r}: write x,y,width,height in pixels of the photo, as in 120,80,200,200")
     x, y, width, height = map(float, match.groups())
-    box = Square(x + width / 2, y + height / 2, math.sqrt(max(width, 0) * max(height, 0)))
+    box = Window(x + width / 2, y + height / 2, math.sqrt(max(width, 0) * max(height, 0)))
     photo_height, photo_width = photo.shape[:2]
     if min(width, height) < LEAST_BOX:
         raise FullheadError(f"--box {text!r}: a face {width:g} x {height:g} pixels is too small; at least {LEAST_BOX} each way")
@@ -95,44 +86,13 @@ def parse_box(text: str, photo: Bytes) -> Square:
     return box
 
 
-def face_place(metres_per_unit: float) -> Square:
+def face_place(metres_per_unit: float) -> Window:
     """Where frontal faces are in pictures of a world whose unit is so many metres, in parts of the picture's side."""
-    return Square(0.5, 0.5 + FACE_BELOW / metres_per_unit, FACE_SIDE / metres_per_unit)
+    return Window(0.5, 0.5 + FACE_BELOW / metres_per_unit, FACE_SIDE / metres_per_unit)
 
 
-def head_square(face: Square, metres_per_unit: float) -> Square:
+def head_square(face: Window, metres_per_unit: float) -> Window:
     """The square of the photo that becomes the model's image, so that `face` lands where frontal faces do."""
     place = face_place(metres_per_unit)
     side = face.side / place.side
-    return Square(face.x + (0.5 - place.x) * side, face.y + (0.5 - place.y) * side, side)
-
-
-def crop(photo: Bytes, square: Square, size: int) -> Bytes:
-    """The square cut out of a photo and resized, uint8 [size, size, 3]; beyond its edge the photo goes on mirrored, softly."""
-    height, width = photo.shape[:2]
-    left, top = square.x - square.side / 2, square.y - square.side / 2
-    edges = [math.floor(left) - 1, math.floor(top) - 1, math.ceil(left + square.side) + 1, math.ceil(top + square.side) + 1]
-    x0, y0, x1, y1 = edges
-    inside = photo[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
-    if not inside.size:
-        raise FullheadError("the square around the face lies wholly beyond the photo")
-    missing = ((max(-y0, 0), max(y1 - height, 0)), (max(-x0, 0), max(x1 - width, 0)))
-    pixels = np.pad(inside, (*missing, (0, 0)), mode="symmetric")
-    if np.any(missing):
-        pixels = _softened(pixels, missing)
-    box = (left - x0, top - y0, left - x0 + square.side, top - y0 + square.side)
-    return np.array(Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS, box))
-
-
-def _softened(pixels: Bytes, missing: tuple[tuple[int, int], tuple[int, int]]) -> Bytes:
-    """Blur the margins that were made up, more the farther they are from the photo."""
-    (up, down), (left, right) = missing
-    height, width = pixels.shape[:2]
-    y, x = np.ogrid[:height, :width]
-    outside = np.hypot(
-        np.maximum(np.maximum(up - y, y - (height - 1 - down)), 0), np.maximum(np.maximum(left - x, x - (width - 1 - right)), 0)
-    )
-    radius = max(height, width) / 24
-    blurred = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius)))
-    share = np.clip(outside / radius, 0, 1)[..., None]
-    return ((1 - share) * pixels + share * blurred).round().astype(np.uint8)
+    return Window(face.x + (0.5 - place.x) * side, face.y + (0.5 - place.y) * side, side)

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from fullhead.core.cameras import Cameras, orbit, yaw_pitch
 from fullhead.core.errors import FullheadError
-from fullhead.fitting.align import Square, crop, find_face, head_square
+from fullhead.eyes.window import Window, crop
+from fullhead.fitting.align import find_face, head_square
 from fullhead.fitting.options import InvertConfig, OnStep
 from fullhead.fitting.reconstruction_loss import Distance, reconstruction_loss
 from fullhead.io.images import Bytes, contact_sheet, from_uint8, to_uint8
@@ -255,7 +256,7 @@ def _render(model: PanoHead, latents: Latents, camera: Cameras) -> Render:
 def invert_photo(
     photo: Bytes,
     model: PanoHead,
-    face: Square | None = None,
+    face: Window | None = None,
     yaw: float = 0.0,
     pitch: float = 0.0,
     config: InvertConfig = InvertConfig(),
