@@ -145,5 +145,5 @@ def test_too_many_persons_are_refused(folder: Path):
     from fullhead.core.errors import FullheadError
     from fullhead.io.config import overridden
 
-    with pytest.raises(FullheadError, match="task.people"):
+    with pytest.raises(FullheadError, match=r"task\.people"):
         overridden(RUNS["eyes-tiny"], ["task.people=1"]).build(folder, torch.device("cpu"))
