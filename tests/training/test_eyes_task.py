@@ -78,6 +78,17 @@ def test_windows_tell_of_the_head_as_readings_do(views: ViewSet):
     assert float((placed - made.points)[:, 27:36].norm(dim=-1).mean()) < 0.08
 
 
+def test_windows_that_miss_their_heads_say_so(views: ViewSet):
+    batch = views.batch(torch.arange(8))
+    made = windows(batch, BEHIND, 32, generator(2), empty=6)
+    assert made.head.tolist() == 6 * [0.0] + 2 * [1.0]
+    off = (made.centre - 0.5).norm(dim=1)
+    scale = made.side.log().abs()
+    missed = (off > 0.5) | (scale > 0.8) | (made.matte.mean((1, 2)) < made.matte[6:].mean())
+    assert missed[:6].sum() >= 4
+    assert not ((off > 0.5) | (scale > 0.8))[6:].any()
+
+
 def test_windows_lie_as_those_of_readings():
     middle, side, turn = torch.tensor([[40.0, 30.0]]), torch.tensor([20.0]), torch.tensor([0.4])
     found = view_scenes._photo_from_window(middle, side, turn)[0].numpy()

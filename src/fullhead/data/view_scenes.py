@@ -29,6 +29,7 @@ from fullhead.synth.rendering.backgrounds import random_background
 
 BACKGROUND_SIZE = 192
 SCALE, SHIFT, TURN, ANY_TURN = 0.12, 0.05, 0.2, 0.2  # of windows: deviations (turn in radians), and the share that lies anyhow
+ASIDE, ASTRAY = (0.6, 1.4), (0.9, 1.7)  # of windows that miss their head: by how many sides, by which power of e of their size
 LIE_OF_HEADS = 0.15  # share of heads in scenes that may lie anyhow
 SCENE_SIDES = (15.0, 90.0)  # pixels of windows in scenes
 HEADS_IN_A_SCENE = 3
@@ -41,6 +42,7 @@ class Windows(Batch):
     """Windows around heads, and what is true in them; places go from 0 to 1 across a window."""
 
     images: Tensor  # [B, 3, S, S] in [-1, 1]
+    head: Tensor  # [B] 0 where the window is around no head, and what follows means nothing; else 1
     centre: Tensor  # [B, 2]
     side: Tensor  # [B] of the window that would be right, in sides of this one
     rotation: Tensor  # [B, 3, 3]
@@ -143,12 +145,15 @@ def mirror_some(views: ViewBatch, random: Generator, people: int) -> ViewBatch:
     )
 
 
-def windows(views: ViewBatch, behind: Tensor, size: int, random: Generator) -> Windows:
-    """A window about each head, not quite where it should be, before backgrounds `behind` [N, 3, n, n]."""
+def windows(views: ViewBatch, behind: Tensor, size: int, random: Generator, empty: int = 0) -> Windows:
+    """A window about each head, not quite where it should be, before backgrounds `behind` [N, 3, n, n]. The first `empty` of
+    them are around no head: they miss it by far, or show what only looks like parts of one, or nothing."""
     b, n, truth = len(views.rgba), views.rgba.shape[-1], views.truth
     right = SIDE_OF_A_HEAD * truth.unit
     side = right * (SCALE * _normal(b, random)).clamp(-0.4, 0.4).exp()
     middle = truth.centre + side[:, None] * SHIFT * _normal((b, 2), random)
+    if empty:
+        views, side, middle = _missed(views, side, middle, empty, random)
     turn = torch.where(_chance(b, ANY_TURN, random), math.pi * _between(-1, 1, b, random), TURN * _normal(b, random))
     turn = turn + roll_of(truth.rotation)
     matrix = _photo_from_window(middle, side, turn)  # [B, 2, 3], places to pixels
@@ -171,6 +176,7 @@ def windows(views: ViewBatch, behind: Tensor, size: int, random: Generator) -> W
     image = spoilt(image, random).masked_fill(beyond[:, None], 0.0)
     return Windows(
         images=2 * image - 1,
+        head=(torch.arange(b) >= empty).float(),
         centre=((truth.centre - matrix[:, :, 2])[:, None] @ inverse.mT)[:, 0],
         side=right / side,
         rotation=undo @ truth.rotation,
@@ -181,6 +187,22 @@ def windows(views: ViewBatch, behind: Tensor, size: int, random: Generator) -> W
         expression=truth.expression,
         gaze=truth.gaze,
     )
+
+
+def _missed(views: ViewBatch, side: Tensor, middle: Tensor, count: int, random: Generator) -> tuple[ViewBatch, Tensor, Tensor]:
+    """Pictures, sides and middles of windows, the first `count` of which are around no head."""
+    first = torch.arange(len(side)) < count
+    aside, away = _chance(len(side), 0.3, random), 2 * math.pi * _between(0, 1, len(side), random)
+    direction = torch.stack([away.cos(), away.sin()], 1)
+    moved = middle + (side * _between(*ASIDE, len(side), random))[:, None] * direction
+    astray = ~aside & _chance(len(side), 0.4, random)
+    sign = torch.where(_chance(len(side), 0.5, random), 1.0, -1.0)
+    scaled = side * (sign * _between(*ASTRAY, len(side), random)).exp()
+    nothing = first & ~aside & ~astray
+    no_heads = _no_heads(views, random)
+    other = no_heads[torch.arange(len(side)) % len(no_heads)] * _chance(len(side), 0.5, random)[:, None, None, None]
+    shown = replace(views, rgba=_where(nothing, other, views.rgba))
+    return shown, torch.where(first & astray, scaled, side), _where(first & aside, moved, middle)
 
 
 def scenes(views: ViewBatch, behind: Tensor, count: int, size: int, random: Generator) -> Scenes:

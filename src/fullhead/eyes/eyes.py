@@ -25,6 +25,7 @@ from fullhead.io.images import Bytes
 HEAD_OF_WINDOW = 0.66  # part of a window's side that a head is high
 TILE, OVERLAP = 1024, 128  # pixels of a level of the pyramid that are searched at once
 SAME = 0.4  # heads whose centres are nearer than this part of the larger window are one
+MOST = 100  # windows of a photo that the reader looks through
 ALIKE = 2.0  # and whose windows' sides differ by less than this factor
 AT_ONCE = 16  # windows that are read together
 PASSES = 2  # the second looks through the window that the first one found right
@@ -45,10 +46,11 @@ class Candidate:
 
 
 class Eyes:
-    """A Reader. `smallest`: height of the smallest heads that are looked for, pixels; `sure`: the least score."""
+    """A Reader. `smallest`: height of the smallest heads that are looked for, pixels; `sure`: the least score of a reading;
+    `doubt`: score of the finder above which the reader has a look."""
 
-    def __init__(self, networks: EyeNetworks, *, smallest: float = 20.0, sure: float = 0.5) -> None:
-        self.config, self.smallest, self.sure = networks.config, smallest, sure
+    def __init__(self, networks: EyeNetworks, *, smallest: float = 20.0, sure: float = 0.5, doubt: float = 0.25) -> None:
+        self.config, self.smallest, self.sure, self.doubt = networks.config, smallest, sure, doubt
         networks = _fused(networks.eval()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.finder, self.reader = networks.finder, networks.reader
 
@@ -71,7 +73,7 @@ class Eyes:
                 tile = _piece(level, left, top, min(TILE, width + margin - left), min(TILE, height + margin - top))
                 f = self.finder(_tensor(tile[None]))
                 sure = torch.sigmoid(f.logit[0])
-                for row, column in torch.nonzero(sure > self.sure).tolist():
+                for row, column in torch.nonzero(sure > self.doubt).tolist():
                     x, y, side = (float(v[0, row, column]) for v in (f.x, f.y, f.side))
                     turn = math.atan2(float(f.turn[0, row, column, 1]), float(f.turn[0, row, column, 0]))
                     window = Window((x + left) / scale, (y + top) / scale, side / scale, turn)
@@ -79,13 +81,15 @@ class Eyes:
 
     @torch.no_grad()
     def read(self, photo: Bytes, candidates: list[Candidate]) -> list[Reading]:
-        """What is known of the heads in some windows of a photo; those that turn out to be one are given once."""
+        """What is known of the heads in some windows of a photo; those that turn out to be one are given once, those that turn
+        out to be none are left out."""
+        candidates = candidates[:MOST]
         found = [
             reading
             for first in range(0, len(candidates), AT_ONCE)
             for reading in self._read(photo, candidates[first:][:AT_ONCE])
         ]
-        return _distinct_readings(found)
+        return _distinct_readings([one for one in found if one.score >= self.sure])
 
     def _read(self, photo: Bytes, candidates: list[Candidate]) -> list[Reading]:
         windows = [one.window for one in candidates]
@@ -93,11 +97,9 @@ class Eyes:
             given = self.reader(_tensor(np.stack([cut(photo, window, self.config.window) for window in windows])))
             if left:
                 windows = [_better(given, k, window) for k, window in enumerate(windows)]
-        return [
-            self._reading(given, k, one.score, window) for k, (one, window) in enumerate(zip(candidates, windows, strict=True))
-        ]
+        return [self._reading(given, k, window) for k, window in enumerate(windows)]
 
-    def _reading(self, given: WindowReading, k: int, score: float, window: Window) -> Reading:
+    def _reading(self, given: WindowReading, k: int, window: Window) -> Reading:
         n = self.config.landmarks
         xy, deviation = (
             window.to_photo(given.points[k].double().numpy()),
@@ -108,7 +110,7 @@ class Eyes:
             [[math.cos(window.turn), -math.sin(window.turn), 0], [math.sin(window.turn), math.cos(window.turn), 0], [0, 0, 1]]
         )
         return Reading(
-            score=score,
+            score=float(torch.sigmoid(given.head[k])),
             centre=window.to_photo(given.centre[k].double().numpy()),
             unit=float(given.side[k]) * window.side / SIDE_OF_A_HEAD,
             rotation=turn @ given.rotation[k].double().numpy(),

@@ -60,6 +60,7 @@ class Found:
 class WindowReading:
     """What the reader says of B windows."""
 
+    head: Tensor  # [B] logit of a head that this window is around
     centre: Tensor  # [B, 2] of the head, places
     side: Tensor  # [B] of the window that would be right, in sides of this one
     rotation: Tensor  # [B, 3, 3]
@@ -152,7 +153,7 @@ class WindowReader(nn.Module):
         self.sizes = {
             "pose": 9, "points": 4 * (config.landmarks + config.dense), "expression": config.expressions, "gaze": 2,
             "yes_or_no": len(config.yes_or_no), "amounts": len(config.amounts),
-            **{f"choice_{name}": len(names) for name, names in config.choices.items()},
+            **{f"choice_{name}": len(names) for name, names in config.choices.items()}, "head": 1,
         }  # fmt: skip
         self.out = nn.Linear(config.hidden, sum(self.sizes.values()))
         self.embedding = nn.Sequential(
@@ -174,6 +175,7 @@ class WindowReader(nn.Module):
         average = (self.mean_points @ rotation.mT)[..., :2] * (side / SIDE_OF_A_HEAD)[:, None, None]
         parts, matte = self._layers(levels).split([self.config.parts, 1], dim=1)
         return WindowReading(
+            head=given["head"].squeeze(1),
             centre=centre,
             side=side,
             rotation=rotation,

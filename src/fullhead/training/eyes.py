@@ -41,6 +41,7 @@ SCALE_OF_PERSONS, MARGIN_OF_PERSONS = 16.0, 0.15
 class LossWeights(Limited):
     """What each thing that is read weighs."""
 
+    head: float = 0.5  # whether a window is around a head
     pose: float = 2.0  # rotation, place and size
     points: float = 1.0
     seen: float = 0.3
@@ -66,6 +67,7 @@ class EyesTaskConfig(Limited):
     average_images: float = 15_000  # the memory of the averaged weights
     scene_size: Annotated[int, (64, 512)] = 128  # pixels of the finder's scenes
     scenes: Annotated[float, (0, 4)] = 0.75  # of them for each window
+    empty: Annotated[float, (0, 1)] = 0.125  # share of windows that are around no head
     people: Annotated[int, (1, 10**7)] = 4096  # room for so many
     bf16: bool = True  # convolutions in bfloat16
     backgrounds: Annotated[int, (1, 100_000)] = 240  # different ones
@@ -81,6 +83,11 @@ class EyesBatch:
     choice: Tensor
     yes_or_no: Tensor
     amount: Tensor
+
+    def __getitem__(self, chosen: Tensor) -> EyesBatch:
+        """Some of the windows, all scenes."""
+        rest = (self.person, self.choice, self.yes_or_no, self.amount)
+        return EyesBatch(self.windows[chosen], self.scenes, *(x[chosen] for x in rest))
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,8 @@ class EyesTask:
         """Windows and scenes of some pictures."""
         c, views = self.config, mirror_some(views, random, self.config.people)
         shown = scenes(views, self.behind, round(c.scenes * len(views.rgba)), c.scene_size, random)
-        seen, truth = windows(views, self.behind, c.model.window, random), views.truth
+        seen = windows(views, self.behind, c.model.window, random, round(c.empty * len(views.rgba)))
+        truth = views.truth
         rest = (truth.person, truth.choice, truth.yes_or_no, truth.amount)
         return EyesBatch(seen.to(self.device), shown.to(self.device), *(x.to(self.device) for x in rest))
 
@@ -167,8 +175,11 @@ class EyesTask:
         read = WindowReading(
             **{n: {k: v.float() for k, v in x.items()} if isinstance(x, dict) else x.float() for n, x in vars(read).items()}
         )
-        terms = reader_terms(read, made, self.config.weights, self.part_weight)
-        terms["identity"] = self.config.weights.identity * self.persons.loss(read.identity, made.person)
+        weights, heads = self.config.weights, made.windows.head > 0
+        doubt = F.binary_cross_entropy_with_logits(read.head, made.windows.head)
+        read, made = read_of(read, heads), made[heads]
+        terms = reader_terms(read, made, weights, self.part_weight) | {"head": weights.head * doubt}
+        terms["identity"] = weights.identity * self.persons.loss(read.identity, made.person)
         cells = [STRIDE * (torch.arange(n, device=self.device) + 0.5) for n in found.logit.shape[1:]]
         return terms | finder_terms(found, made.scenes, *cells, weight=self.config.weights.finder)
 
@@ -199,6 +210,12 @@ class EyesTask:
             pictures.append(np.concatenate([drawn, palette[parts]], 0))
         rows = [np.concatenate(pictures[k : k + 8], 1) for k in range(0, len(pictures), 8)]
         return np.concatenate(rows, 0)
+
+
+def read_of(read: WindowReading, chosen: Tensor) -> WindowReading:
+    """What was read of some windows."""
+    parts = {n: {k: v[chosen] for k, v in x.items()} if isinstance(x, dict) else x[chosen] for n, x in vars(read).items()}
+    return WindowReading(**parts)
 
 
 def reader_terms(read: WindowReading, true: EyesBatch, weights: LossWeights, part_weight: Tensor) -> Terms:
