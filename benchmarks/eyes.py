@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import time
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,13 +20,14 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from common import write_result
 from fullhead.core.colour import srgb_from_linear
 from fullhead.core.random import stream
 from fullhead.data.view_scenes import _grid  # the geometry of training
 from fullhead.data.view_set import CHOICES, ViewSet
-from fullhead.eyes.eyes import HEAD_OF_WINDOW, Eyes, load_eyes
+from fullhead.eyes.eyes import HEAD_OF_WINDOW, Candidate, Eyes, load_eyes
 from fullhead.eyes.reading import SIDE_OF_A_HEAD, Reading
 from fullhead.eyes.window import Window
 from fullhead.synth.anatomy.regions import LABELS
@@ -203,15 +206,68 @@ def nearest(identities: dict[int, list[tuple[float, np.ndarray]]]) -> dict[str, 
     return {"persons": float(len(pairs)), "right": float(((one @ other.T).argmax(1) == np.arange(len(pairs))).mean())}
 
 
+def faces_and_others(eyes: Eyes) -> dict[str, float]:
+    """How well scores tell 100 faces from 100 other pictures of 25 pixels (scikit-image's lfw_subset): the area under the
+    receiver's curve."""
+    from skimage.data import lfw_subset
+
+    careful = copy(eyes)
+    careful.sure, careful.doubt, careful.smallest = 0.0, 0.01, 8.0
+    pictures = (np.repeat(lfw_subset()[..., None], 3, axis=3) * 255).round().astype(np.uint8)
+    scores = np.array([max((reading.score for reading in careful(picture)), default=0.0) for picture in pictures])
+    faces, others = scores[:100, None], scores[None, 100:]
+    return {"area": float(((faces > others) + 0.5 * (faces == others)).mean())}
+
+
+def speed(eyes: Eyes) -> dict[str, float]:
+    """Seconds of a photo of 12 megapixels with one head, by all threads that PyTorch takes, and of one window on one."""
+    from skimage.data import astronaut
+
+    large = np.asarray(Image.fromarray(astronaut()).resize((4000, 3000), Image.Resampling.BICUBIC))
+    window = np.asarray(Image.fromarray(astronaut()[:256, 100:356]))
+    found = {}
+    for name, threads, work in (
+        ("12 megapixels", os.cpu_count() or 1, lambda: eyes(large)),
+        ("window of 256 pixels", 1, lambda: eyes.read(window, [Candidate(1.0, Window(128, 128, 256))])),
+    ):
+        torch.set_num_threads(threads)
+        work()
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - start)
+        found[name] = float(np.median(times))
+    torch.set_num_threads(1)
+    return found
+
+
+def against_mediapipe(eyes: Eyes, task: Path) -> dict[str, float]:
+    """Distance of the 68 points to those of a reader made for real photos, over the distance of the outer corners of the eyes,
+    on scikit-image's photo of an astronaut."""
+    from skimage.data import astronaut
+
+    from fullhead.eyes.readers import open_reader
+
+    ours, theirs = eyes(astronaut())[0].landmarks.xy, open_reader(str(task))(astronaut())[0].landmarks.xy
+    away = np.linalg.norm(ours - theirs, axis=1) / np.linalg.norm(theirs[36] - theirs[45])
+    return {"all": float(away.mean()), "without_jaw": float(away[17:].mean()), "eyes": float(away[36:48].mean())}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--set", type=Path, required=True)
     parser.add_argument("--model", default="eyes")
     parser.add_argument("--heads", type=int, default=1200)
     parser.add_argument("--print", action="store_true", help="do not write, but print")
+    parser.add_argument("--face-landmarker", type=Path, help="MediaPipe's face_landmarker.task, to compare with")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    figures = evaluate(load_eyes(options.model), ViewSet(options.set), options.heads)
+    eyes = load_eyes(options.model)
+    figures = evaluate(eyes, ViewSet(options.set), options.heads) | {"lfw_subset": faces_and_others(eyes)}
+    if options.face_landmarker:
+        figures["astronaut_against_mediapipe"] = against_mediapipe(eyes, options.face_landmarker)
+    figures["seconds"] = speed(eyes)
     if options.print:
         print(json.dumps(figures, indent=1))
     else:
