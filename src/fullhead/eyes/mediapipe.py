@@ -7,14 +7,14 @@ lie to our 68, and where they are on a head, was measured with procedural heads 
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,10 @@ from fullhead.io.reading import reading
 from fullhead.rig.arkit import ARKIT
 
 Network = Callable[[NDArray], list[NDArray]]
+Scored = TypeVar("Scored", bound=tuple[float, Window] | tuple[float, Window, Any])
+
+NETWORKS = ("face_detector", "face_landmarks_detector", "face_blendshapes")  # names in the file, as `Networks` has them
+POINTS = 478
 
 FINDER, LOOKER = 128, 256  # pixels a side of what the two networks look at
 GRIDS = ((16, 2), (8, 6))  # cells a side, and faces that each cell may find
@@ -60,12 +64,11 @@ class Face:
 
 @dataclass(frozen=True)
 class Table:
-    """How the 478 points lie to our heads."""
+    """How the 478 points lie to our 68 landmarks."""
 
-    index: NDArray  # [68, k] points that are near each of our landmarks
-    weight: NDArray  # [68, k] what each of them counts
-    rigid: NDArray  # [R] points that move little with the face
-    place: NDArray  # [R, 3] where they are in the head's own axes, world units
+    index: NDArray  # [68, k] points that are near each of them
+    weight: NDArray  # [68, k] what each of these counts; the sum is 1
+    place: NDArray  # [68, 3] where they are on the average head as these points see it, world units in its own axes
 
     def landmarks(self, points: NDArray) -> NDArray:
         """Our landmarks [68, D] of the points [478, D]."""
@@ -73,26 +76,21 @@ class Table:
 
 
 @dataclass(frozen=True)
-class MediaPipe:
-    """A Reader. It finds frontal faces up to about 60 degrees from the front."""
+class Networks:
+    """The three networks."""
 
     find: Network  # [1, 128, 128, 3] in [-1, 1] -> boxes [1, 896, 16], logits [1, 896, 1]
     look: Network  # [1, 256, 256, 3] in [0, 1] -> points [.., 1434], logit of the presence of a face, ..
     express: Network  # [1, 146, 2] pixels -> weights [52]
-    table: Table
-
-    def __call__(self, photo: Bytes) -> list[Reading]:
-        return [self.reading(face) for face in self.faces(photo)]
 
     def faces(self, photo: Bytes) -> list[Face]:
         """The faces in a photo uint8 [H, W, 3], the surest first."""
         for turn in TURNS:
             found = [box for window in search_windows(*photo.shape[:2], turn) for box in self.boxes(photo, window)]
             looked = [self.looked(photo, box) for _, box in apart(found)]
-            best = apart([(face.score, face.window) for face in looked if face.score > LEAST_SURE])
-            if best:
-                by_window = {id(face.window): face for face in looked}
-                return [by_window[id(window)] for _, window in best]
+            sure = [(face.score, face.window, face) for face in looked if face.score > LEAST_SURE]
+            if best := apart(sure):
+                return [face for *_, face in best]
         return []
 
     def boxes(self, photo: Bytes, window: Window) -> list[tuple[float, Window]]:
@@ -104,8 +102,7 @@ class MediaPipe:
 
     def looked(self, photo: Bytes, window: Window) -> Face:
         """The points of the face in a window; it is looked at twice, the second time where the points are."""
-        first = self.looked_once(photo, window)
-        return self.looked_once(photo, window_around(first.points))
+        return self.looked_once(photo, window_around(self.looked_once(photo, window).points))
 
     def looked_once(self, photo: Bytes, window: Window) -> Face:
         points, presence, *_ = self.look(cut(photo, window, LOOKER)[None] / np.float32(255))
@@ -114,29 +111,41 @@ class MediaPipe:
         score = float(sigmoid(presence.ravel()[0]))
         return Face(score, np.concatenate([window.to_photo(places[:, :2]), depth], axis=1), window)
 
+    def expression(self, face: Face) -> NDArray:
+        """ARKit weights [52]."""
+        upright = face.window.to_window(face.points[list(SEEN_BY_EXPRESSION), :2]) * LOOKER
+        weights = dict(zip(NAMES, self.express(upright[None])[0].ravel().tolist(), strict=True))
+        return np.clip([weights.get(name, 0.0) for name in ARKIT], 0, 1)
+
+
+@dataclass(frozen=True)
+class MediaPipe:
+    """A Reader. It finds faces up to about 60 degrees from the front."""
+
+    networks: Networks
+    table: Table
+
+    def __call__(self, photo: Bytes) -> list[Reading]:
+        return [self.reading(face) for face in self.networks.faces(photo)]
+
     def reading(self, face: Face) -> Reading:
         """What a face says of the head."""
-        table = self.table
-        head = similarity(table.place, face.points[table.rigid])
-        upright = face.window.to_window(face.points[list(SEEN_BY_EXPRESSION), :2]) * LOOKER
-        weights = dict(zip(NAMES, self.express(upright[None].astype(np.float32))[0].ravel().tolist(), strict=True))
-        return Reading(
-            score=face.score,
-            centre=head.shift[:2],
-            unit=head.scale,
-            rotation=head.turn,
-            landmarks=Points(table.landmarks(face.points[:, :2])),
-            expression=np.clip([weights.get(name, 0.0) for name in ARKIT], 0, 1).astype(np.float32),
-        )
+        landmarks = self.table.landmarks(face.points)
+        head = similarity(self.table.place, landmarks)
+        points, expression = Points(landmarks[:, :2]), self.networks.expression(face)
+        return Reading(face.score, head.shift[:2], head.scale, head.turn, points, expression=expression)
 
 
 def load_mediapipe(path: str | Path) -> MediaPipe:
     """The reader of a `face_landmarker.task`. FullheadError if it is another file, or the extra is not installed."""
-    path = existing_file(path, "a face_landmarker.task")
+    return MediaPipe(load_networks(existing_file(path, "a face_landmarker.task")), load_table())
+
+
+def load_networks(path: Path) -> Networks:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
-        raise FullheadError(f'{path.name} needs `pip install "fullhead[mediapipe]"` (ai-edge-litert)') from error
+        raise FullheadError(f'{path.name} needs `pip install "fullhead[mediapipe]"`, which is ai-edge-litert') from error
 
     def network(content: bytes) -> Network:
         net = Interpreter(model_content=content, num_threads=1)
@@ -150,11 +159,9 @@ def load_mediapipe(path: str | Path) -> MediaPipe:
 
         return run
 
-    with reading(path, "give the face_landmarker.task of MediaPipe's Face Landmarker, which its page of models offers"):
-        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
-            names = ("face_detector.tflite", "face_landmarks_detector.tflite", "face_blendshapes.tflite")
-            find, look, express = (network(archive.read(name)) for name in names)
-    return MediaPipe(find, look, express, load_table())
+    hint = "give face_landmarker.task, a model of MediaPipe's Face Landmarker, which its documentation offers for download"
+    with reading(path, hint), zipfile.ZipFile(path) as archive:
+        return Networks(*(network(archive.read(f"{name}.tflite")) for name in NETWORKS))
 
 
 def load_table() -> Table:
@@ -217,10 +224,11 @@ def centres(length: int, side: float) -> list[float]:
     return np.linspace(side / 2, length - side / 2, count).tolist()
 
 
-def apart(found: list[tuple[float, Window]]) -> list[tuple[float, Window]]:
-    """The surest of each face, the surest first."""
-    kept: list[tuple[float, Window]] = []
-    for score, box in sorted(found, key=lambda item: -item[0]):
-        if all(math.hypot(box.x - b.x, box.y - b.y) > SAME_FACE * min(box.side, b.side) / CONTEXT for _, b in kept):
-            kept.append((score, box))
+def apart(found: Sequence[Scored]) -> list[Scored]:
+    """Of scores and windows, each with more or less behind it: the surest of each face, the surest first."""
+    kept: list[Scored] = []
+    for item in sorted(found, key=lambda item: -item[0]):
+        box, others = item[1], [other[1] for other in kept]
+        if all(math.hypot(box.x - b.x, box.y - b.y) > SAME_FACE * min(box.side, b.side) / CONTEXT for b in others):
+            kept.append(item)
     return kept
