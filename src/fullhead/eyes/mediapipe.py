@@ -38,7 +38,8 @@ FINDER, LOOKER = 128, 256  # pixels a side of what the two networks look at
 GRIDS = ((16, 2), (8, 6))  # cells a side, and faces that each cell may find
 CONTEXT = 1.5  # sides of a face's box that are cut out around it
 LEVELS = 3  # a photo is searched whole, in halves and in quarters
-LEAST_FOUND, LEAST_SURE = 0.5, 0.5  # scores of the finder and of the points from which on there is a face
+LEAST_FOUND, LEAST_SURE = 0.5, 0.6  # scores of the finder, and times that of the points, from which on there is a face
+MOST_LOOKS, UPRIGHT = 4, 0.1  # how often a face is looked at before it must be upright, to so many radians
 SAME_FACE = 0.5  # of the smaller side: boxes whose centres are nearer are of one face
 TURNS = (0.0, math.pi, math.pi / 2, -math.pi / 2)  # of the photo, tried until there is a face
 RIGHT_EYE, LEFT_EYE = 33, 263  # the outer corners, of the subject
@@ -87,7 +88,7 @@ class Networks:
         """The faces in a photo uint8 [H, W, 3], the surest first."""
         for turn in TURNS:
             found = [box for window in search_windows(*photo.shape[:2], turn) for box in self.boxes(photo, window)]
-            looked = [self.looked(photo, box) for _, box in apart(found)]
+            looked = [self.looked(photo, box, score) for score, box in apart(found)]
             sure = [(face.score, face.window, face) for face in looked if face.score > LEAST_SURE]
             if best := apart(sure):
                 return [face for *_, face in best]
@@ -100,15 +101,21 @@ class Networks:
         hits = np.flatnonzero(scores > LEAST_FOUND)
         return [(float(scores[k]), face_box(boxes[0, k], ANCHORS[k], window)) for k in hits]
 
-    def looked(self, photo: Bytes, window: Window) -> Face:
-        """The points of the face in a window; it is looked at twice, the second time where the points are."""
-        return self.looked_once(photo, window_around(self.looked_once(photo, window).points))
+    def looked(self, photo: Bytes, window: Window, score: float) -> Face:
+        """The points of the face in a window, which the finder is so sure of; it is looked at again where the points are, until
+        it is upright."""
+        for _ in range(MOST_LOOKS):
+            face, turn = self.looked_once(photo, window, score), window.turn
+            window = window_around(face.points)
+            if face.score < LEAST_SURE or abs(math.remainder(window.turn - turn, math.tau)) < UPRIGHT:
+                break
+        return self.looked_once(photo, window, score)
 
-    def looked_once(self, photo: Bytes, window: Window) -> Face:
+    def looked_once(self, photo: Bytes, window: Window, score: float) -> Face:
         points, presence, *_ = self.look(cut(photo, window, LOOKER)[None] / np.float32(255))
         places = points.reshape(-1, 3).astype(float) / LOOKER
         depth = places[:, 2:] * window.side
-        score = float(sigmoid(presence.ravel()[0]))
+        score *= float(sigmoid(presence.ravel()[0]))
         return Face(score, np.concatenate([window.to_photo(places[:, :2]), depth], axis=1), window)
 
     def expression(self, face: Face) -> NDArray:

@@ -168,6 +168,8 @@ class Files:
                 return [reading_of_landmarks(head) for head in faces(np.array(found, float))]
             body = text.partition("{")[2].partition("}")[0] if path.suffix == ".pts" else text
             rows = [[float(word) for word in line.replace(",", " ").split()] for line in body.splitlines() if line.strip()]
+            if not rows:
+                raise ValueError("it has no points")
             shift = PTS_SHIFT if path.suffix == ".pts" else 0.0
             return [reading_of_landmarks(head) for head in faces(np.array(rows) + shift)]
 

@@ -96,7 +96,10 @@ def open_film(path: Path) -> Film:
     hint = "is it a whole film, in a form that ffmpeg knows?"
     with reading(path, hint):
         source = imageio_ffmpeg.read_frames(str(path))
-        about = next(source)
+        try:
+            about = next(source)
+        except (OSError, RuntimeError, StopIteration) as error:  # with all that ffmpeg prints
+            raise ValueError("ffmpeg finds no pictures in it") from error
         width, height = about["size"]
         fps, seconds = float(about["fps"]), float(about["duration"])
     if not (0 < fps < 1000 and width * height <= MAX_PIXELS):
