@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from fullhead.core.cameras import cameras_from_labels
 from fullhead.core.similarity import similarity
 from fullhead.eyes.mediapipe import POINTS, Table, load_networks
-from fullhead.eyes.pose import landmark_places
+from fullhead.eyes.pose import landmark_places, reading_of_landmarks
 from fullhead.eyes.reading import aimed_at
 from fullhead.io.images import read_image
 from fullhead.io.sets import read_records
@@ -115,6 +115,9 @@ def report(found: list[View], table: Table) -> None:
         angles = [np.degrees(np.arccos((np.trace(p.turn @ v.turn.T) - 1) / 2)) for p, v in zip(poses, chosen, strict=True)]
         places = [np.linalg.norm(p.shift[:2] - v.centre) / v.unit for p, v in zip(poses, chosen, strict=True)]
         units = [abs(p.scale / v.unit - 1) for p, v in zip(poses, chosen, strict=True)]
+        plain = [reading_of_landmarks(view.landmarks).rotation @ view.turn.T for view in chosen]
+        truth = [np.degrees(np.arccos((np.trace(turn) - 1) / 2)) for turn in plain]
+        print(f"  of the true landmarks alone: turned by {np.median(truth):.1f} degrees")
         print(f"  turned by {np.median(angles):.1f} degrees, centre {np.median(places):.3f} units, unit {np.median(units):.1%}")
 
 

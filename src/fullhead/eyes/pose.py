@@ -30,7 +30,7 @@ def reading_of_landmarks(xy: NDArray, score: float = 1.0) -> Reading:
     Rotation, centre and unit are those with which the average head, RADIUS away from the camera, comes closest to them. So does
     a landmark that is not known. Raises FullheadError for fewer than six, and for points in a line.
     """
-    known, places = np.isfinite(xy).all(1), landmark_places()
+    known, places = np.asarray(np.isfinite(xy).all(axis=1)), landmark_places()
     if known.sum() < LEAST_POINTS:
         raise FullheadError(f"{known.sum()} of the 68 landmarks are known: {LEAST_POINTS} are needed to see how a head stands")
     source, target = places[known], xy[known]

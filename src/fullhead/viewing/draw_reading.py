@@ -85,7 +85,7 @@ def tinted(picture: Bytes, reading: Reading) -> Bytes:
     if reading.matte is not None:
         inside = laid_back(reading.matte, reading.window, height, width) > 0.5
         thick = max(1, round(max(height, width) / 600))
-        edge = ndimage.binary_dilation(inside, iterations=thick) & ~inside
+        edge = np.asarray(ndimage.binary_dilation(inside, iterations=thick)) & ~inside
         picture = np.where(edge[..., None], np.array(OUTLINE, np.uint8), picture)
     return picture
 
@@ -104,7 +104,7 @@ def _draw_head(draw: ImageDraw.ImageDraw, reading: Reading, name: str) -> None:
     corners = box.to_photo(np.array([(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)]))
     draw.line([tuple(corner) for corner in corners], (*BOX, 255), line, joint="curve")
     angles = reading.yaw_pitch_roll
-    said = "" if angles is None else "  yaw {:.0f}°  pitch {:.0f}°  roll {:.0f}°".format(*map(math.degrees, angles))
+    said = "" if angles is None else "  yaw {:z.0f}°  pitch {:z.0f}°  roll {:z.0f}°".format(*map(math.degrees, angles))
     _draw_text(draw, corners, f"{name}  {reading.score:.2f}{said}", box.side)
 
 

@@ -94,7 +94,7 @@ def said(heads: list[Reading]) -> str:
     if not heads:
         return "no head found"
     angles = heads[0].yaw_pitch_roll
-    turned = "" if angles is None else "; yaw {:.0f}°, pitch {:.0f}°, roll {:.0f}°".format(*map(math.degrees, angles))
+    turned = "" if angles is None else "; yaw {:z.0f}°, pitch {:z.0f}°, roll {:z.0f}°".format(*map(math.degrees, angles))
     return f"{counted(len(heads), 'head')}{' (the surest' + turned + ')' if len(heads) > 1 and turned else turned}"
 
 
