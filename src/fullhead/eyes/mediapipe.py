@@ -86,8 +86,9 @@ class Networks:
 
     def faces(self, photo: Bytes) -> list[Face]:
         """The faces in a photo uint8 [H, W, 3], the surest first."""
+        height, width = photo.shape[:2]
         for turn in TURNS:
-            found = [box for window in search_windows(*photo.shape[:2], turn) for box in self.boxes(photo, window)]
+            found = [box for window in search_windows(height, width, turn) for box in self.boxes(photo, window)]
             looked = [self.looked(photo, box, score) for score, box in apart(found)]
             sure = [(face.score, face.window, face) for face in looked if face.score > LEAST_SURE]
             if best := apart(sure):

@@ -85,7 +85,7 @@ def tinted(picture: Bytes, reading: Reading) -> Bytes:
     if reading.matte is not None:
         inside = laid_back(reading.matte, reading.window, height, width) > 0.5
         thick = max(1, round(max(height, width) / 600))
-        edge = np.asarray(ndimage.binary_dilation(inside, iterations=thick)) & ~inside
+        edge = np.asarray(ndimage.binary_dilation(inside, iterations=thick), bool) & ~inside
         picture = np.where(edge[..., None], np.array(OUTLINE, np.uint8), picture)
     return picture
 
