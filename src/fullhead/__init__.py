@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fullhead.export.rigged_files import save_rigged as save_rigged
     from fullhead.export.rigged_ganhead import rig_ganhead as rig_ganhead
     from fullhead.export.rigged_person import rigged_head as rigged_head
+    from fullhead.eyes.readers import read as read
     from fullhead.families.opening import load as load
     from fullhead.families.opening import open_model as open_model
     from fullhead.fitting.invert import invert_photo as invert_photo
@@ -68,6 +69,7 @@ _HOMES = {
     "open_model": "families.opening",
     "orbit": "core.cameras",
     "posed_mesh": "export.rigged_files",
+    "read": "eyes.readers",
     "read_image": "io.images",
     "rig_ganhead": "export.rigged_ganhead",
     "rigged_head": "export.rigged_person",

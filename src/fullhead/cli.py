@@ -29,6 +29,7 @@ from fullhead.commands.options import later
 from fullhead.commands.orbit import orbit
 from fullhead.commands.prepare import prepare
 from fullhead.commands.presets import presets
+from fullhead.commands.read import read
 from fullhead.commands.sample import sample
 from fullhead.commands.study import study
 from fullhead.commands.synth import SYNTH, synth
@@ -37,8 +38,8 @@ from fullhead.core.errors import FullheadError
 from fullhead.kernels.allocator import keep_memory
 
 NAMED = (
-    demo, sample, orbit, interpolate, mesh, animate, export, invert, fit_scan, synth, prepare, align, train, study, convert,
-    presets,
+    demo, sample, orbit, interpolate, mesh, animate, export, read, invert, fit_scan, synth, prepare, align, train, study,
+    convert, presets,
 )  # fmt: skip
 COMMANDS: dict[str, Callable[..., None]] = {f.__name__.replace("_", "-"): f for f in NAMED}
 

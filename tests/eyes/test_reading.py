@@ -7,7 +7,8 @@ import pytest
 
 from fullhead.core.cameras import FOCAL, RADIUS, orbit
 from fullhead.core.errors import FullheadError
-from fullhead.eyes.reading import Reading, reading_of
+from fullhead.eyes.pose import reading_of_camera
+from fullhead.eyes.reading import Reading
 from fullhead.eyes.window import Window, crop, crop_layer, cut, laid_back
 from fullhead.rig.landmarks import MIRRORED, dense_points, ibug_points
 from fullhead.rig.template import load_template
@@ -60,7 +61,7 @@ def test_a_turned_cut_shows_the_head_upright():
 
 def test_a_cameras_reading_gives_that_camera_again():
     expected = read_from(2.0, 0.3, -0.4).camera(120, 90, focal=180.0)
-    found = reading_of(expected, 120, 90).camera(120, 90, focal=180.0)
+    found = reading_of_camera(expected, 120, 90).camera(120, 90, focal=180.0)
     assert np.allclose(found.c2w, expected.c2w, atol=1e-5)
     assert np.allclose(found.K, expected.K, atol=1e-5)
 

@@ -96,15 +96,6 @@ class Reading:
         return Cameras(torch.from_numpy(c2w)[None].float(), torch.from_numpy(K)[None].float())
 
 
-def reading_of(camera: Cameras, width: int, height: int, score: float = 1.0) -> Reading:
-    """What a photo of a known camera, in the head's world, shows of where the head is and how it is turned: the reverse of
-    `Reading.camera`."""
-    c2w, K = camera.c2w[0].double().numpy(), camera.K[0].double().numpy()
-    origin = -c2w[:3, :3].T @ c2w[:3, 3]  # as the camera sees it
-    turn = aimed_at(origin) @ c2w[:3, :3].T
-    return Reading(score, (K @ origin / origin[2])[:2] * [width, height], float(K[0, 0]) * width / origin[2], turn)
-
-
 def aimed_at(ray: NDArray) -> NDArray:
     """[3, 3]: the least turn that takes the direction of `ray` [3] to +z."""
     a, b = ray / np.linalg.norm(ray), np.array([0.0, 0.0, 1.0])

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fullhead.eyes.reading import Points, Reading, reading_of
+from fullhead.eyes.pose import reading_of_camera
+from fullhead.eyes.reading import Points, Reading
 from fullhead.eyes.window import Window
 from fullhead.io.images import Bytes
 from fullhead.io.sets import read_records, read_set
@@ -37,7 +38,7 @@ class Truth:
             return []
         record, i = self.known[digest]
         known, shot = record["views"][i], shot_from_record(record)
-        found = reading_of(true_camera(shot.views[i], shot.world), shot.size, shot.size)
+        found = reading_of_camera(true_camera(shot.views[i], shot.world), shot.size, shot.size)
         landmarks = Points(np.array(known["landmarks"]), seen=np.array([float(mark) for mark in known["visible"]]))
         folders = read_set(self.root)["folders"]
         matte, parts = (

@@ -29,6 +29,7 @@ MAX_PIXELS = 2**26  # of a picture that is read
 LONGEST_SIDE = {".jpg": 65_535, ".jpeg": 65_535, ".webp": 16_383}  # pixels that the formats can hold
 PAPER = (255, 255, 255)  # the colour between the pictures of a sheet
 INK = (90, 90, 90)
+FRAME_SECONDS = 0.1  # of a frame that does not say how long it is shown
 
 
 def to_uint8(image: Tensor) -> Bytes:
@@ -48,12 +49,7 @@ def read_image(path: str | Path) -> Bytes:
     """
     path = existing_file(path, "an image")
     with _opened(path, str(path), profile=True, upright=True) as picture:
-        if not picture.has_transparency_data:
-            return _pixels(picture, "RGB")
-        picture = _in_mode(picture, "RGBA")
-        white = Image.new("RGB", picture.size, "white")
-        white.paste(picture, mask=picture.getchannel("A"))
-        return np.array(white)
+        return _over_white(picture)
 
 
 def read_pixels(source: Path | bytes, name: str, mode: str = "RGB", *, profile: bool = True) -> Bytes:
@@ -61,6 +57,38 @@ def read_pixels(source: Path | bytes, name: str, mode: str = "RGB", *, profile: 
     left out. `name` is told in errors; profile: follow its colour profile. Raises FullheadError."""
     with _opened(source, name, profile=profile, upright=False) as picture:
         return _pixels(picture, mode)
+
+
+def frame_seconds(path: Path) -> list[float]:
+    """How long each frame of a picture is shown; one number for a still one. Raises FullheadError."""
+    with _opened(existing_file(path, "an image"), str(path), profile=False, upright=False) as picture:
+        frames = range(getattr(picture, "n_frames", 1))
+        if len(frames) == 1:
+            return [FRAME_SECONDS]
+        return [_shown(picture, i) for i in frames]
+
+
+def _shown(picture: Image.Image, frame: int) -> float:
+    picture.seek(frame)
+    picture.load()  # some formats tell it only then
+    return float(picture.info.get("duration", 0)) / 1000 or FRAME_SECONDS
+
+
+def read_frames(path: Path) -> Iterator[Bytes]:
+    """The frames of a picture that moves, uint8 [H, W, 3], transparency laid over white. Raises FullheadError."""
+    with _opened(existing_file(path, "an image"), str(path), profile=False, upright=False) as picture:
+        for i in range(getattr(picture, "n_frames", 1)):
+            picture.seek(i)
+            yield _over_white(picture)
+
+
+def _over_white(picture: Image.Image) -> Bytes:
+    if not picture.has_transparency_data:
+        return _pixels(picture, "RGB")
+    picture = _in_mode(picture, "RGBA")
+    white = Image.new("RGB", picture.size, "white")
+    white.paste(picture, mask=picture.getchannel("A"))
+    return np.array(white)
 
 
 @contextmanager
