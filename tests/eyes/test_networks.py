@@ -46,11 +46,11 @@ def test_the_reader_gives_places_and_layers_of_the_window(networks: EyeNetworks)
 
 
 def test_what_the_finder_finds_moves_with_the_picture(networks: EyeNetworks):
-    picture = torch.zeros(1, 3, 192, 192)
-    picture[..., 64:128, 64:128] = torch.randn(1, 3, 64, 64)
+    picture = torch.zeros(1, 3, 384, 384)
+    picture[..., 160:224, 160:224] = torch.randn(1, 3, 64, 64)
     one, moved = networks.finder(picture), networks.finder(picture.roll((16, 32), (2, 3)))
-    cells = slice(6, 14)
-    there = slice(6 + 2, 14 + 2), slice(6 + 4, 14 + 4)
+    cells = slice(16, 32)
+    there = slice(16 + 2, 32 + 2), slice(16 + 4, 32 + 4)
     assert torch.allclose(one.logit[0, cells, cells], moved.logit[0][there], atol=1e-5)
     assert torch.allclose(one.x[0, cells, cells] + 32, moved.x[0][there], atol=1e-4)
     assert torch.allclose(one.y[0, cells, cells] + 16, moved.y[0][there], atol=1e-4)

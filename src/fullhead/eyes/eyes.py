@@ -28,7 +28,7 @@ SAME = 0.4  # heads whose centres are nearer than this part of the larger window
 MOST = 100  # windows of a photo that the reader looks through
 ALIKE = 2.0  # and whose windows' sides differ by less than this factor
 AT_ONCE = 16  # windows that are read together
-PASSES = 2  # the second looks through the window that the first one found right
+MOVED = 0.05  # of a window's side, its logarithm, and half of the radians: what is less needs no second look
 LENGTHS = {
     "none": ("bald",),
     "short": ("buzz", "receding", "balding", "short", "side_part", "slicked_back", "pixie"),
@@ -83,21 +83,21 @@ class Eyes:
     def read(self, photo: Bytes, candidates: list[Candidate]) -> list[Reading]:
         """What is known of the heads in some windows of a photo; those that turn out to be one are given once, those that turn
         out to be none are left out."""
-        candidates = candidates[:MOST]
-        found = [
-            reading
-            for first in range(0, len(candidates), AT_ONCE)
-            for reading in self._read(photo, candidates[first:][:AT_ONCE])
-        ]
-        return _distinct_readings([one for one in found if one.score >= self.sure])
+        windows = [one.window for one in candidates[:MOST]]
+        found = self._read(photo, windows)
+        again = [k for k, one in enumerate(found) if has_moved(windows[k], one.head_window())]
+        for k, better in zip(again, self._read(photo, [found[k].head_window() for k in again]), strict=True):
+            found[k] = better
+        return distinct_readings([one for one in found if one.score >= self.sure])
 
-    def _read(self, photo: Bytes, candidates: list[Candidate]) -> list[Reading]:
-        windows = [one.window for one in candidates]
-        for left in reversed(range(PASSES)):
-            given = self.reader(_tensor(np.stack([cut(photo, window, self.config.window) for window in windows])))
-            if left:
-                windows = [_better(given, k, window) for k, window in enumerate(windows)]
-        return [self._reading(given, k, window) for k, window in enumerate(windows)]
+    def _read(self, photo: Bytes, windows: list[Window]) -> list[Reading]:
+        """One look through each window."""
+        found = []
+        for first in range(0, len(windows), AT_ONCE):
+            some = windows[first : first + AT_ONCE]
+            given = self.reader(_tensor(np.stack([cut(photo, window, self.config.window) for window in some])))
+            found += [self._reading(given, k, window) for k, window in enumerate(some)]
+        return found
 
     def _reading(self, given: WindowReading, k: int, window: Window) -> Reading:
         n = self.config.landmarks
@@ -181,20 +181,19 @@ def same_head(a: Window, b: Window) -> bool:
     return math.hypot(a.x - b.x, a.y - b.y) < SAME * max(a.side, b.side) and 1 / ALIKE < a.side / b.side < ALIKE
 
 
-def _distinct_readings(readings: list[Reading]) -> list[Reading]:
+def has_moved(before: Window, after: Window) -> bool:
+    """Whether a head turned out to be elsewhere than in the middle of its window, so that a second look helps."""
+    away, turn = math.hypot(after.x - before.x, after.y - before.y), math.remainder(after.turn - before.turn, 2 * math.pi)
+    return away > MOVED * before.side or abs(math.log(after.side / before.side)) > MOVED or abs(turn) > 2 * MOVED
+
+
+def distinct_readings(readings: list[Reading]) -> list[Reading]:
+    """One for each head, the surest first."""
     found: list[Reading] = []
     for one in sorted(readings, key=lambda r: -r.score):
         if not any(same_head(one.head_window(), other.head_window()) for other in found):
             found.append(one)
     return found
-
-
-def _better(given: WindowReading, k: int, window: Window) -> Window:
-    """The window that the reading of this one thinks right: upright, and the head in its middle."""
-    x, y = window.to_photo(given.centre[k].double().numpy())
-    rotation = given.rotation[k].double().numpy()
-    angles = Reading(1.0, np.zeros(2), 1.0, rotation).yaw_pitch_roll
-    return Window(float(x), float(y), float(given.side[k]) * window.side, window.turn + (angles[2] if angles else 0.0))
 
 
 def _by_name(names: tuple[str, ...], logits: Tensor) -> dict[str, float]:
