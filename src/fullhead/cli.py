@@ -16,6 +16,7 @@ import tyro
 
 import fullhead
 from fullhead.commands.animate import animate
+from fullhead.commands.cameras import cameras
 from fullhead.commands.convert import convert
 from fullhead.commands.demo import demo
 from fullhead.commands.export import export
@@ -36,7 +37,8 @@ from fullhead.core.errors import FullheadError
 from fullhead.kernels.allocator import keep_memory
 
 NAMED = (
-    demo, sample, orbit, interpolate, mesh, animate, export, invert, fit_scan, synth, prepare, train, study, convert, presets,
+    demo, sample, orbit, interpolate, mesh, animate, export, invert, fit_scan, synth, prepare, train, study, convert, cameras,
+    presets,
 )  # fmt: skip
 COMMANDS: dict[str, Callable[..., None]] = {f.__name__.replace("_", "-"): f for f in NAMED}
 
