@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fullhead.core import camera_frames as frames
 from fullhead.core.camera_frames import Axes
 from fullhead.core.cameras import Cameras, cameras_from_labels, labels_from_cameras
-from fullhead.data.camera_set import DISTORTION, CameraSet, camera_set, numbers
+from fullhead.data.camera_set import DISTORTION, CameraSet, camera_set, numbers, poses, table
 
 Content = Mapping[str, Any]
 Size = tuple[int, int] | None
@@ -54,14 +55,14 @@ def write_eg3d(cameras: CameraSet) -> Content:
 
 
 def read_opencv(content: Content, size: Size) -> CameraSet:
-    turns = np.asarray(content["R"])
+    turns, shifts = table(content["R"], "R"), table(content["t"], "t")
     count = len(turns) if turns.ndim else 0
     R = numbers(turns, (count, 3, 3), "R")
-    t = numbers(_without_last(content["t"], count), (count, 3), "t")
-    K_px = numbers(_for_all(content["K"], 2, count), (count, 3, 3), "K").clone()
+    t = numbers(shifts[..., 0] if shifts.ndim == 3 else shifts, (count, 3), "t")  # OpenCV makes columns [V, 3, 1]
+    K_px = numbers(_for_all(content["K"], "K", 2, count), (count, 3, 3), "K")
     sizes = given_sizes(size, count)
     if "sizes" in content:
-        sizes = numbers(_for_all(content["sizes"], 1, count), (count, 2), "sizes")
+        sizes = numbers(_for_all(content["sizes"], "sizes", 1, count), (count, 2), "sizes")
     if sizes is None:
         raise ValueError(NO_SIZE)
     first = float(numbers(content.get("first_pixel", 0.5), (), "first_pixel"))
@@ -90,23 +91,17 @@ def write_opencv(cameras: CameraSet) -> Content:
     }
 
 
-def _for_all(value: Any, dimensions: int, count: int) -> Any:
+def _for_all(value: Any, what: str, dimensions: int, count: int) -> NDArray[Any]:
     """What may be given once for all cameras, for each."""
-    array = np.asarray(value)
+    array = table(value, what)
     return np.broadcast_to(array, (count, *array.shape)) if array.ndim == dimensions else array
-
-
-def _without_last(value: Any, count: int) -> Any:
-    """t [V, 3]; OpenCV makes columns [V, 3, 1]."""
-    array = np.asarray(value)
-    return array[..., 0] if array.shape == (count, 3, 1) else array
 
 
 def _distortion(dist: Any, count: int) -> Tensor | None:
     """k1, k2, p1, p2 of OpenCV's coefficients, of which there may be more if they are 0."""
     if dist is None:
         return None
-    array = np.asarray(_for_all(dist, 1, count))
+    array = _for_all(dist, "dist", 1, count)
     if array.ndim != 2 or not 4 <= array.shape[1] <= 14:
         raise ValueError("dist is no list of OpenCV's 4 to 14 coefficients for each camera")
     coefficients = numbers(array, (count, array.shape[1]), "dist")
@@ -122,7 +117,7 @@ SENSORS = {"AUTO": None, "HORIZONTAL": False, "VERTICAL": True}
 
 def read_blender(content: Content, size: Size) -> CameraSet:
     rows = _rows(content["cameras"])
-    whole = numbers([row["matrix_world"] for row in rows], (len(rows), 4, 4), "matrix_world")
+    whole = poses([row["matrix_world"] for row in rows], len(rows), "matrix_world")
 
     def column(key: str, default: float | None = None) -> Tensor:
         return numbers([row[key] if default is None else row.get(key, default) for row in rows], (len(rows),), key)
@@ -176,7 +171,7 @@ def read_nerf(content: Content, size: Size) -> tuple[CameraSet, Axes]:
     for row in rows:
         if row.get("camera_model", "OPENCV") not in PINHOLES or row.get("is_fisheye"):
             raise ValueError(f"its lenses are none of {', '.join(PINHOLES)}: undistort the pictures first")
-    c2w = frames.opengl_axes(numbers([row["transform_matrix"] for row in rows], (len(rows), 4, 4), "transform_matrix"))
+    c2w = frames.opengl_axes(poses([row["transform_matrix"] for row in rows], len(rows), "transform_matrix"))
     c2w[:, :3, 3] /= _above_zero(content.get("applied_scale", 1.0), "applied_scale")
     axes: Axes = "z-up"
     if "applied_transform" in content:

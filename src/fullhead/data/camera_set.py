@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fullhead.core import camera_frames as frames
@@ -69,21 +70,20 @@ def camera_set(
         if not isinstance(name, str) or not name or len(name.encode()) > 4096 or any(ord(letter) < 32 for letter in name):
             raise ValueError(f"{str(name)[:40]!r} is no name of a picture")
     names = tuple(names)
-    c2w = numbers(c2w, (len(names), 4, 4), "camera to world")
-    K = numbers(K, (len(names), 3, 3), "K")
-    rotation = c2w[:, :3, :3]
-    miss = (rotation @ rotation.mT - torch.eye(3)).abs().amax((1, 2))
-    _each(miss < SLACK, names, "has no rotation: its axes have other lengths than 1, or are not at right angles")
-    _each(torch.linalg.det(rotation) > 0, names, "has a reflection, not a rotation: one of its axes points the wrong way")
-    _each((c2w[:, 3] - torch.tensor([0, 0, 0, 1])).abs().amax(1) < SLACK, names, "has a last row that is not 0, 0, 0, 1")
-    _each((K[:, 0, 0] > 0) & (K[:, 1, 1] > 0), names, "has a focal length that is not above 0")
-    rest = torch.stack([K[:, 1, 0], K[:, 2, 0], K[:, 2, 1], K[:, 2, 2] - 1], dim=1)
-    _each(rest.abs().amax(1) < 1e-6, names, "has a K that is not [fx, skew, cx; 0, fy, cy; 0, 0, 1]")
     if sizes is not None:
         sizes = numbers(sizes, (len(names), 2), "sizes")
         whole = (sizes > 0) & (sizes <= MOST_PIXELS) & (sizes == sizes.round())
         _each(whole.all(1), names, f"has a picture whose sides are no whole numbers from 1 to {MOST_PIXELS}")
         sizes = sizes.long()
+    c2w = poses(c2w, len(names), "camera to world")
+    rotation = c2w[:, :3, :3]
+    miss = (rotation @ rotation.mT - torch.eye(3)).abs().amax((1, 2))
+    _each(miss < SLACK, names, "has no rotation: its axes have other lengths than 1, or are not at right angles")
+    _each(torch.linalg.det(rotation) > 0, names, "has a reflection, not a rotation: one of its axes points the wrong way")
+    K = numbers(K, (len(names), 3, 3), "K")
+    _each((K[:, 0, 0] > 0) & (K[:, 1, 1] > 0), names, "has a focal length that is not above 0")
+    rest = torch.stack([K[:, 1, 0], K[:, 2, 0], K[:, 2, 1], K[:, 2, 2] - 1], dim=1)
+    _each(rest.abs().amax(1) < 1e-6, names, "has a K that is not [fx, skew, cx; 0, fy, cy; 0, 0, 1]")
     distortion = torch.zeros(len(names), 4) if distortion is None else distortion
     u, _, vt = torch.linalg.svd(rotation)
     c2w = frames.placed(u @ vt, c2w[:, :3, 3])
@@ -92,17 +92,31 @@ def camera_set(
 
 def numbers(value: Any, shape: tuple[int, ...], what: str) -> Tensor:
     """`value` as float64 of a shape. Raises ValueError where it is something else, or not finite."""
+    array = table(value, what)
+    if array.shape != shape:
+        raise ValueError(f"{what} is {_shape(array.shape)}, not {_shape(shape)}")
+    if not (np.abs(array.astype(np.float64)) < LARGEST).all():
+        raise ValueError(f"{what} has a number that is not finite, or too large")
+    return torch.from_numpy(np.array(array, np.float64))
+
+
+def poses(value: Any, count: int, what: str) -> Tensor:
+    """`value` as [V, 4, 4] with last rows 0, 0, 0, 1. Raises ValueError where it is something else."""
+    found = numbers(value, (count, 4, 4), what)
+    if not (found[:, 3] - torch.tensor([0, 0, 0, 1])).abs().max() < SLACK:
+        raise ValueError(f"{what} has a last row that is not 0, 0, 0, 1")
+    return found
+
+
+def table(value: Any, what: str) -> NDArray[Any]:
+    """`value` as numbers of any shape. Raises ValueError where it is something else."""
     try:
         array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{what} is no table of numbers") from error
     if array.dtype.kind not in "iuf":
         raise ValueError(f"{what} is not made of numbers")
-    if array.shape != shape:
-        raise ValueError(f"{what} is {_shape(array.shape)}, not {_shape(shape)}")
-    if not (np.abs(array.astype(np.float64)) < LARGEST).all():
-        raise ValueError(f"{what} has a number that is not finite, or too large")
-    return torch.from_numpy(np.array(array, np.float64))
+    return array
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -31,7 +31,7 @@ MODELS = {  # name: number, and what its parameters are; f is the focal length o
     "OPENCV": (4, "fx fy cx cy k1 k2 p1 p2"),
     "FULL_OPENCV": (6, "fx fy cx cy k1 k2 p1 p2 k3 k4 k5 k6"),
 }
-OTHERS = {5: "OPENCV_FISHEYE", 7: "FOV", 8: "SIMPLE_RADIAL_FISHEYE", 9: "RADIAL_FISHEYE", 10: "THIN_PRISM_FISHEYE"}
+OTHERS = {5: "OPENCV_FISHEYE", 7: "FOV", 8: "SIMPLE_RADIAL_FISHEYE", 9: "RADIAL_FISHEYE", 10: "THIN_PRISM_FISHEYE"}  # refused
 NAMES = {number: name for name, (number, _) in MODELS.items()} | OTHERS
 PARTS = ("cameras", "images", "points3D")
 ALL_PARTS = (*PARTS, "rigs", "frames")
