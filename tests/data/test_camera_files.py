@@ -292,7 +292,7 @@ def test_a_transforms_json_of_nerf_has_one_angle_and_square_pixels(tmp_path: Pat
     read = read_cameras(transforms(tmp_path, camera_angle_x=0.6), size=(800, 400))
     expected_K = [0.5 / math.tan(0.3), 1 / math.tan(0.3), 0.5, 0.5]
     np.testing.assert_allclose([read.K[0, 0, 0], read.K[0, 1, 1], read.K[0, 0, 2], read.K[0, 1, 2]], expected_K)
-    with pytest.raises(FullheadError, match="how large its pictures are: give --size"):
+    with pytest.raises(FullheadError, match="how large its pictures are: give their size"):
         read_cameras(tmp_path / "transforms.json")
 
 
@@ -527,13 +527,13 @@ def test_the_command_finds_kinds_by_content_and_by_name(tmp_path: Path, capsys: 
 
 def test_the_command_says_in_a_line_what_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     labels = write_cameras(orbit(0.0), tmp_path / "dataset.json")
-    assert "needs the size of the pictures in pixels: give --size" in refused(capsys, labels, tmp_path / "a.npz")
+    assert "needs the size of the pictures: give it in pixels" in refused(capsys, labels, tmp_path / "a.npz")
     run(labels, tmp_path / "a.npz", "--size", "640x480")
     assert "--overwrite" in refused(capsys, labels, tmp_path / "a.npz", "--size", "64")
     run(labels, tmp_path / "a.npz", "--size", "64", "--overwrite")
     assert "64x64 pixels: leave --size out" in refused(capsys, tmp_path / "a.npz", tmp_path / "model", "--size", "32")
     assert "write pixels as 512" in refused(capsys, labels, tmp_path / "b.npz", "--size", "big")
-    assert "say --to eg3d" in refused(capsys, labels, tmp_path / "b.json")
+    assert "blender.json, transforms.json, or say --to" in refused(capsys, labels, tmp_path / "b.json")
     assert "choose one of .json" in refused(capsys, labels, tmp_path / "b.txt", "--to", "blender")
     assert "--scale 0" in refused(capsys, labels, tmp_path / "b.npz", "--scale", "0")
     assert "no COLMAP model" in refused(capsys, tmp_path, tmp_path / "b.npz")

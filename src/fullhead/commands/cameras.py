@@ -47,7 +47,7 @@ def cameras(
     write_cameras(found, out, to=kind, size=sides, axes=axes_out, scale=scale)
     bent = ", their lenses bend lines (k1, k2, p1, p2 are kept)" if found.distortion.any() else ""
     print(f"Read {counted(len(found), 'camera')} from {FORMATS[read].title}{bent}.")
-    if found.points is not None and not FORMATS[kind].points:
+    if found.points is not None and len(found.points.places) and not FORMATS[kind].points:
         print(f"Left out: {counted(len(found.points.places), 'point')} of the scene, which only COLMAP holds.")
     print(f"Wrote {out} ({FORMATS[kind].title})")
 

@@ -123,7 +123,7 @@ def write_cameras(
     if found.sizes is None:
         found = replace(found, sizes=given_sizes(size, len(found)))
     if found.sizes is None and its.sizes:
-        raise FullheadError(f"{its.title} needs the size of the pictures in pixels: give --size WIDTHxHEIGHT")
+        raise FullheadError(f"{its.title} needs the size of the pictures: give it in pixels, as in --size 640x480")
     if found.distortion.any() and not its.distortion:
         raise FullheadError(
             f"these lenses bend lines (k1, k2, p1, p2), which {its.title} cannot hold: undistort the pictures first, "
@@ -169,7 +169,8 @@ def _named(path: Path) -> Kind:
     for kind, its in FORMATS.items():
         if its.begins and path.name.lower().startswith(its.begins):
             return kind
-    raise FullheadError(f"the name {path.name} does not say what to write: say --to {', --to '.join(FORMATS)}")
+    names = ", ".join(f"{its.begins}.json" for its in FORMATS.values() if its.begins)
+    raise FullheadError(f"the name {path.name} does not say what to write: choose one of {names}, or say --to")
 
 
 def _size(size: Size | int) -> Size:

@@ -23,7 +23,7 @@ from fullhead.data.camera_set import DISTORTION, CameraSet, camera_set, numbers,
 
 Content = Mapping[str, Any]
 Size = tuple[int, int] | None
-NO_SIZE = "it does not say how large its pictures are: give --size WIDTHxHEIGHT"
+NO_SIZE = "it does not say how large its pictures are: give their size in pixels, as in --size 640x480"
 
 
 def given_sizes(size: Size, count: int) -> Tensor | None:
