@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fullhead.core.errors import FullheadError as FullheadError
     from fullhead.data.align import align_photos as align_photos
     from fullhead.data.options import AlignOptions as AlignOptions
+    from fullhead.data.camera_files import read_cameras as read_cameras
+    from fullhead.data.camera_files import write_cameras as write_cameras
     from fullhead.export.mesh import extract_mesh as extract_mesh
     from fullhead.export.mesh import save_mesh as save_mesh
     from fullhead.export.rigged_files import posed_mesh as posed_mesh
@@ -70,6 +72,7 @@ _HOMES = {
     "orbit": "core.cameras",
     "posed_mesh": "export.rigged_files",
     "read": "eyes.readers",
+    "read_cameras": "data.camera_files",
     "read_image": "io.images",
     "rig_ganhead": "export.rigged_ganhead",
     "rigged_head": "export.rigged_person",
@@ -81,6 +84,7 @@ _HOMES = {
     "sheet": "viewing.sheet",
     "to_uint8": "io.images",
     "turntable_cameras": "viewing.turntable",
+    "write_cameras": "data.camera_files",
     "write_photos": "synth.datasets.photos",
 }
 

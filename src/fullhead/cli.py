@@ -17,6 +17,7 @@ import tyro
 import fullhead
 from fullhead.commands.align import align
 from fullhead.commands.animate import animate
+from fullhead.commands.cameras import cameras
 from fullhead.commands.convert import convert
 from fullhead.commands.demo import demo
 from fullhead.commands.export import export
@@ -39,7 +40,7 @@ from fullhead.kernels.allocator import keep_memory
 
 NAMED = (
     demo, sample, orbit, interpolate, mesh, animate, export, read, invert, fit_scan, synth, prepare, align, train, study,
-    convert, presets,
+    convert, cameras, presets,
 )  # fmt: skip
 COMMANDS: dict[str, Callable[..., None]] = {f.__name__.replace("_", "-"): f for f in NAMED}
 

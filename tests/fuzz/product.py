@@ -27,6 +27,7 @@ from conftest import write_photos
 from fullhead.cli import COMMANDS, SYNTH, main
 from fullhead.commands.mistakes import _names
 from fullhead.core.cameras import orbit
+from fullhead.data.camera_files import read_cameras, write_cameras
 from fullhead.data.photos import PhotoSet
 from fullhead.data.scan_landmarks import read_landmarks
 from fullhead.data.scan_set import ScanSet
@@ -56,6 +57,8 @@ from fullhead.training.presets import RUNS
 from fullhead.viewing.animate import read_clip
 from fullhead.viewing.study import Study, open_page
 from small_scans import write_balls, write_obj, write_synth, write_texture
+
+COLMAP = Path(__file__).parents[1] / "data" / "colmap_model"
 
 
 class Silent(Exception):
@@ -349,6 +352,24 @@ def use_landmarks(root: Path) -> None:
         raise Silent("landmarks of another form")
 
 
+def valid_cameras(root: Path) -> None:
+    for form in ("bin", "txt"):
+        shutil.copytree(COLMAP / form, root / form)
+    read = read_cameras(COLMAP / "bin")
+    straight = replace(read, distortion=torch.zeros_like(read.distortion))
+    for kind, name in (("eg3d", "json"), ("blender", "json"), ("nerf", "json"), ("opencv", "json"), ("opencv", "npz")):
+        write_cameras(straight, folder(root, kind + name) / f"cameras.{name}", to=kind)
+
+
+def use_cameras(root: Path) -> None:
+    path = the_file(root, "cameras", "json npz")
+    cameras = read_cameras(path if path.exists() else root)
+    if not (torch.isfinite(cameras.c2w).all() and torch.isfinite(cameras.K).all() and len(cameras.names) == len(cameras.c2w)):
+        raise Silent("cameras that are not finite")
+    write_cameras(cameras, folder(root, "out") / "transforms.json", size=8)
+    write_cameras(cameras, root / "out" / "model", size=8)
+
+
 # -- sets
 
 
@@ -469,6 +490,7 @@ KINDS = {
     "checkpoint": Kind(valid_checkpoints, use_original),
     "clip": Kind(valid_clips, use_clip),
     "landmarks": Kind(valid_landmarks, use_landmarks),
+    "cameras": Kind(valid_cameras, use_cameras),
     "photos": Kind(valid_photos, use_photos),
     "prepared": Kind(valid_prepared, use_prepared),
     "scans": Kind(valid_scans, use_scans),

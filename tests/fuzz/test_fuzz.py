@@ -20,7 +20,8 @@ from .runner import Server
 
 KINDS = {  # inputs of each kind that are tried
     "model": 30, "run": 8, "study": 25, "request": 15, "image": 40, "ply": 40, "obj": 40, "glb": 40, "flame": 25,
-    "snapshot": 20, "checkpoint": 10, "clip": 40, "landmarks": 40, "photos": 30, "prepared": 30, "scans": 20, "command": 20,
+    "snapshot": 20, "checkpoint": 10, "clip": 40, "landmarks": 40, "cameras": 40, "photos": 30, "prepared": 30, "scans": 20,
+    "command": 20,
 }  # fmt: skip
 
 
