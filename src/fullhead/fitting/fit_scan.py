@@ -27,7 +27,6 @@ from fullhead.core.errors import FullheadError
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.registration import RegisteredScan, register_scan
-from fullhead.data.scan_landmarks import Detector
 from fullhead.data.scan_samples import (
     LabelledPoints,
     SampleConfig,
@@ -37,6 +36,7 @@ from fullhead.data.scan_samples import (
     sample_scan_surface,
 )
 from fullhead.data.scans import ScanFile
+from fullhead.eyes.reading import Reader
 from fullhead.fitting.options import OnStep
 from fullhead.io.images import Bytes, contact_sheet, to_uint8
 from fullhead.metrics.geometry import SurfaceMetrics, surface_metrics
@@ -106,18 +106,18 @@ def fit_scan(
     scan: ScanFile,
     config: FitScanConfig | None = None,
     *,
-    detect: Detector | None = None,
+    reader: Reader | None = None,
     on_step: OnStep | None = None,
     seed: int = 0,
 ) -> ScanFit:
     """Fit a model, which is left as it is, to a scan; `cube` is the model's rig with what it takes to fit it.
 
-    Landmarks come from the scan's file, or from the detector. Of a scan without colours the form alone is fitted. The same
-    input and seed give the same head on the same machine with the same number of threads. Raises FullheadError where the rig
-    does not fit the scan; see `ScanFit.verdict` for the rest.
+    Landmarks come from the scan's file, or from what the reader sees. Of a scan without colours the form alone is fitted. The
+    same input and seed give the same head on the same machine with the same number of threads. Raises FullheadError where the
+    rig does not fit the scan; see `ScanFit.verdict` for the rest.
     """
     began, random, config = time.perf_counter(), RandomState(seed), config or FitScanConfig()
-    placed = register_scan(scan, cube, load_template(), fit=True, config=config.rig, detect=detect, rng=random)
+    placed = register_scan(scan, cube, load_template(), fit=True, config=config.rig, reader=reader, rng=random)
     coloured = placed.mesh.coloured
     if not coloured:
         LOG.warning("scan %s has no colours: only its form is fitted, and the head has the model's mean colours", scan.name)
