@@ -325,7 +325,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["sample", "--model", 300 * "a"], "too long"),
         (["invert", 300 * "é" + ".png"], "too long"),
         (["animate", "--clip", 300 * "a"], "too long"),
-        (["synth", "check", "s", "--detector", "os:sep"], "sep is no function"),
+        (["synth", "check", "s", "--reader", "os:sep"], "--reader os:sep"),
         (["synth", "phtos", "set"], "unknown command phtos; did you mean photos? see fullhead synth --help"),
         (["sample", "--sede", "3"], "unknown option --sede; did you mean --seeds? see fullhead sample --help"),
         (["synth", "photos", "--sise=64", "set"], "unknown option --sise; did you mean --size? see fullhead synth photos"),
@@ -387,11 +387,10 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["invert", "NOISE", "--out", "NOISE"], "give a folder"),
         (["invert", "NOISE"], "--box"),
         (["fit-scan", "missing.ply"], "missing.ply"),
-        (["fit-scan", "SCAN", "--model", "GANHEAD"], "--landmarks"),
         (["fit-scan", "SCAN", "--model", "GANHEAD", "--landmarks", "GANHEAD"], "no landmarks"),
         (["fit-scan", "SCAN", "--model", "GANHEAD", "--axes", "x,y,y"], "x,-y,-z"),
         (["fit-scan", "SCAN", "--model", "panohead-demo"], "give a GANHead"),
-        (["fit-scan", "SCAN", "--model", "GANHEAD", "--detector", "nosuch:find"], "--detector"),
+        (["fit-scan", "SCAN", "--model", "GANHEAD", "--reader", "nosuch:find"], "--reader nosuch:find"),
         (["fit-scan", "SCAN", "--shape-steps", "0"], "at least 1"),
         (["convert", "PICTURE", "out.safetensors"], "not"),
         (["train", "nothing", "a", "b"], "panohead-synth64"),
@@ -525,9 +524,9 @@ def test_ctrl_c_three_times_is_one_line(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_detector_lies_in_the_current_folder(tmp_path: Path) -> None:
+def test_a_reader_lies_in_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "my_own_eyes.py").write_text("def find(picture):\n    return []\n")
-    script = "import sys; sys.path = [p for p in sys.path if p]; from fullhead.data.scan_landmarks import load_detector as l; "
+    script = "import sys; sys.path = [p for p in sys.path if p]; from fullhead.eyes.readers import open_reader as l; "
     done = subprocess.run([sys.executable, "-c", script + "print(l('my_own_eyes:find')(0))"], cwd=tmp_path, capture_output=True)
     assert done.stdout == b"[]\n", done.stderr
 

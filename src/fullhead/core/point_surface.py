@@ -46,7 +46,7 @@ def surface_of_points(points: NDArray, normals: NDArray | None = None, colours: 
     if len(places) < FEWEST:
         raise FullheadError(f"{len(places)} different points are too few for a surface: at least {FEWEST}")
     tree = KDTree(places)
-    away, near = tree.query(places, NEIGHBOURS + 1)
+    away, near = map(np.asarray, tree.query(places, NEIGHBOURS + 1))
     apart = float(np.median(away[:, 1:5]))  # what lies between neighbours
     if normals is not None and (length := np.linalg.norm(normals[kept], axis=1)).min() > 0:
         out = normals[kept] / length[:, None]
@@ -55,7 +55,7 @@ def surface_of_points(points: NDArray, normals: NDArray | None = None, colours: 
 
     def inside(xyz: Tensor) -> Tensor:
         x = xyz.numpy().astype(np.float64)
-        distance, row = tree.query(x, MIXED)
+        distance, row = map(np.asarray, tree.query(x, MIXED))
         weight = np.exp(-((distance / (2 * apart)) ** 2)) + 1e-12
         heights = ((x[:, None] - places[row]) * out[row]).sum(-1)
         return torch.from_numpy(-(weight * heights).sum(1) / weight.sum(1))
@@ -65,7 +65,7 @@ def surface_of_points(points: NDArray, normals: NDArray | None = None, colours: 
         found = extract_surface(inside, 1.1, 0.0, cells - cells % 4, coarse=CELLS[0], outside=-1.0)
     except NoSurfaceError as error:
         raise FullheadError("no surface goes through its points: are they those of a scan?") from error
-    far, row = tree.query(found.vertices, 3)
+    far, row = map(np.asarray, tree.query(found.vertices, 3))
     faces = found.faces[(far[:, 0] <= NEAR * apart)[found.faces].all(1)].astype(np.int64)
     if not len(faces):
         raise FullheadError("no surface goes through its points: are they those of a scan?")

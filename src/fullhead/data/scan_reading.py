@@ -23,6 +23,7 @@ from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.scan_landmarks import COUNT
 from fullhead.data.scan_views import ScanViews, cameras_around, views_of_scan
 from fullhead.eyes.reading import Points, Reader, Reading, aimed_at
+from fullhead.io.images import Bytes
 from fullhead.kernels.tree import mesh_tree
 from fullhead.rig.landmarks import ibug_points
 
@@ -110,7 +111,7 @@ def coarse_head(mesh: TriMesh[NDArray], reader: Reader) -> Similarity:
     best, support = None, 0.0
     for up in UPS:
         views = views_of_scan(mesh, cameras_around(Similarity(radius / FILL, _upright(up), middle), QUARTERS), SIZE)
-        placed += _placed(views, [_surest(reader(picture)) for picture in views.pictures])
+        placed += _placed(views, [surest(reader, picture) for picture in views.pictures])
         best, support = _consensus(placed)
         if support >= SURE:
             break
@@ -128,7 +129,7 @@ def read_views(
     """Views of the face, and what each shows of the head that stands there. around: yaws and pitches, radians."""
     yaw, pitch = zip(*around, strict=True)
     views = views_of_scan(mesh, cameras_around(scan_from_head, yaw, pitch), SIZE)
-    return views, [_surest(reader(picture)) for picture in views.pictures]
+    return views, [surest(reader, picture) for picture in views.pictures]
 
 
 def agreed(views: ScanViews, readings: Sequence[Reading | None]) -> Similarity:
@@ -206,8 +207,15 @@ def _onto(mesh: TriMesh[NDArray], points: NDArray, reach: float) -> NDArray:
     return points
 
 
-def _surest(readings: list[Reading]) -> Reading | None:
-    return max(readings, key=lambda reading: reading.score, default=None)
+def surest(reader: Reader, picture: Bytes) -> Reading | None:
+    """The surest of what a reader sees in a picture uint8 [H, W, 3]. Raises FullheadError for what is no reading of a head."""
+    found = reader(picture)
+    if not isinstance(found, list) or not all(isinstance(reading, Reading) for reading in found):
+        raise FullheadError(f"the reader gave {type(found).__name__}, not a list of fullhead.eyes.reading.Reading")
+    reading = max(found, key=lambda reading: reading.score, default=None)
+    if reading is not None and reading.landmarks is not None and np.shape(reading.landmarks.xy) != (COUNT, 2):
+        raise FullheadError(f"the reader gave {list(np.shape(reading.landmarks.xy))} numbers for landmarks, not [68, 2]")
+    return reading
 
 
 def _placed(views: ScanViews, readings: Sequence[Reading | None]) -> list[tuple[Similarity, float]]:
@@ -266,8 +274,8 @@ def _consensus(placed: Sequence[tuple[Similarity, float]]) -> tuple[Similarity |
         return None, 0.0
     alike, scores = _alike([at for at, _ in placed]), np.array([score for _, score in placed])
     support = alike @ scores
-    group = [placed[i][0] for i in np.flatnonzero(alike[support.argmax()])]
-    weights = scores[alike[support.argmax()]]
+    chosen = alike[support.argmax()]
+    group, weights = [at for (at, _), of_it in zip(placed, chosen, strict=True) if of_it], scores[chosen]
     u, _, vt = np.linalg.svd(np.tensordot(weights, [at.turn for at in group], 1))
     turn = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
     scale = float(np.exp(np.average(np.log([at.scale for at in group]), weights=weights)))
@@ -303,4 +311,4 @@ def _weighted_median(values: NDArray, weights: NDArray) -> float:
     total = np.cumsum(weights[order])
     if not len(total) or not total[-1] > 0:
         return float("nan")
-    return float(values[order][int(np.searchsorted(total, total[-1] / 2))])
+    return float(values[order[np.searchsorted(total, total[-1] / 2)]])

@@ -20,6 +20,8 @@ from fullhead.core.tri_mesh import TriMesh
 from fullhead.kernels.raster import rasterize_arrays
 
 SAMPLES = 2  # of a pixel, per axis
+GAMMA = 2.2  # of sRGB, about
+SRGB = (255 * np.linspace(0, 1, 2**14) ** (1 / GAMMA) + 0.5).astype(np.uint8)  # of linear light from 0 to 1
 BACKGROUND = (0.62, 0.63, 0.65)  # sRGB, 0 to 1
 INSIDE = 0.25  # brightness of what is seen from behind
 CLAY = (0.80, 0.64, 0.55)  # of a scan without colours, sRGB
@@ -100,17 +102,18 @@ def _view(
     seen = face >= 0
     face, weights = face[seen], np.stack([1 - b - c, b, c], axis=-1)[seen].astype(np.float64)
     corners = mesh.faces[face]
-    at = (vertices[corners] * weights[..., None]).sum(1)
-    normal = (normals[corners] * weights[..., None]).sum(1)
+    at = np.einsum("pkc,pk->pc", vertices[corners], weights)
+    normal = np.einsum("pkc,pk->pc", normals[corners], weights)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True).clip(1e-9)
     first, second, third = np.moveaxis(vertices[corners], 1, 0)
     behind = (np.cross(second - first, third - first) * (at - place)).sum(1) > 0
-    image = np.full((fine, fine, 3), np.array(BACKGROUND) ** 2.2)
+    image, places = np.empty((fine, fine, 3), np.float32), np.full((fine, fine, 3), np.nan, np.float32)
+    image[:] = np.array(BACKGROUND) ** GAMMA
     image[seen] = _lit(mesh, face, weights, normal @ turn * [1, -1, -1], behind)
-    image = image.reshape(size, SAMPLES, size, SAMPLES, 3).mean((1, 3)) ** (1 / 2.2)
-    places = np.full((fine, fine, 3), np.nan, np.float32)
     places[seen] = np.where(behind[:, None], np.nan, at)
-    return (image.clip(0, 1) * 255 + 0.5).astype(np.uint8), places[SAMPLES // 2 :: SAMPLES, SAMPLES // 2 :: SAMPLES]
+    parts = [image[row::SAMPLES, column::SAMPLES] for row in range(SAMPLES) for column in range(SAMPLES)]
+    picture = SRGB[(sum(parts) * ((len(SRGB) - 1) / len(parts))).astype(np.int32)]
+    return picture, places[SAMPLES // 2 :: SAMPLES, SAMPLES // 2 :: SAMPLES]
 
 
 def _lit(mesh: TriMesh[NDArray], face: NDArray, weights: NDArray, normal: NDArray, behind: NDArray) -> NDArray:
@@ -122,4 +125,4 @@ def _lit(mesh: TriMesh[NDArray], face: NDArray, weights: NDArray, normal: NDArra
         light += share * ((towards + 0.2) / 1.2).clip(0)  # soft: it reaches a little around
     light = 1 - COLOUR_SHADE + COLOUR_SHADE * light if mesh.coloured else light
     light = np.where(behind, INSIDE * AMBIENT, light)
-    return colours.clip(0, 1) ** 2.2 * light[:, None]
+    return (colours**GAMMA * light[:, None]).clip(0, 1)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fullhead.core.errors import FullheadError
 from fullhead.data.scan_landmarks import COUNT
+from fullhead.data.scan_reading import surest
 from fullhead.eyes.reading import Reader
 from fullhead.io.sets import read_records, read_set
 from fullhead.io.stores import open_store
@@ -56,8 +57,8 @@ def agreement(root: Path, reader: Reader, yaw_limit: float = 30) -> Agreement:
         raise FullheadError(f"no photo of {root} has |yaw| within {yaw_limit:g} degrees")
     pictures, found = open_store(root, "img"), []
     for view in views:
-        surest = next(iter(reader(pictures.picture(f"{view['key']}.png"))), None)
-        marks = surest.landmarks if surest is not None else None
+        reading = surest(reader, pictures.picture(f"{view['key']}.png"))
+        marks = None if reading is None else reading.landmarks
         found.append(np.full((COUNT, 2), np.nan) if marks is None else marks.xy)
     errors = normalised_errors(np.array(found), np.array([view["landmarks"] for view in views]))
     here = np.nan_to_num(errors[:, INNER].mean(1), nan=np.inf)
