@@ -27,7 +27,7 @@ def fit_scan(
 
     Nothing is needed but the scan: its landmarks are found, however it lies in its file. You can give them, too.
     Writes to the folder `out`: head.safetensors, which `orbit`, `animate`, `mesh` and the others take as --model; and fit.png,
-    scan and fit from several sides. Exits with 2 if the fit failed.
+    scan with its landmarks and fit from several sides. Exits with 2 if the fit failed.
 
     Args:
         scan: An .obj, .ply, .stl or .glb of a head, which need not be closed, or a cloud of points (.ply, .xyz).
@@ -46,6 +46,7 @@ def fit_scan(
     check_metres(source.metres_per_unit)
     check_seed(seed, "--seed")
 
+    import numpy as np
     import torch
 
     from fullhead.data.scans import scan_file
@@ -78,7 +79,11 @@ def fit_scan(
     with written_whole(head) as a, written_whole(sheet_file) as b:  # both or none
         save_image(sheet, b)
         save(model, a, dtype=torch.float16, about=record, latents=fitted.codes)
-    rig = ", ".join(f"{name} {value:.2f}" for name, value in fitted.placed.errors.items())
+    errors = dict(fitted.placed.errors)
+    if (apart := errors.pop("views", None)) is not None:
+        known = int(np.isfinite(fitted.placed.landmarks).all(1).sum())
+        print(f"{known} of 68 landmarks found in the scan, which views of it show {apart:.1f} mm apart")
+    rig = ", ".join(f"{name} {value:.2f}" for name, value in errors.items())
     print(f"rig, mm: {rig}")
     colour = "the scan has no colours" if alike.colour_error is None else f"colour error {alike.colour_error:.3f}"
     print(
