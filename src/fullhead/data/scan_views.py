@@ -123,6 +123,6 @@ def _lit(mesh: TriMesh[NDArray], face: NDArray, weights: NDArray, normal: NDArra
     for direction, share in LIGHTS:
         towards = normal @ np.array(direction) / np.linalg.norm(direction)
         light += share * ((towards + 0.2) / 1.2).clip(0)  # soft: it reaches a little around
-    light = 1 - COLOUR_SHADE + COLOUR_SHADE * light if mesh.coloured else light
+    light = 1 - COLOUR_SHADE / 2 + COLOUR_SHADE * light if mesh.coloured else light
     light = np.where(behind, INSIDE * AMBIENT, light)
     return (colours**GAMMA * light[:, None]).clip(0, 1)
