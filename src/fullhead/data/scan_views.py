@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from fullhead.core.cameras import Cameras, orbit
 from fullhead.core.meshes import vertex_normals
@@ -23,6 +24,7 @@ SAMPLES = 2  # of a pixel, per axis
 GAMMA = 2.2  # of sRGB, about
 SRGB = (255 * np.linspace(0, 1, 2**14) ** (1 / GAMMA) + 0.5).astype(np.uint8)  # of linear light from 0 to 1
 BACKGROUND = (0.62, 0.63, 0.65)  # sRGB, 0 to 1
+SPECK = 0.016  # of a picture's side: about as large are holes that are filled
 INSIDE = 0.25  # brightness of what is seen from behind
 CLAY = (0.80, 0.64, 0.55)  # of a scan without colours, sRGB
 LIGHTS = (((0.0, 0.0, 1.0), 0.30), ((-0.5, 0.6, 0.6), 0.35))  # directions right, up and to the camera; share of the light
@@ -111,9 +113,25 @@ def _view(
     image[:] = np.array(BACKGROUND) ** GAMMA
     image[seen] = _lit(mesh, face, weights, normal @ turn * [1, -1, -1], behind)
     places[seen] = np.where(behind[:, None], np.nan, at)
-    parts = [image[row::SAMPLES, column::SAMPLES] for row in range(SAMPLES) for column in range(SAMPLES)]
-    picture = SRGB[(sum(parts) * ((len(SRGB) - 1) / len(parts))).astype(np.int32)]
-    return picture, places[SAMPLES // 2 :: SAMPLES, SAMPLES // 2 :: SAMPLES]
+    picture = SRGB[(_averaged(image) * (len(SRGB) - 1)).astype(np.int32)]
+    front = _averaged(np.isfinite(places[..., 0]).astype(np.float32))
+    return _without_specks(picture, front), places[SAMPLES // 2 :: SAMPLES, SAMPLES // 2 :: SAMPLES]
+
+
+def _averaged(samples: NDArray) -> NDArray:
+    """Means [size, size, ...] of the samples of pixels."""
+    parts = [samples[row::SAMPLES, column::SAMPLES] for row in range(SAMPLES) for column in range(SAMPLES)]
+    return np.asarray(sum(parts)) / len(parts)
+
+
+def _without_specks(picture: NDArray, front: NDArray) -> NDArray:
+    """A picture uint8 [size, size, 3] with the small holes filled: what shows no front of the surface [size, size] and lies
+    among what does takes the colours around it."""
+    spread = len(picture) * SPECK
+    share = gaussian_filter(front, spread)
+    around = gaussian_filter(picture * front[..., None], (spread, spread, 0)) / share.clip(0.01)[..., None]
+    filled = (share > 0.6) & (front < 1)
+    return np.where(filled[..., None], around + 0.5, picture).clip(0, 255).astype(np.uint8)
 
 
 def _lit(mesh: TriMesh[NDArray], face: NDArray, weights: NDArray, normal: NDArray, behind: NDArray) -> NDArray:
