@@ -262,7 +262,7 @@ def test_the_command_prepares_a_folder(tmp_path: Path, synth_scans: Path, capsys
     scans = ScanSet(tmp_path / "set", "all")  # from the shards of a tar
     assert len(scans) == 6 and scans.shape.shape == (6, 10)
     refused: list[tuple[list[object], str]] = [
-        (["--near", 0], "--near 0"), (["--held-out", 1], "--held-out"), (["--detector", "no:no"], "--detector"),
+        (["--near", 0], "--near 0"), (["--held-out", 1], "--held-out"), (["--shapes", 0], "--shapes 0"),
         (["--metres-per-unit", 0], "--metres-per-unit"), (["--layout", "multiface"], "no scans in the layout"),
     ]  # fmt: skip
     for options, why in refused:

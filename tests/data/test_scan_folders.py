@@ -1,15 +1,12 @@
 """Layouts of scans: which files belong together, whose they are, and how they stand."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fullhead.core.errors import FullheadError
-from fullhead.data.scan_landmarks import detected_landmarks, load_detector, read_landmarks
-from fullhead.data.scans import find_scans, layout_of, ordered_by_names, read_order, read_scan, with_axes
-from fullhead.io.mesh_files import read_mesh
+from fullhead.data.scans import find_scans, layout_of, ordered_by_names, read_order, read_scan, scan_file, with_axes
 from small_scans import write_obj, write_texture
 
 POINTS = np.array([[0.0, 0, 0.2], [0.5, 0, 0], [0, 0.8, 0], [-0.4, 0.1, 0]])
@@ -87,18 +84,8 @@ def test_axes_turn_scans_and_never_mirror_them(tmp_path: Path, axes: str, expect
             with_axes([scan], wrong)
 
 
-def test_landmarks_are_read_as_lines_or_json_with_gaps(tmp_path: Path):
+def test_landmarks_lie_beside_a_scan_or_in_a_folder_of_their_own(tmp_path: Path):
     points = np.random.RandomState(0).rand(68, 3)
-    points[4] = np.nan
-    np.savetxt(tmp_path / "a_landmarks.txt", points)
-    (tmp_path / "b.json").write_text(json.dumps(points.tolist()))
-    np.testing.assert_allclose(read_landmarks(tmp_path / "a_landmarks.txt"), points)
-    np.testing.assert_allclose(read_landmarks(tmp_path / "b.json"), points)
-    np.savetxt(tmp_path / "few.txt", points[:5])
-    (tmp_path / "words.txt").write_text("one two three")
-    for name, why in (("few.txt", "5 x 3"), ("words.txt", "cannot read")):
-        with pytest.raises(FullheadError, match=why):
-            read_landmarks(tmp_path / name)
     write_obj(tmp_path / "scans/a.obj", POINTS, TRIANGLES)
     (beside,) = find_scans(tmp_path / "scans")
     assert beside.landmarks is None
@@ -109,31 +96,8 @@ def test_landmarks_are_read_as_lines_or_json_with_gaps(tmp_path: Path):
     np.savetxt(tmp_path / "marks/a.txt", points)
     (apart,) = find_scans(tmp_path / "scans", landmarks=tmp_path / "marks")
     assert apart.landmarks == tmp_path / "marks/a.txt"
-
-
-def test_what_a_detector_finds_in_the_picture_is_lifted_onto_the_scan(synth_scans: Path):
-    mesh = read_mesh(synth_scans / "scans/s0000/00.ply")
-    low, high = mesh.vertices.min(0), mesh.vertices.max(0)
-    wanted = mesh.vertices[np.argsort(-mesh.vertices[:, 2])[:68]]  # the foremost: nose and lips
-
-    def detect(picture: np.ndarray) -> np.ndarray:
-        assert picture.dtype == np.uint8 and (picture[0, 0] == 255).all() and (picture < 250).any()
-        x, y = ((wanted - (low + high) / 2) * 1.8 / (high - low).max())[:, :2].T
-        found = np.stack([(x + 1) / 2 * len(picture), (1 - y) / 2 * len(picture)], axis=1)
-        found[3] = np.nan
-        return found
-
-    found = detected_landmarks(mesh, detect)
-    known = np.isfinite(found).all(1)
-    assert not known[3] and known.sum() > 55  # some lie at the rim of the open mouth: behind it is no landmark
-    away = np.linalg.norm(found - wanted, axis=1)[known]  # in units of which a pixel has 0.004
-    assert np.median(away) < 0.005 and away.max() < 0.04  # most at the rim of the lips, which is steep
-    with pytest.raises(FullheadError, match="detector gave"):
-        detected_landmarks(mesh, lambda picture: np.empty((0, 2)))
-    assert load_detector("os.path:join")("a", "b") == "a/b"  # type: ignore[call-arg]
-    for name in ("no_such_module:find", "os:no_such_function", "os"):
-        with pytest.raises(FullheadError, match="module:function"):
-            load_detector(name)
+    (tmp_path / "scans/a_landmarks.txt").rename(tmp_path / "scans/a_picked_points.pp")  # as MeshLab calls it
+    assert scan_file(tmp_path / "scans/a.obj").landmarks == tmp_path / "scans/a_picked_points.pp"
 
 
 def test_folders_without_scans_are_refused(tmp_path: Path):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from skimage.data import astronaut
 from fullhead.cli import main
 from fullhead.commands.animate import rotations
 from fullhead.commands.options import about, parse_seeds, tracked
+from fullhead.core.similarity import Similarity
+from fullhead.data import scan_reading
 from fullhead.families.opening import load
 from fullhead.models.checkpoint import read_header, save
 from fullhead.models.ganhead import GANHead
@@ -28,6 +31,7 @@ from fullhead.models.hub import model_file
 from fullhead.models.i3dmm import I3DMM, I3DMMConfig
 from fullhead.rig.cube import template_in_cube
 from fullhead.rig.template import load_template
+from truthful_reader import CUBE_FROM_HEAD, TruthfulReader
 
 SMALL = ["--size", "32"]
 
@@ -201,6 +205,33 @@ def test_fit_scan_writes_a_head_that_other_commands_take(
     assert "fit.png exists already" in refused(capsys, *command)
 
 
+def test_scans_that_lie_anyhow_need_no_landmarks(
+    ganhead_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cube = template_in_cube(load_template())
+    vertices, faces = cube.rig().vertices, cube.surface.numpy()
+    turned = Similarity(0.2, np.array([[0, 0, 1.0], [-1, 0, 0], [0, -1, 0]]), np.array([3.0, 4, 5]))
+    (tmp_path / "scans").mkdir()
+    trimesh.Trimesh(turned(vertices[0].numpy()), faces, process=False).export(tmp_path / "scans/anna.stl")
+    (tmp_path / "knowing.py").write_text("knows = []\n\n\ndef read(photo):\n    return knows[0](photo)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(scan_reading, "SIZE", 128)
+    truth = TruthfulReader(turned.after(CUBE_FROM_HEAD), turned(cube.landmarks(vertices)[0].numpy())).watch(monkeypatch)
+    import_module("knowing").knows.append(truth)
+    command = ["fit-scan", tmp_path / "scans/anna.stl", "--model", ganhead_file, "--reader", "knowing:read"]
+    with pytest.raises(SystemExit, match="2"):  # of an untrained model
+        run(*command, "--out", tmp_path / "me", "--shape-steps", "2", "--looks-steps", "2")
+    said = capsys.readouterr()
+    assert "68 of 68 landmarks found in the scan, which views of it show 0.0 mm apart" in said.out
+    assert "a failed fit" in said.out and "fit failed" in said.err
+    assert Image.open(tmp_path / "me/fit.png").width > 5 * 256
+    counts = ["--near", "50", "--uniform", "50", "--surface", "50", "--size", "16", "--shapes", "10", "--workers", "0"]
+    run("prepare", tmp_path / "scans", tmp_path / "set", *counts, "--reader", "knowing:read")
+    row = json.loads((tmp_path / "set/scans.json").read_text())[0]
+    assert row["name"] == "anna" and row["fit_mm"]["views"] < 0.1 and row["fit_mm"]["face"] < 1
+    assert "--reader no:no" in refused(capsys, "prepare", tmp_path / "scans", tmp_path / "other", "--reader", "no:no")
+
+
 def test_synth_then_train_then_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("synth", "photos", tmp_path / "set", "--images", "8", "--size", "64", "--views-per-head", "4", "--workers", "0")
     settings = ["--set", "loop.images=12"]
@@ -325,7 +356,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["sample", "--model", 300 * "a"], "too long"),
         (["invert", 300 * "é" + ".png"], "too long"),
         (["animate", "--clip", 300 * "a"], "too long"),
-        (["synth", "check", "s", "--detector", "os:sep"], "sep is no function"),
+        (["synth", "check", "s", "--reader", "os:sep"], "--reader os:sep"),
         (["synth", "phtos", "set"], "unknown command phtos; did you mean photos? see fullhead synth --help"),
         (["sample", "--sede", "3"], "unknown option --sede; did you mean --seeds? see fullhead sample --help"),
         (["synth", "photos", "--sise=64", "set"], "unknown option --sise; did you mean --size? see fullhead synth photos"),
@@ -387,11 +418,10 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["invert", "NOISE", "--out", "NOISE"], "give a folder"),
         (["invert", "NOISE"], "--box"),
         (["fit-scan", "missing.ply"], "missing.ply"),
-        (["fit-scan", "SCAN", "--model", "GANHEAD"], "--landmarks"),
         (["fit-scan", "SCAN", "--model", "GANHEAD", "--landmarks", "GANHEAD"], "no landmarks"),
         (["fit-scan", "SCAN", "--model", "GANHEAD", "--axes", "x,y,y"], "x,-y,-z"),
         (["fit-scan", "SCAN", "--model", "panohead-demo"], "give a GANHead"),
-        (["fit-scan", "SCAN", "--model", "GANHEAD", "--detector", "nosuch:find"], "--detector"),
+        (["fit-scan", "SCAN", "--model", "GANHEAD", "--reader", "nosuch:find"], "--reader nosuch:find"),
         (["fit-scan", "SCAN", "--shape-steps", "0"], "at least 1"),
         (["convert", "PICTURE", "out.safetensors"], "not"),
         (["train", "nothing", "a", "b"], "panohead-synth64"),
@@ -525,9 +555,9 @@ def test_ctrl_c_three_times_is_one_line(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_detector_lies_in_the_current_folder(tmp_path: Path) -> None:
+def test_a_reader_lies_in_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "my_own_eyes.py").write_text("def find(picture):\n    return []\n")
-    script = "import sys; sys.path = [p for p in sys.path if p]; from fullhead.data.scan_landmarks import load_detector as l; "
+    script = "import sys; sys.path = [p for p in sys.path if p]; from fullhead.eyes.readers import open_reader as l; "
     done = subprocess.run([sys.executable, "-c", script + "print(l('my_own_eyes:find')(0))"], cwd=tmp_path, capture_output=True)
     assert done.stdout == b"[]\n", done.stderr
 

@@ -348,12 +348,22 @@ def test_files_that_are_no_meshes_are_refused_in_a_line(tmp_path: Path):
     (tmp_path / "far.obj").write_text("v 0 0 0\nv 0 1 0\nv 1 0 0\nf 1 2 9\n")
     (tmp_path / "word.obj").write_text("v 0 0 zero\nv 0 1 0\nv 1 0 0\nf 1 2 3\n")
     (tmp_path / "head.stl").write_text("solid")
+    (tmp_path / "head.fbx").write_text("")
+    (tmp_path / "words.xyz").write_text("one two three\n")
+    (tmp_path / "ragged.xyz").write_text("1 2 3\n1 2\n")
+    (tmp_path / "flat.xyz").write_text("1 2\n3 4\n")
+    (tmp_path / "same.xyz").write_text("1 2 3\n" * 200)
     said = {
-        "cloud.ply": "no faces",
+        "cloud.ply": "no faces, and 1 points are too few",
+        "words.xyz": "sound",
+        "ragged.xyz": "not equally many numbers",
+        "flat.xyz": "not x y z",
+        "same.xyz": "one place",
         "torn.glb": "sound",
         "far.obj": "line 4: a face has a vertex",
         "word.obj": "sound",
-        "head.stl": "no mesh",
+        "head.stl": "sound",
+        "head.fbx": "no mesh",
     }
     for name, why in said.items():
         with pytest.raises(FullheadError, match=why):
@@ -373,3 +383,65 @@ def test_textures_are_read_by_their_profile_and_refused_beyond_all_bounds(tmp_pa
     (tmp_path / "red.png").write_bytes(BOMB)
     with pytest.raises(FullheadError, match=r"red\.png is too large"):
         read_mesh(tmp_path / "a.obj")
+
+
+CUBE = TriMesh(
+    np.array([[x, y, z] for x in (0.0, 2) for y in (0.0, 2) for z in (0.0, 2)]),
+    np.array([[0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1], [2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4],
+              [1, 5, 7], [1, 7, 3]]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["ascii", "binary", "binary that begins with solid"])
+def test_an_stl_hangs_together_where_its_corners_meet(tmp_path: Path, form: str):
+    corners = CUBE.vertices[CUBE.faces]
+    if form == "ascii":
+        loops = ["".join("  vertex {} {} {}\n".format(*corner) for corner in three) for three in corners]
+        facets = [f"facet normal 0 0 0\n outer loop\n{loop} endloop\nendfacet\n" for loop in loops]
+        (tmp_path / "a.STL").write_text("solid a cube\n" + "".join(facets) + "endsolid a cube\n")
+    else:
+        rows = np.zeros(len(corners), np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("more", "<u2")]))
+        rows["corners"] = corners
+        head = b"solid" if "solid" in form else b"made by"
+        (tmp_path / "a.STL").write_bytes(head.ljust(80) + np.uint32(len(rows)).tobytes() + rows.tobytes())
+    mesh = read_mesh(tmp_path / "a.STL")
+    assert mesh.vertices.shape == (8, 3) and mesh.faces.shape == (12, 3) and not mesh.coloured
+    np.testing.assert_allclose(mesh.vertices[mesh.faces], corners)
+
+
+@pytest.mark.parametrize("cut", [83, 300])
+def test_an_stl_that_ends_too_early_is_refused(tmp_path: Path, cut: int):
+    whole = bytes(80) + np.uint32(12).tobytes() + bytes(600)
+    (tmp_path / "a.stl").write_bytes(whole[:cut])
+    with pytest.raises(FullheadError, match="ends before"):
+        read_mesh(tmp_path / "a.stl")
+
+
+def ball_points(count: int = 2500) -> np.ndarray:
+    points = np.random.RandomState(0).normal(size=(count, 3))
+    return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("form", ["xyz", "xyz with normals and colours", "xyz with colours", "ply", "ply with normals"])
+def test_a_cloud_of_points_becomes_a_surface_and_it_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture, form: str):
+    points = ball_points()
+    bytes_of = ((points + 1) * 127.5).astype(int)
+    columns = [3 * points + 1] + [points] * ("normals" in form)
+    if form.startswith("xyz"):
+        columns += [bytes_of] * ("colours" in form)
+        text = "".join(" ".join(map(str, row)) + "\n" for row in zip(*np.hstack(columns).T, strict=True))
+        path = tmp_path / "a.xyz"
+        path.write_text(f"{len(points)}\n# a ball\n{text}")
+    else:
+        names = [*"xyz"] + ["nx", "ny", "nz"] * ("normals" in form) + ["red", "green", "blue"]
+        head = "".join(f"property float {name}\n" for name in names)
+        path, rows = tmp_path / "a.ply", np.hstack([*columns, bytes_of]).astype("<f4")
+        head = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(rows)}\n{head}end_header\n"
+        path.write_bytes(head.encode() + rows.tobytes())
+    mesh = read_mesh(path)
+    out = (mesh.vertices - 1) / 3
+    np.testing.assert_allclose(np.linalg.norm(out, axis=1), 1, atol=0.03)
+    assert "2500 points" in caplog.text and "is lost" in caplog.text and len(caplog.records) == 1
+    assert (mesh.colours is None) == (form == "xyz")
+    if mesh.colours is not None:
+        np.testing.assert_allclose(mesh.colours, out, atol=0.2)

@@ -1,4 +1,4 @@
-"""A detector of landmarks against the truth of a set: what is found, what is missed, what is elsewhere."""
+"""A reader of heads against the truth of a set: what is found, what is missed, what is elsewhere."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytest
 
 from fullhead.commands.synth.check import check
 from fullhead.core.errors import FullheadError
+from fullhead.eyes.reading import Points, Reading
 from fullhead.io.sets import read_records
 from fullhead.io.stores import open_store
 from fullhead.metrics.landmark_error import agreement, normalised_errors
@@ -28,18 +29,18 @@ def frontal(photos: Path, limit: float) -> list[dict]:
 
 
 class Stand:
-    """A detector in place of one: it knows the photos, and answers with their truth, moved by `shift` pixels."""
+    """A reader in place of one: it knows the photos, and answers with their truth, moved by `shift` pixels."""
 
     def __init__(self, photos: Path, shift: float, blind_to: int = 0) -> None:
         views, pictures = frontal(photos, 90), open_store(photos, "img")
         self.known = [(pictures.picture(f"{v['key']}.png"), np.array(v["landmarks"])) for v in views[blind_to:]]
         self.shift = shift
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
+    def __call__(self, picture: np.ndarray) -> list[Reading]:
         for known, points in self.known:
             if np.array_equal(known, picture):
-                return points + np.array([self.shift, 0.0])
-        return np.zeros((0, 2))
+                return [Reading(1.0, np.zeros(2), 1.0, landmarks=Points(points + np.array([self.shift, 0.0])))]
+        return []
 
 
 def test_errors_are_distances_by_that_between_the_outer_corners_of_the_eyes() -> None:
@@ -51,7 +52,7 @@ def test_errors_are_distances_by_that_between_the_outer_corners_of_the_eyes() ->
         np.testing.assert_allclose(normalised_errors(moved, truth)[face], 5 / apart)
 
 
-def test_a_detector_that_is_a_pixel_off_errs_by_a_pixel(photos: Path) -> None:
+def test_a_reader_that_is_a_pixel_off_errs_by_a_pixel(photos: Path) -> None:
     found, views = agreement(photos, Stand(photos, 1.0), 50), frontal(photos, 50)
     apart = [np.linalg.norm(np.subtract(v["landmarks"][36], v["landmarks"][45])) for v in views]
     assert (found.photos, found.faces, found.elsewhere) == (len(views), len(views), 0)
@@ -73,16 +74,18 @@ def test_only_frontal_photos_are_looked_at(photos: Path) -> None:
 
 
 def test_what_gives_no_68_points_is_refused(photos: Path) -> None:
-    with pytest.raises(FullheadError, match=r"\[5, 2\] numbers, not \[68, 2\]"):
-        agreement(photos, lambda picture: np.zeros((5, 2)))
+    with pytest.raises(FullheadError, match=r"\[5, 2\] numbers for landmarks, not \[68, 2\]"):
+        agreement(photos, lambda picture: [Reading(1.0, np.zeros(2), 1.0, landmarks=Points(np.zeros((5, 2))))])
+    with pytest.raises(FullheadError, match="gave ndarray, not a list"):
+        agreement(photos, lambda picture: np.zeros((68, 2)))  # type: ignore[arg-type,return-value]
 
 
-def test_the_command_runs_a_named_detector_and_prints_what_it_finds(
+def test_the_command_runs_a_named_reader_and_prints_what_it_finds(
     photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "blind_detector.py").write_text("import numpy as np\n\n\ndef find(picture):\n    return np.zeros((0, 2))\n")
+    (tmp_path / "blind_reader.py").write_text("def read(photo):\n    return []\n")
     monkeypatch.syspath_prepend(tmp_path)
-    check(photos, detector="blind_detector:find", yaw_limit=50)
+    check(photos, reader="blind_reader:read", yaw_limit=50)
     assert capsys.readouterr().out == "0 of 6 frontal faces found, 0 times something else\n"
     check(photos)
     assert "all as they should be" in capsys.readouterr().out

@@ -25,11 +25,12 @@ def fit_scan(
 ) -> None:
     """Fit a GANHead to a scan of a head: the rig, then the shape code, then the detail and colour codes.
 
+    Nothing is needed but the scan: its landmarks are found, however it lies in its file. You can give them, too.
     Writes to the folder `out`: head.safetensors, which `orbit`, `animate`, `mesh` and the others take as --model; and fit.png,
-    scan and fit from several sides. Exits with 2 if the fit failed.
+    scan with its landmarks and fit from several sides. Exits with 2 if the fit failed.
 
     Args:
-        scan: An .obj, .ply or .glb of a head; it need not be closed.
+        scan: An .obj, .ply, .stl or .glb of a head, which need not be closed, or a cloud of points (.ply, .xyz).
         out: Folder of the results.
         using: The model to fit.
         source: Where landmarks come from, and how the scan lies in its file.
@@ -45,10 +46,11 @@ def fit_scan(
     check_metres(source.metres_per_unit)
     check_seed(seed, "--seed")
 
+    import numpy as np
     import torch
 
-    from fullhead.data.scan_landmarks import load_detector
     from fullhead.data.scans import scan_file
+    from fullhead.eyes.readers import open_reader
     from fullhead.families.table import require
     from fullhead.fitting.fit_scan import WORST_CHAMFER, FitScanConfig, cube_rig, scan_sheet
     from fullhead.io.images import save_image
@@ -56,13 +58,13 @@ def fit_scan(
     from fullhead.rig.fitting import FitConfig
 
     given = scan_file(scan, source.landmarks, source.axes)
-    detect = None if source.detector is None else load_detector(source.detector)
+    reader = None if given.marked else open_reader(source.reader)
     opened = using.open()
     model: Any = opened.model
     fit, cube = require(opened.family, "fit_scan"), cube_rig(model)
     config = FitScanConfig(shape_steps, looks_steps, rig=FitConfig(metres_per_unit=source.metres_per_unit))
     with stage_bars(shape=("rig, then shape", shape_steps), looks=("detail and colour", looks_steps)) as on_step:
-        fitted = fit(model, cube, given, config, detect=detect, seed=seed, on_step=on_step)
+        fitted = fit(model, cube, given, config, reader=reader, seed=seed, on_step=on_step)
         sheet = scan_sheet(model, fitted)
     alike, unit = fitted.likeness, cube.millimetres
     numbers = {
@@ -77,7 +79,11 @@ def fit_scan(
     with written_whole(head) as a, written_whole(sheet_file) as b:  # both or none
         save_image(sheet, b)
         save(model, a, dtype=torch.float16, about=record, latents=fitted.codes)
-    rig = ", ".join(f"{name} {value:.2f}" for name, value in fitted.placed.errors.items())
+    errors = dict(fitted.placed.errors)
+    if (apart := errors.pop("views", None)) is not None:
+        known = int(np.isfinite(fitted.placed.landmarks).all(1).sum())
+        print(f"{known} of 68 landmarks found in the scan, which views of it show {apart:.1f} mm apart")
+    rig = ", ".join(f"{name} {value:.2f}" for name, value in errors.items())
     print(f"rig, mm: {rig}")
     colour = "the scan has no colours" if alike.colour_error is None else f"colour error {alike.colour_error:.3f}"
     print(

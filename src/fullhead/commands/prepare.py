@@ -22,7 +22,7 @@ def prepare(
     Stop it at any time with Ctrl-C and run it again to continue. The same settings write the same files.
 
     Args:
-        scans: Folder of `fullhead synth scans`, of FaceVerse, of Multiface, or of any .obj, .ply and .glb files.
+        scans: Folder of `fullhead synth scans`, of FaceVerse, of Multiface, or of any .obj, .ply, .stl, .xyz and .glb files.
         out: Folder of the prepared set; it is made if needed.
         what: Which scans become a training set, and what is taken of each.
         writing: How the set is written.

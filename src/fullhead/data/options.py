@@ -18,12 +18,12 @@ class ScanOptions:
     """Where landmarks come from, and how scans lie in their files."""
 
     landmarks: Unset[Path] = None
-    """68 landmarks in the scan's frame, .txt, .json, or a rigs/ file of `fullhead synth scans`; of many scans a folder with a
-    <name>.txt or .json each. By default <scan>_landmarks.txt beside the scan."""
-    detector: Unset[str] = None
-    """module:function that finds 68 landmarks in a picture of the front, for scans without a file."""
+    """68 landmarks in the scan's frame, .txt, .json, MeshLab's .pp, or a rigs/ file of `fullhead synth scans`; of many scans a
+    folder with a file each. By default <scan>_landmarks.txt beside the scan; without one, they are found."""
+    reader: str = "eyes"
+    """What finds the landmarks of scans that have no file of them: eyes, or module:function that reads heads from pictures."""
     axes: Unset[str] = None
-    """Which axes of the file become x (to the subject's left), y (up) and z (forward), as in x,-y,-z."""
+    """Which axes of the file become x (to the subject's left), y (up) and z (forward), as in x,-y,-z. Not needed."""
     metres_per_unit: Unset[float] = None
     """Size of a unit of the file, 0.001 for millimetres; by default the scale is fitted, too."""
 

@@ -22,7 +22,6 @@ from fullhead.core.errors import FullheadError
 from fullhead.core.random import stream
 from fullhead.data.options import PrepareOptions, check_metres
 from fullhead.data.registration import register_scan
-from fullhead.data.scan_landmarks import Detector, load_detector
 from fullhead.data.scan_samples import (
     NO_SURFACE,
     SampleConfig,
@@ -32,6 +31,8 @@ from fullhead.data.scan_samples import (
     sample_scan_surface,
 )
 from fullhead.data.scans import ScanFile, find_scans, ordered_by_names, read_order, with_axes
+from fullhead.eyes.readers import open_reader
+from fullhead.eyes.reading import Reader
 from fullhead.io.files import existing_file, sha256
 from fullhead.io.sets import Part, Sample
 from fullhead.rig.cube import CubeRig, flame_cube, template_in_cube
@@ -50,7 +51,7 @@ class Shared:
 
     template: Template
     cube: CubeRig
-    detect: Detector | None
+    reader: Reader | None
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Prepared:
     flame: str | None = None  # file of FLAME, the rig to be fitted instead of our template
     shapes: int = 100  # components of the rig's shape
     held_out: float = 0.1  # share of the identities that no training sees
-    detector: str | None = None  # module:function, for scans without landmarks
+    reader: str | None = None  # of scans without landmarks, if there are any
     seed: int = 0
 
     kind = "prepared"
@@ -94,10 +95,10 @@ class Prepared:
 
     def open(self) -> Shared:
         template = load_template()
-        detect = None if self.detector is None else load_detector(self.detector)
+        reader = None if self.reader is None else open_reader(self.reader)
         if self.flame is None:
-            return Shared(template, template_in_cube(template, self.shapes), detect)
-        return Shared(template, flame_cube(load_flame(self.flame), template, self.shapes), detect)
+            return Shared(template, template_in_cube(template, self.shapes), reader)
+        return Shared(template, flame_cube(load_flame(self.flame), template, self.shapes), reader)
 
     def splits(self) -> dict[str, str]:
         """The split of each identity: by chance, at least one of either if there are two."""
@@ -112,7 +113,7 @@ class Prepared:
         scan, random = self.scans[part], stream(self.seed, "scan", part)
         fit = self.fit or self.flame is not None
         registered = register_scan(
-            scan, shared.cube, shared.template, fit=fit, config=self.fitting, detect=shared.detect, rng=random
+            scan, shared.cube, shared.template, fit=fit, config=self.fitting, reader=shared.reader, rng=random
         )
         if not registered.mesh.coloured:
             LOG.warning("scan %s has no colours: its samples are grey", scan.name)
@@ -151,11 +152,12 @@ def recipe(folder: Path, options: PrepareOptions) -> Prepared:
     if not 0 <= o.held_out < 1:
         raise FullheadError(f"--held-out {o.held_out:g}: a share from 0 to below 1")
     check_metres(o.metres_per_unit)
-    if o.detector is not None:
-        load_detector(o.detector)
     found = find_scans(folder, o.layout, raw=o.raw, landmarks=o.landmarks)
     found = found if o.axes is None else with_axes(found, o.axes)
     found = found if o.order is None else ordered_by_names(found, read_order(o.order))
+    reader = None if all(scan.marked for scan in found) else o.reader
+    if reader is not None:
+        open_reader(reader)
     return Prepared(
         tuple(found),
         SampleConfig(o.near, o.uniform, o.surface, view_size=o.size),
@@ -164,6 +166,6 @@ def recipe(folder: Path, options: PrepareOptions) -> Prepared:
         None if o.flame is None else str(existing_file(o.flame, "FLAME file")),
         o.shapes,
         o.held_out,
-        o.detector,
+        reader,
         o.seed,
     )

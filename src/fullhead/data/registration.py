@@ -16,9 +16,11 @@ from torch import Tensor
 
 from fullhead.core.errors import FullheadError
 from fullhead.core.tri_mesh import TriMesh
-from fullhead.data.scan_landmarks import Detector, detected_landmarks, read_landmarks
+from fullhead.data.scan_landmarks import read_landmarks
+from fullhead.data.scan_reading import found_landmarks
 from fullhead.data.scan_samples import head_surface
 from fullhead.data.scans import ScanFile, read_scan
+from fullhead.eyes.reading import Reader
 from fullhead.io.reading import reading
 from fullhead.rig.cube import CubeRig
 from fullhead.rig.fitting import FitConfig, fit_rig
@@ -40,11 +42,11 @@ class RegisteredScan:
     joint_pose: NDArray  # [J, 3], axis-angle
     cube_from_scan: NDArray  # [4, 4]
     landmarks: NDArray  # [68, 3], in the cube; NaN where unknown
-    errors: dict[str, float]  # how well the rig fits, in millimetres
+    errors: dict[str, float]  # how well the rig fits, in millimetres; "views": by how much what was read differs between views
 
 
 def register_scan(
-    scan: ScanFile, cube: CubeRig, template: Template, *, fit: bool, config: FitConfig, detect: Detector | None,
+    scan: ScanFile, cube: CubeRig, template: Template, *, fit: bool, config: FitConfig, reader: Reader | None,
     rng: np.random.RandomState,
 ) -> RegisteredScan:  # fmt: skip
     """Read a scan and register it. fit: also where the parameters are known. Raises FullheadError with the scan's name."""
@@ -54,7 +56,7 @@ def register_scan(
         if known:
             registered = _known(mesh, _ground_truth(scan), cube, template)
         else:
-            registered = _fitted(mesh, scan_landmarks(scan, mesh, detect), cube, config, rng)
+            registered = _fitted(mesh, *scan_landmarks(scan, mesh, reader), cube, config, rng)
         if not head_surface(registered.mesh).any():
             raise FullheadError("nothing of it lies in the rig's cube: are its axes and its unit right, and the rig's file?")
         if not known:
@@ -74,24 +76,28 @@ def check_fit(errors: dict[str, float]) -> None:
         )
 
 
-def scan_landmarks(scan: ScanFile, mesh: TriMesh[NDArray], detect: Detector | None) -> NDArray:
-    """Landmarks [68, 3] of an upright scan, by its file, its ground truth, or the detector; NaN where unknown."""
+def scan_landmarks(scan: ScanFile, mesh: TriMesh[NDArray], reader: Reader | None) -> tuple[NDArray, NDArray | None]:
+    """Landmarks [68, 3] of a scan, by its file, its ground truth, or what the reader sees; NaN where unknown. Of those that
+    were read, also by how much the views disagree, in millimetres [68]."""
     if scan.landmarks is not None:
-        return scan.upright(read_landmarks(scan.landmarks))
+        return scan.upright(read_landmarks(scan.landmarks)), None
     if scan.ground_truth is not None:
         points = _ground_truth(scan)["landmarks"].astype(np.float64)
         if scan.scan_from_raw is None:
-            return points
+            return points, None
         with reading(scan.scan_from_raw, "make the set again with `fullhead synth scans --raw`"):
             raw_from_scan = np.linalg.inv(np.array(json.loads(scan.scan_from_raw.read_bytes())["scan_from_raw"], np.float64))
             if raw_from_scan.shape != (4, 4) or not np.isfinite(raw_from_scan).all():
                 raise ValueError("scan_from_raw is no matrix of 4 x 4 numbers")
-        return points @ raw_from_scan[:3, :3].T + raw_from_scan[:3, 3]
-    if detect is not None:
-        return detected_landmarks(mesh, detect)
-    raise FullheadError(
-        f"no landmarks: put {scan.mesh.stem}_landmarks.txt (68 lines x y z) beside it, or give --landmarks or --detector"
-    )
+        return points @ raw_from_scan[:3, :3].T + raw_from_scan[:3, 3], None
+    by_hand = f"put {scan.mesh.stem}_landmarks.txt (68 lines x y z) beside it, or give --landmarks"
+    if reader is None:
+        raise FullheadError(f"no landmarks: {by_hand}, or a --reader")
+    try:
+        found = found_landmarks(mesh, reader)
+    except FullheadError as error:
+        raise FullheadError(f"{error}; to give landmarks by hand, {by_hand}") from error
+    return found.points, found.spread
 
 
 def _ground_truth(scan: ScanFile) -> dict[str, NDArray]:
@@ -106,17 +112,18 @@ def _ground_truth(scan: ScanFile) -> dict[str, NDArray]:
 
 
 def _fitted(
-    mesh: TriMesh[NDArray], landmarks: NDArray, cube: CubeRig, config: FitConfig, rng: np.random.RandomState
-) -> RegisteredScan:
-    found = fit_rig(cube, mesh.vertices, mesh.faces, landmarks, config, rng)
+    mesh: TriMesh[NDArray], landmarks: NDArray, spread: NDArray | None, cube: CubeRig, config: FitConfig,
+    rng: np.random.RandomState,
+) -> RegisteredScan:  # fmt: skip
+    found = fit_rig(cube, mesh.vertices, mesh.faces, landmarks, config, rng, spread)
     motion = found.cube_from_scan
     matrix = np.eye(4)
     matrix[:3] = np.column_stack([motion.scale * motion.turn, motion.shift])
     mesh = replace(mesh, vertices=motion(mesh.vertices))
-    return RegisteredScan(
-        mesh, found.shape, found.expression, found.joint_pose, matrix, motion(landmarks),
-        {"landmarks": found.landmarks_mm, "face": found.face_mm, "face_95": found.face_mm_95},
-    )  # fmt: skip
+    errors = {"landmarks": found.landmarks_mm, "face": found.face_mm, "face_95": found.face_mm_95}
+    if spread is not None:
+        errors["views"] = float(np.nanmedian(spread))
+    return RegisteredScan(mesh, found.shape, found.expression, found.joint_pose, matrix, motion(landmarks), errors)
 
 
 def _known(mesh: TriMesh[NDArray], truth: dict[str, NDArray], cube: CubeRig, template: Template) -> RegisteredScan:

@@ -6,7 +6,7 @@ Layouts that are read:
     faceverse  001_01.obj, 001_01.jpg: subject and expression; FaceVerse looks down and backwards, (x, -y, -z) is upright
     multiface  m--date--time--SUBJECT--GHS/tracked_mesh/EXPRESSION/frame.obj with unwrapped_uv_1024/EXPRESSION/camera/frame.png;
                the middle frame of each expression, and the mean of its cameras' textures
-    files      any other .obj, .ply, .glb and .gltf; the folder that a file is in says whose it is
+    files      any other .obj, .ply, .stl, .xyz, .glb and .gltf; the folder that a file is in says whose it is
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from fullhead.core.errors import FullheadError
 from fullhead.core.tri_mesh import TriMesh
+from fullhead.data.scan_landmarks import ENDINGS
 from fullhead.io.files import existing_file
 from fullhead.io.mesh_files import SUFFIXES, read_mesh, read_texture
 
@@ -45,6 +46,11 @@ class ScanFile:
     scan_from_raw: Path | None = None  # of raw procedural scans: the matrix that brings them to where their parameters hold
     axes: tuple[int, int, int] = (1, 2, 3)  # which of the file's become x, y and z; negative ones are turned round
 
+    @property
+    def marked(self) -> bool:
+        """Whether a file says where its landmarks are."""
+        return self.landmarks is not None or self.ground_truth is not None
+
     def upright(self, points: NDArray) -> NDArray:
         """Points [..., 3] of the file, turned so that the face looks along +z and up is +y, as far as is known."""
         return points[..., [abs(axis) - 1 for axis in self.axes]] * np.sign(self.axes)
@@ -52,7 +58,7 @@ class ScanFile:
 
 def find_scans(root: Path, layout: Layout | None = None, *, raw: bool = False, landmarks: Path | None = None) -> list[ScanFile]:
     """The scans below a folder, sorted by name. layout: None finds it out; raw: the raw scans of a procedural set;
-    landmarks: a folder with <name>.txt or .json for each scan, instead of <mesh>_landmarks.txt beside the mesh."""
+    landmarks: a folder with <name>.txt, .json or .pp for each scan, instead of <mesh>_landmarks.txt beside the mesh."""
     if not root.is_dir():
         raise FullheadError(f"no folder {root}: give the folder that the scans are in")
     layout = layout or layout_of(root)
@@ -71,7 +77,8 @@ def find_scans(root: Path, layout: Layout | None = None, *, raw: bool = False, l
 
 
 def scan_file(mesh: Path, landmarks: Path | None = None, axes: str | None = None) -> ScanFile:
-    """One scan alone. landmarks: .txt, .json, or the .safetensors of a procedural scan; None: <mesh>_landmarks.txt beside it.
+    """One scan alone. landmarks: .txt, .json, .pp, or the .safetensors of a procedural scan; None: <mesh>_landmarks.txt or such
+    beside it, if there is one.
     axes: see `with_axes`."""
     mesh = existing_file(mesh, f"a scan ({', '.join(SUFFIXES)})")
     scan = ScanFile(mesh.stem, mesh.stem, mesh.stem, mesh)
@@ -139,9 +146,11 @@ def _mean_texture(paths: Sequence[Path]) -> NDArray:
 
 
 def _landmarks(scan: ScanFile, folder: Path | None) -> Path | None:
-    stems = [scan.mesh.with_name(f"{scan.mesh.stem}_landmarks")] if folder is None else [folder / scan.name]
-    found = [path for stem in stems for ending in (".txt", ".json") if (path := Path(f"{stem}{ending}")).is_file()]
-    return found[0] if found else None
+    if folder is None:
+        places = [scan.mesh.with_name(scan.mesh.stem + ending) for ending in ENDINGS]
+    else:
+        places = [folder / f"{scan.name}{ending}" for ending in (".txt", ".json", ".pp")]
+    return next((place for place in places if place.is_file()), None)
 
 
 def _synth(root: Path, raw: bool) -> list[ScanFile]:

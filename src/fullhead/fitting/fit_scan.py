@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -19,15 +19,16 @@ import numpy as np
 import torch
 from numpy.random import RandomState
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import Embedding
 
 from fullhead.core import cameras as cams
+from fullhead.core.cameras import Cameras
 from fullhead.core.errors import FullheadError
 from fullhead.core.meshes import vertex_normals
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.data.registration import RegisteredScan, register_scan
-from fullhead.data.scan_landmarks import Detector
 from fullhead.data.scan_samples import (
     LabelledPoints,
     SampleConfig,
@@ -37,6 +38,7 @@ from fullhead.data.scan_samples import (
     sample_scan_surface,
 )
 from fullhead.data.scans import ScanFile
+from fullhead.eyes.reading import Reader
 from fullhead.fitting.options import OnStep
 from fullhead.io.images import Bytes, contact_sheet, to_uint8
 from fullhead.metrics.geometry import SurfaceMetrics, surface_metrics
@@ -46,6 +48,7 @@ from fullhead.models.head import HeadPose, RenderOptions
 from fullhead.representations.canonical_field import CanonicalPoints, Volume
 from fullhead.representations.correspondence import find_correspondences
 from fullhead.representations.deformer import Motion
+from fullhead.representations.surface import BOX
 from fullhead.rig.cube import CubeRig, flame_cube, template_in_cube
 from fullhead.rig.fitting import FitConfig
 from fullhead.rig.flame import load_flame
@@ -56,6 +59,8 @@ from fullhead.viewing.sheet import YAWS
 
 LOG = logging.getLogger(__name__)
 WORST_CHAMFER = 0.06  # of a fit that counts, in units of the cube: 12 mm of our rig's; those of procedural scans had 3 to 4 mm
+SHEET_SIZE = 256  # pixels of a picture beside others
+HIDDEN = 0.02  # world units behind the surface from which on a point is hidden
 LEAST_SPREAD = 0.05  # deviation of a code's numbers that the rates count on at least: a table may be all alike
 NOWHERE = "no point of the scan is found in the model: do its landmarks fit?"
 
@@ -106,18 +111,18 @@ def fit_scan(
     scan: ScanFile,
     config: FitScanConfig | None = None,
     *,
-    detect: Detector | None = None,
+    reader: Reader | None = None,
     on_step: OnStep | None = None,
     seed: int = 0,
 ) -> ScanFit:
     """Fit a model, which is left as it is, to a scan; `cube` is the model's rig with what it takes to fit it.
 
-    Landmarks come from the scan's file, or from the detector. Of a scan without colours the form alone is fitted. The same
-    input and seed give the same head on the same machine with the same number of threads. Raises FullheadError where the rig
-    does not fit the scan; see `ScanFit.verdict` for the rest.
+    Landmarks come from the scan's file, or from what the reader sees. Of a scan without colours the form alone is fitted. The
+    same input and seed give the same head on the same machine with the same number of threads. Raises FullheadError where the
+    rig does not fit the scan; see `ScanFit.verdict` for the rest.
     """
     began, random, config = time.perf_counter(), RandomState(seed), config or FitScanConfig()
-    placed = register_scan(scan, cube, load_template(), fit=True, config=config.rig, detect=detect, rng=random)
+    placed = register_scan(scan, cube, load_template(), fit=True, config=config.rig, reader=reader, rng=random)
     coloured = placed.mesh.coloured
     if not coloured:
         LOG.warning("scan %s has no colours: only its form is fitted, and the head has the model's mean colours", scan.name)
@@ -286,14 +291,32 @@ def scan_mesh(mesh: TriMesh[NDArray]) -> TriMesh[Tensor]:
     return TriMesh(vertices, mesh.faces, vertex_normals(vertices, mesh.faces), colours.astype(np.float32)).tensors()
 
 
-def scan_sheet(model: GANHead, fit: ScanFit) -> Bytes:
-    """Scan and fit from several sides, in their colours and as clay: uint8 [H, W, 3]."""
+def scan_sheet(model: GANHead, fit: ScanFit, size: int = SHEET_SIZE) -> Bytes:
+    """The scan with its landmarks; scan and fit from several sides, in their colours and as clay: uint8 [H, W, 3]."""
     scan = replace(fit.head, posed=(scan_mesh(fit.placed.mesh),))
     cameras = cams.orbit(torch.tensor(YAWS))
     rows = []
     for shading in ("colour", "clay"):
         for head in (scan, fit.head):
-            render = model.render(head.expand(len(cameras)), cameras, RenderOptions(shading=shading))
+            render = model.render(head.expand(len(cameras)), cameras, RenderOptions(size, shading))
             rows.append(list(to_uint8(render.image)))
+            if head is scan and shading == "clay":
+                marks = torch.from_numpy(fit.placed.landmarks).float() * (BOX / 2)
+                rows.insert(0, with_points(rows[-1], render.depth[:, 0], cameras, marks))
     labels = [f"{np.degrees(yaw):.0f}°" for yaw in YAWS]
-    return contact_sheet(rows, row_labels=("scan", "fit", "scan", "fit"), column_labels=labels)
+    return contact_sheet(rows, row_labels=("landmarks", "scan", "fit", "scan", "fit"), column_labels=labels)
+
+
+def with_points(pictures: Sequence[Bytes], distance: Tensor, cameras: Cameras, points: Tensor) -> list[Bytes]:
+    """Pictures uint8 [size, size, 3] of as many cameras, with a dot on each of points [P, 3] that the surface, `distance` [V,
+    size, size] away along the rays (0 where it is not), does not hide. Points that are not finite are left out."""
+    dotted = []
+    for picture, along, c2w, K in zip(pictures, distance.cpu(), cameras.c2w, cameras.K, strict=True):
+        image, size = Image.fromarray(picture), len(picture)
+        draw, radius = ImageDraw.Draw(image), max(1.0, size / 120)
+        for ray in (points[points.isfinite().all(1)] - c2w[:3, 3]) @ c2w[:3, :3]:
+            x, y = ((K @ ray)[:2] / ray[2] * size).tolist()
+            if 0 <= x < size and 0 <= y < size and float(ray.norm() - along[int(y), int(x)]) < HIDDEN:
+                draw.ellipse((x - radius, y - radius, x + radius, y + radius), (40, 170, 60), (255, 255, 255))
+        dotted.append(np.asarray(image))
+    return dotted

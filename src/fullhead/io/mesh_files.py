@@ -1,7 +1,9 @@
-"""Reading meshes: .obj with .mtl, .ply, .glb, .gltf. Vertices are float64, faces int64 and wound as seen from outside.
+"""Reading meshes: .obj with .mtl, .ply, .stl, .xyz, .glb, .gltf. Vertices are float64, faces int64 and wound as seen from
+outside.
 
 What is read: faces (polygons are cut into triangles), textures by corner, colours of vertices, faces and materials. Normals,
-animation and lights are left out. What a file names but lacks, and what was turned, is logged in a line.
+animation and lights are left out. A cloud of points becomes a surface. What a file names but lacks, and what was made of it, is
+logged in a line.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 
 from fullhead.core.colour import to_bytes
 from fullhead.core.errors import FullheadError, in_words
+from fullhead.core.point_surface import surface_of_points
 from fullhead.core.polygons import strip_triangles, triangulated
 from fullhead.core.tri_mesh import GREY, TriMesh, joined
 from fullhead.core.winding import turned_faces
@@ -29,7 +32,7 @@ from fullhead.io.images import read_pixels
 from fullhead.io.ply import Lists, read_ply
 from fullhead.io.reading import DAMAGED
 
-SUFFIXES = (".obj", ".ply", ".glb", ".gltf")
+SUFFIXES = (".obj", ".ply", ".stl", ".xyz", ".glb", ".gltf")
 LOG = logging.getLogger("fullhead")
 NONE = -(2**31)  # number of the texture point of a corner that has none
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -49,6 +52,10 @@ def read_mesh(path: str | Path, texture: str | Path | None = None) -> TriMesh[ND
             mesh = _read_obj(path, named)
         elif suffix == ".ply":
             mesh = _read_ply(path, named)
+        elif suffix == ".stl":
+            mesh = _read_stl(path)
+        elif suffix == ".xyz":
+            mesh = _read_xyz(path)
         elif suffix in SUFFIXES:
             mesh = joined(read_gltf(path) or [TriMesh(np.empty((0, 3)), np.empty((0, 3), np.int64))])
         else:
@@ -57,14 +64,12 @@ def read_mesh(path: str | Path, texture: str | Path | None = None) -> TriMesh[ND
         raise FullheadError(f"cannot read {path}: {in_words(error)}") from error
     except DAMAGED as error:
         raise FullheadError(f"{path} is not a sound {suffix} file: {in_words(error)}") from error
-    if not len(mesh.faces):
-        raise FullheadError(f"{path} has no faces: scans are surfaces, not clouds of points")
-    if not (mesh.faces.min() >= 0 and mesh.faces.max() < len(mesh.vertices)):
+    if len(mesh.faces) and not (mesh.faces.min() >= 0 and mesh.faces.max() < len(mesh.vertices)):
         raise FullheadError(f"{path} has faces of vertices that it does not have: the file is damaged")
     for what, values in {"vertices": mesh.vertices, "colours": mesh.colours, "texture coordinates": mesh.uv}.items():
         if values is not None and not (np.abs(values) < LARGEST).all():
             raise FullheadError(f"{path} has {what} that are not finite, or far too large: the file is damaged")
-    mesh = _facing_out(mesh, path)
+    mesh = _facing_out(mesh if len(mesh.faces) else _with_surface(mesh, path), path)
     if texture is None:
         return mesh
     if mesh.uv is None:
@@ -75,6 +80,19 @@ def read_mesh(path: str | Path, texture: str | Path | None = None) -> TriMesh[ND
 def read_texture(path: Path) -> NDArray:
     """Pixels [H, W, 3] uint8 sRGB of an image file."""
     return read_pixels(existing_file(path, "a texture"), str(path))
+
+
+def _with_surface(points: TriMesh[NDArray], path: Path) -> TriMesh[NDArray]:
+    """A mesh without faces with a surface through its vertices, which is said."""
+    try:
+        mesh = surface_of_points(points.vertices, points.normals, points.colours)
+    except FullheadError as error:
+        raise FullheadError(f"{path} has no faces, and {error}") from error
+    LOG.warning(
+        "%s has no faces: a surface of %d faces was laid through its %d points. What is finer than they lie apart is lost",
+        path, len(mesh.faces), len(points.vertices),
+    )  # fmt: skip
+    return mesh
 
 
 def _facing_out(mesh: TriMesh[NDArray], path: Path) -> TriMesh[NDArray]:
@@ -247,6 +265,9 @@ def _read_ply(path: Path, named: bool) -> TriMesh[NDArray]:
         parts = [part[part >= 0] for part in np.split(strips.values.astype(np.int64), ends)]
         faces = np.concatenate([strip_triangles(part) for part in parts])
     mesh = TriMesh(points, faces, colours=None if colours is None else _colours(colours))
+    if not len(faces):
+        normals = _together(vertex, [("nx", "ny", "nz")])
+        return replace(mesh, normals=None if normals is None else normals.astype(np.float64))
     if (at_corners := _lists(face, "texcoord")).sizes.any():
         if not np.array_equal(at_corners.sizes, 2 * polygons.sizes):
             raise ValueError("a face has not two numbers of texcoord for each corner")
@@ -264,6 +285,41 @@ def _read_ply(path: Path, named: bool) -> TriMesh[NDArray]:
     if painted is None or mesh.colours is not None or mesh.uv is not None:
         return mesh
     return _with_painted_faces(mesh, to_bytes(_colours(painted)), polygon)
+
+
+def _read_stl(path: Path) -> TriMesh[NDArray]:
+    """Corners at one place become one vertex."""
+    data = path.read_bytes()
+    count = int.from_bytes(data[80:84], "little")
+    if len(data) >= 84 and len(data) >= 84 + 50 * count > 84 and not (data[:5] == b"solid" and b"facet" in data[:1000]):
+        rows = np.frombuffer(data, np.dtype([("normal", "<f4", 3), ("corners", "<f4", 9), ("more", "<u2")]), count, 84)
+        corners = rows["corners"].reshape(-1, 3).astype(np.float64)
+    else:
+        words = re.findall(rb"\bvertex\s+(\S+)\s+(\S+)\s+(\S+)", data)
+        corners = np.array(words, dtype="S32").astype(np.float64).reshape(-1, 3)
+        if not len(corners) or len(corners) % 3:
+            raise ValueError(f"it has {len(corners)} corners of triangles, no multiple of 3, or ends before its last triangle")
+    vertices, faces = np.unique(corners, axis=0, return_inverse=True)
+    faces = faces.reshape(-1, 3)
+    return TriMesh(vertices, faces[(faces != np.roll(faces, 1, axis=1)).all(1)])
+
+
+def _read_xyz(path: Path) -> TriMesh[NDArray]:
+    """Points, one in a line: x y z, then a normal, a colour r g b, or both."""
+    with path.open(encoding="utf-8-sig") as file:
+        lines = [words for line in file if (words := line.split("#")[0].replace(",", " ").replace(";", " ").split())]
+    if lines and len(lines[0]) == 1:  # how many there are
+        lines = lines[1:]
+    if lines and len({len(words) for words in lines}) > 1:
+        raise ValueError("its lines have not equally many numbers")
+    rows = np.array(lines, np.float64).reshape(len(lines), -1)
+    if rows.shape[1] < 3:
+        raise ValueError("its lines are not x y z")
+    points, more = rows[:, :3], rows[:, 3:]
+    unit = more.shape[1] >= 3 and np.allclose(np.linalg.norm(more[:, :3], axis=1), 1, atol=0.01)  # a normal, no colour
+    normals, more = (more[:, :3], more[:, 3:]) if unit else (None, more)
+    colours = _colours(more[:, :3]) if more.shape[1] >= 3 else None
+    return TriMesh(points, np.empty((0, 3), np.int64), normals=normals, colours=colours)
 
 
 def _together(columns: Mapping[str, NDArray | Lists], choices: Iterable[Sequence[str]]) -> NDArray | None:

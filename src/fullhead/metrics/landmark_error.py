@@ -1,7 +1,7 @@
-"""How well a detector of 68 landmarks that was made for photos finds those of procedural heads.
+"""How well a reader of heads that was made for photos finds the 68 landmarks of procedural heads.
 
 Errors are mean distances over landmarks in units of the distance between the outer corners of the eyes (36 and 45), as in
-the 300-W benchmark. `inner` leaves out the jaw (0-16): detectors' points slide along the outline there, ours stay on the skin.
+the 300-W benchmark. `inner` leaves out the jaw (0-16): points of others slide along the outline there, ours stay on the skin.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fullhead.core.errors import FullheadError
-from fullhead.data.scan_landmarks import COUNT, Detector
+from fullhead.data.scan_landmarks import COUNT
+from fullhead.data.scan_reading import surest
+from fullhead.eyes.reading import Reader
 from fullhead.io.sets import read_records, read_set
 from fullhead.io.stores import open_store
 
@@ -43,22 +45,21 @@ def normalised_errors(found: NDArray, truth: NDArray) -> NDArray:
     return np.linalg.norm(found - truth, axis=-1) / apart[..., None]
 
 
-def agreement(root: Path, detect: Detector, yaw_limit: float = 30) -> Agreement:
-    """What a detector finds in the photos of a set whose |yaw| is within `yaw_limit` degrees.
+def agreement(root: Path, reader: Reader, yaw_limit: float = 30) -> Agreement:
+    """What a reader finds in the photos of a set whose |yaw| is within `yaw_limit` degrees.
 
-    Raises FullheadError for another kind of set, where no photo is frontal enough, and for what is no 68 points.
+    Raises FullheadError for another kind of set, and where no photo is frontal enough.
     """
     if (kind := read_set(root)["kind"]) != "photos":
-        raise FullheadError(f"{root} holds a set of {kind}; a detector looks at one of `fullhead synth photos`")
+        raise FullheadError(f"{root} holds a set of {kind}; a reader looks at one of `fullhead synth photos`")
     views = [view for record in read_records(root) for view in record["views"] if abs(np.degrees(view["yaw"])) <= yaw_limit]
     if not views:
         raise FullheadError(f"no photo of {root} has |yaw| within {yaw_limit:g} degrees")
     pictures, found = open_store(root, "img"), []
     for view in views:
-        points = np.asarray(detect(pictures.picture(f"{view['key']}.png")), np.float64)
-        if points.size and points.shape != (COUNT, 2):
-            raise FullheadError(f"the detector gave {list(points.shape)} numbers, not [68, 2] or none")
-        found.append(points if points.size else np.full((COUNT, 2), np.nan))
+        reading = surest(reader, pictures.picture(f"{view['key']}.png"))
+        marks = None if reading is None else reading.landmarks
+        found.append(np.full((COUNT, 2), np.nan) if marks is None else marks.xy)
     errors = normalised_errors(np.array(found), np.array([view["landmarks"] for view in views]))
     here = np.nan_to_num(errors[:, INNER].mean(1), nan=np.inf)
     there = here < SAME_FACE

@@ -64,9 +64,13 @@ class Fit:
 
 
 def fit_rig(
-    cube: CubeRig, vertices: NDArray, faces: NDArray, landmarks: NDArray, config: FitConfig, rng: np.random.RandomState
-) -> Fit:
-    """Fit to a scan with vertices [V, 3], faces [F, 3] and landmarks [68, 3] in its own frame; NaN where unknown."""
+    cube: CubeRig, vertices: NDArray, faces: NDArray, landmarks: NDArray, config: FitConfig, rng: np.random.RandomState,
+    spread: NDArray | None = None,
+) -> Fit:  # fmt: skip
+    """Fit to a scan with vertices [V, 3], faces [F, 3] and landmarks [68, 3] in its own frame; NaN where unknown.
+
+    spread [68]: how well each landmark is known, in millimetres, where that is worse than `config` says.
+    """
     known = np.flatnonzero(np.isfinite(landmarks).all(1))
     if len(known) < FEWEST:
         raise FullheadError(f"{len(known)} landmarks are known: fitting takes {FEWEST} or more")
@@ -75,7 +79,9 @@ def fit_rig(
     if config.metres_per_unit is not None:
         scale, middle = config.metres_per_unit / cube.rig.metres, landmarks[known].mean(0)
         start = Similarity(scale, start.turn, start(middle) - scale * start.turn @ middle)
-    scan = _Scan(start(vertices), faces, start(landmarks[known]), known)  # so near that little is left to find
+    usual = np.where(known < JAW_LINE, config.jaw_line_spread, config.landmark_spread)
+    spread = usual if spread is None else np.fmax(usual, spread[known])
+    scan = _Scan(start(vertices), faces, start(landmarks[known]), known, spread)  # so near that little is left to find
     fitting = _Fitting(model, scan, config, rng)
     for number, far in enumerate(np.geomspace(config.far_first, config.far_last, config.rounds)):
         if number % config.jacobians == 0:
@@ -135,8 +141,8 @@ class _Model:
 class _Scan:
     """The scan near the rig, and where it is nearest to a point."""
 
-    def __init__(self, vertices: NDArray, faces: NDArray, landmarks: NDArray, known: NDArray) -> None:
-        self.vertices, self.faces, self.landmarks, self.known = vertices, faces, landmarks, known
+    def __init__(self, vertices: NDArray, faces: NDArray, landmarks: NDArray, known: NDArray, spread: NDArray) -> None:
+        self.vertices, self.faces, self.landmarks, self.known, self.spread = vertices, faces, landmarks, known, spread
         self.tree: MeshTree = mesh_tree(vertices, faces)
         self.normals = face_normals(vertices, faces)
         self.rim = boundary_vertices(faces, len(vertices))
@@ -186,11 +192,10 @@ class _Fitting:
         """
         config, model = self.config, self.model
         unit = self.unit / self.cube_from_scan.scale  # as the scan began: a scan that shrinks must not come closer by it
-        spread = np.where(self.scan.known < JAW_LINE, config.jaw_line_spread, config.landmark_spread)
         marks = self.cube_from_scan(self.scan.landmarks)
         residuals = self.landmark_residuals()
         jacobian = self._jacobian(marks, residuals, model.marks(model.jacobian)[self.scan.known])
-        hessian, gradient = _normal_equations(jacobian, residuals, (unit / spread) ** 2)
+        hessian, gradient = _normal_equations(jacobian, residuals, (unit / self.scan.spread) ** 2)
         for pairs in (self._onto_rig(), self._onto_scan()):
             residual = _interpolate(model.vertices, pairs) - pairs.target
             jacobian = self._jacobian(pairs.target, residual, _interpolate(model.jacobian, pairs))
