@@ -9,7 +9,7 @@ import tyro
 
 from fullhead.commands.options import ModelOptions, check_seed, stage_bars
 from fullhead.core.errors import FullheadError
-from fullhead.data.options import ScanOptions, check_metres
+from fullhead.data.options import ScanOptions
 from fullhead.io.files import check_new, check_place, written_whole
 
 
@@ -42,7 +42,6 @@ def fit_scan(
     head, sheet_file = (check_new(out / name, overwrite) for name in ("head.safetensors", "fit.png"))
     if shape_steps < 1 or looks_steps < 1:
         raise FullheadError(f"--shape-steps {shape_steps}, --looks-steps {looks_steps}: at least 1 each")
-    check_metres(source.metres_per_unit)
     check_seed(seed, "--seed")
 
     import torch

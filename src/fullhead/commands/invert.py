@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from fullhead.commands.options import ModelOptions, check_seed, radians, stage_bars
+from fullhead.commands.options import ModelOptions, radians, stage_bars
 from fullhead.core.errors import FullheadError
 from fullhead.fitting.options import InvertConfig
 from fullhead.io.config import Unset
@@ -43,9 +43,6 @@ def invert(
     head, part, sheet_file = (check_new(out / name, overwrite) for name in ("head.safetensors", "photo.png", "fit.png"))
     if photo.resolve() == part.resolve():
         raise FullheadError(f"{photo} would be replaced by the part that is fitted: choose another --out")
-    if fit.steps < 1 or fit.pivot_steps < 0:
-        raise FullheadError(f"--steps {fit.steps}, --pivot-steps {fit.pivot_steps}: at least 1 and 0")
-    check_seed(fit.seed)
     about, above = radians(yaw, "--yaw", 90), radians(pitch, "--pitch", 60)
 
     import torch

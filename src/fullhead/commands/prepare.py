@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from fullhead.commands.synth.options import WriteOptions, check_size
+from fullhead.commands.synth.options import WriteOptions
 from fullhead.data.options import PrepareOptions
 
 
@@ -29,6 +29,5 @@ def prepare(
     """
     from fullhead.data.prepare import recipe
 
-    check_size(what.size)
     writing.check()
     writing.write(out, recipe(scans, what), "scan")

@@ -14,12 +14,6 @@ if TYPE_CHECKING:
     from fullhead.synth.people.population import Population
 
 
-def check_size(size: int) -> None:
-    """Refuse sizes that no picture of a set has."""
-    if not 8 <= size <= 2048:
-        raise FullheadError(f"--size {size}: a picture of a set has between 8 and 2048 pixels a side")
-
-
 @dataclass(frozen=True)
 class WriteOptions:
     """How a set is written."""

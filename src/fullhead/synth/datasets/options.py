@@ -6,22 +6,12 @@ The first option says how large the set is. More can be asked for later.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 from typing import Annotated, Literal
 
-from fullhead.io.config import Limited
+from fullhead.io.config import Asked, Count
 
-Count = Annotated[int, (1, inf)]
 Pixels = Annotated[int, (8, 2048)]
 Seed = Annotated[int, (0, 2**64 - 1)]
-
-
-class Asked(Limited):
-    """Options, which messages name as the command line does."""
-
-    @staticmethod
-    def written(name: str) -> str:
-        return f"--{name.replace('_', '-')}"
 
 
 @dataclass(frozen=True)
