@@ -168,7 +168,7 @@ def _check_claims(archive: zipfile.ZipFile) -> None:
             shape, _, dtype = header(file)
         if prod(shape) * dtype.itemsize > info.file_size:
             raise Refused(
-                f"says that {show(info.filename)} has the shape {show(shape)}, and holds {info.file_size} bytes of it"
+                f"says that {show(info.filename)} has the shape {list(shape)}, but holds {info.file_size} bytes"
             )
 
 
