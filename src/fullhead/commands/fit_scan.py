@@ -76,8 +76,11 @@ def fit_scan(
     with written_whole(head) as a, written_whole(sheet_file) as b:  # both or none
         save_image(sheet, b)
         save(model, a, dtype=torch.float16, about=record, latents=fitted.codes)
-    rig = ", ".join(f"{name} {value:.2f}" for name, value in fitted.placed.errors.items())
-    print(f"rig, mm: {rig}")
+    off = fitted.placed.errors
+    print(
+        f"the rig is off by {off['landmarks']:.2f} mm at the landmarks; by at most {off['face']:.2f} mm at half of the face, and "
+        f"{off['face_95']:.2f} mm at 95% of it"
+    )
     colour = "the scan has no colours" if alike.colour_error is None else f"colour error {alike.colour_error:.3f}"
     print(
         f"chamfer {alike.chamfer * unit:.2f} mm, normal consistency {alike.normal_consistency:.3f}, "

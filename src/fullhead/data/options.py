@@ -40,11 +40,11 @@ class PrepareOptions(ScanOptions):
     flame: Unset[Path] = None
     """FLAME's file, to fit FLAME instead of our own rig."""
     shapes: Count = 100
-    """Components of the rig's shape."""
+    """How many numbers describe the shape of each head, as fitted."""
     near: Count = 100_000
-    """Labelled points near the surface of each scan."""
+    """Points near the surface of each scan; of each it is known whether it lies inside."""
     uniform: Count = 100_000
-    """Labelled points anywhere in the cube."""
+    """The same anywhere in the box of 40 cm that holds the head."""
     surface: Count = 100_000
     """Points of the surface, with normals and colours."""
     size: Pixels = 256

@@ -39,8 +39,8 @@ class Square:
     side: float
 
 
-def find_face(photo: Bytes) -> Square:
-    """The largest frontal face of a photo uint8 [H, W, 3], rather a central one; from the middle of the forehead to the chin.
+def find_faces(photo: Bytes) -> list[Square]:
+    """The frontal faces of a photo uint8 [H, W, 3], from the middle of the forehead to the chin; large and central ones first.
 
     Local binary patterns, from scikit-image; the photo and its mirror image are searched at two sizes, and the searches vote.
     Raises FullheadError if there is none.
@@ -56,7 +56,12 @@ def find_face(photo: Bytes) -> Square:
             "forehead to the chin, with --box x,y,width,height; for a side view say --yaw too, about 90 for the left side of "
             "the face and -90 for its right"
         )
-    return Square(*boxes[same[score.argmax()]].mean(0).tolist())
+    found = []
+    while score.any():
+        face = boxes[same[score.argmax()]].mean(0)
+        score[np.abs(boxes[:, :2] - face[:2]).max(1) < face[2] / 2] = 0
+        found.append(Square(*face.tolist()))
+    return found
 
 
 def _search(photo: Bytes, size: int, mirrored: bool) -> NDArray:

@@ -167,9 +167,7 @@ def _check_claims(archive: zipfile.ZipFile) -> None:
             header = read_array_header_1_0 if read_magic(file) == (1, 0) else read_array_header_2_0
             shape, _, dtype = header(file)
         if prod(shape) * dtype.itemsize > info.file_size:
-            raise Refused(
-                f"says that {show(info.filename)} has the shape {list(shape)}, but holds {info.file_size} bytes"
-            )
+            raise Refused(f"says that {show(info.filename)} has the shape {list(shape)}, but holds {info.file_size} bytes")
 
 
 def _pickle(path: Path) -> Arrays:

@@ -44,7 +44,7 @@ def views(out: Out, what: ViewsOptions = ViewsOptions(), writing: SetOptions = S
 
 
 def scans(out: Out, what: ScansOptions = ScansOptions(), writing: SetOptions = SetOptions()) -> None:
-    """Write closed, coloured meshes of heads in [-1, 1]^3 with the rig's parameters, in several expressions and poses.
+    """Write closed, coloured meshes of heads in several expressions and poses, and what bends our head mesh to each.
 
     Stop it at any time with Ctrl-C and run it again to continue. The same settings write the same files.
     """

@@ -59,7 +59,7 @@ class Heads360Options(Asked):
     hair: Literal["with", "without", "both"] = "both"
     """Pictures with hair, without, or both of each."""
     expressions: tuple[str, ...] = ("all",)
-    """Of ARKit's names; or all."""
+    """By ARKit's names, as in jawOpen,eyeBlinkLeft; or all."""
     truth: tuple[str, ...] = ("none",)
     """What is also written of seg, mask, rgba, parts, depth and normal; or all, or none."""
 
@@ -75,11 +75,11 @@ class ScansOptions(Asked):
     seed: Seed = 0
     """Which set of heads."""
     resolution: Annotated[int, (32, 512)] = 224
-    """Cells of the grid along the cube's side of 40 cm."""
+    """Cells along the box of 40 cm that holds the head, in which its surface is found."""
     raw: bool = False
     """Also write every scan as a scanner leaves it: somewhere in space, in millimetres, with noise and holes."""
     noise: Annotated[float, (0, 100)] = 0.3
-    """Of the raw scans, millimetres."""
+    """Of the raw scans: how far their points stray, millimetres."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class VideoOptions(Asked):
     motion: Literal["talk", "idle", "wander", "faces", "turn", "orbit"] = "talk"
     """What happens, from speech and smiles (talk) to a camera that goes around (orbit)."""
     frames: Annotated[int, (1, 100_000)] = 120
-    """Of each clip."""
+    """Pictures of each clip."""
     fps: Annotated[float, (1, 1000)] = 25.0
     """Frames a second."""
     size: Pixels = 256
