@@ -78,8 +78,8 @@ def fit_scan(
         save(model, a, dtype=torch.float16, about=record, latents=fitted.codes)
     off = fitted.placed.errors
     print(
-        f"the rig is off by {off['landmarks']:.2f} mm at the landmarks; by at most {off['face']:.2f} mm at half of the face, and "
-        f"{off['face_95']:.2f} mm at 95% of it"
+        f"the rig is off by {off['landmarks']:.2f} mm at the landmarks; by at most {off['face']:.2f} mm at half of the face, "
+        f"and by {off['face_95']:.2f} mm at 95% of it"
     )
     colour = "the scan has no colours" if alike.colour_error is None else f"colour error {alike.colour_error:.3f}"
     print(

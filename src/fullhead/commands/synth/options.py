@@ -51,7 +51,8 @@ class SetOptions(WriteOptions):
     """How a set of procedural heads is written."""
 
     set: tuple[str, ...] = ()
-    """Who the heads are, as in hair.style=afro person.men=0.2 skin.tone=0.6,1; a wrong name, as in x=1 or hair.x=1, lists the right ones."""
+    """Who the heads are, as in hair.style=afro person.men=0.2 skin.tone=0.6,1; a wrong name, as in
+    x=1 or hair.x=1, lists the right ones."""
 
     def population(self) -> Population:
         """From what the heads are drawn."""
