@@ -86,6 +86,8 @@ def fit_scan(
         f"chamfer {alike.chamfer * unit:.2f} mm, normal consistency {alike.normal_consistency:.3f}, "
         f"F-score at {10 * unit / 1000:.0f} mm {alike.f_score:.3f}, {colour}; {fitted.seconds:.0f} s: a {fitted.verdict} fit"
     )
+    if fitted.doubt:
+        print(f"warning: {fitted.doubt}")
     if fitted.verdict == "failed":
         raise FullheadError(
             f"the fit failed: scan and head are {alike.chamfer * unit:.0f} mm apart, at most {WORST_CHAMFER * unit:.0f} is a "
