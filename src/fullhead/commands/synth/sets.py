@@ -70,14 +70,14 @@ def video(
     from fullhead.io.video import check_video_path, save_video
     from fullhead.synth.datasets.video import Video, clip_name
 
-    clips = [] if preview == "none" else [clip_name(number) for number in range(what.clips)]
-    films = {clip: out / "preview" / f"{clip}.{preview}" for clip in clips}
-    for film in films.values():
-        check_video_path(film)
+    if preview != "none":
+        check_video_path(Path(f"clip.{preview}"))
     writing.write(out, Video(what, writing.population()), "frame")
     store = open_store(out, "frames")
-    for clip, film in films.items():
+    there = set[str]() if preview == "none" else set(store.names())
+    for clip in map(clip_name, range(0 if preview == "none" else what.clips)):
+        film = out / "preview" / f"{clip}.{preview}"
         names = [f"{clip}/{frame:05d}.png" for frame in range(what.frames)]
-        if not film.exists() and set(names) <= set(store.names()):
+        if not film.exists() and there.issuperset(names):
             save_video((store.picture(name) for name in names), film, what.fps)
             print(film)
