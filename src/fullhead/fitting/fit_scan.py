@@ -58,7 +58,7 @@ from fullhead.viewing.sheet import YAWS
 LOG = logging.getLogger(__name__)
 WORST_CHAMFER = 0.06  # of a fit that counts, in units of the cube: 12 mm of our rig's; those of procedural scans had 3 to 4 mm
 LEAST_SPREAD = 0.05  # deviation of a code's numbers that the rates count on at least: a table may be all alike
-# Millimetres that landmarks within the face may lie off the scan, the middle one of them. Of 15 procedural scans, whole and raw,
+# Millimetres that landmarks within the face may lie off the scan, the middle one of them. Of 15 procedural scans, raw or not,
 # it is 0.1 to 0.8, with noise of 2 mm on the landmarks at most 2.1.
 FAR_LANDMARKS = 3.0
 NOWHERE = "no point of the scan is found in the model: do its landmarks fit?"
