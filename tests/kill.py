@@ -3,6 +3,8 @@
     python -m tests.kill --times 50 --seed 0
 
 Each command is a process of its own, forked from this one after the imports, so that the moments fall into its work. POSIX.
+Of commands with worker processes, every other kill hits one worker; the others hit their parent, and the workers must end
+by themselves.
 
 A command is killed up to three times in the same folder before it may end. Half of the kills come at a random moment, the
 others at the first write after it. What a kill leaves must be whole: every file with its final name can be read to its end, and
@@ -21,6 +23,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -49,9 +52,16 @@ from fullhead.models.ganhead import GANHead, GANHeadConfig
 
 KILLS = 3  # at most, in one folder
 TOGETHER = ("invert",)  # whose results stand all or not at all
+LONELY = 20.0  # seconds after which workers without a parent must be gone
 CASES = {
     "synth photos": "synth photos OUT --images 8 --size 48 --views-per-head 2 --seed 3 --workers 0",
     "synth photos, zip": "synth photos OUT --images 8 --size 48 --views-per-head 2 --seed 3 --workers 0 --form zip",
+    "synth photos, workers": "synth photos OUT --images 24 --size 48 --views-per-head 2 --seed 3 --workers 2",
+    "synth photos, tar, workers": "synth photos OUT --images 80 --size 32 --views-per-head 1 --seed 3 --workers 2 --form tar",
+    "synth scans, workers": "synth scans OUT --subjects 4 --scans-per-subject 1 --resolution 40 --workers 2",
+    "synth heads360, workers": "synth heads360 OUT --subjects 1 --size 16 --expressions jawOpen,cheekPuff --workers 2",
+    "synth views, workers": "synth views OUT --images 16 --size 48 --views-per-sitting 2 --workers 2",
+    "synth video, workers": "synth video OUT --clips 2 --frames 8 --size 48 --workers 2 --preview webp",
     "prepare": "prepare IN/scans OUT --near 2000 --uniform 2000 --surface 2000 --size 64 --shapes 30 --workers 0",
     "train": "train panohead-tiny IN/photos OUT --device cpu --set loop.images=40 loop.save_minutes=0 loop.preview_every=16",
     "invert": "invert IN/photo.png --out OUT --box 181,56,86,86 --steps 4 --pivot-steps 2",
@@ -76,6 +86,7 @@ def start(command: str, inputs: Path, out: Path) -> int:
     sys.stdout.flush()
     if number := os.fork():
         return number
+    os.setpgid(0, 0)  # so that its workers are found
     code = 1
     try:
         with out.with_suffix(".txt").open("w") as said:
@@ -166,8 +177,16 @@ def half_written(out: Path, whole: dict[str, str]) -> Iterable[str]:
             yield f"{name}: {error}"
 
 
-def kill(command: str, inputs: Path, out: Path, after: float, at_write: bool) -> tuple[bool, float]:
-    """Start a command and kill it after some seconds, or at the first write then: whether it still ran, and its seconds."""
+def workers(group: int) -> list[int]:
+    """The worker processes of a command, which are in its process group."""
+    listed = subprocess.run(("ps", "-A", "-o", "pid=,pgid=,stat=,args="), capture_output=True, text=True, check=True).stdout
+    rows = (line.split(None, 3) for line in listed.splitlines())
+    return [int(pid) for pid, of, state, args in rows if int(of) == group and "spawn_main" in args and state[0] != "Z"]
+
+
+def kill(command: str, inputs: Path, out: Path, after: float, at_write: bool, worker: bool) -> tuple[bool, float]:
+    """Start a command and kill it, or one `worker` of it, after some seconds, or at the first write then: whether it still ran,
+    and its seconds. AssertionError if workers outlive their parent, or a parent takes the death of a worker badly."""
     begun, process = time.monotonic(), start(command, inputs, out)
 
     def ended() -> bool:
@@ -177,22 +196,35 @@ def kill(command: str, inputs: Path, out: Path, after: float, at_write: bool) ->
         time.sleep(0.002)
     while at_write and not ended() and not any(path.name.startswith(TEMPORARY) for path in hidden(out)):
         time.sleep(0.0005)
-    os.kill(process, signal.SIGKILL)
+    at, theirs = time.monotonic() - begun, workers(process) if worker else []
+    os.kill(theirs[-1] if theirs else process, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    return code == -signal.SIGKILL, time.monotonic() - begun
+    ended_at = time.monotonic()
+    while left := workers(process):
+        assert time.monotonic() < ended_at + LONELY, f"workers {left} live on"
+        time.sleep(0.05)
+    said = out.with_suffix(".txt").read_text()
+    assert not theirs or code == 0 or (code == 2 and "a worker process died" in said), f"{code}: {said}"
+    assert "Traceback" not in said, said
+    return code != 0, at
 
 
 def trial(name: str, inputs: Path, out: Path, seconds: float, whole: dict[str, str], chance: random.Random) -> Killed:
     """Kill a command some times, look at what each kill left, run it to its end, and compare."""
     moments, failures, there = list[str](), list[str](), list[str]()
     for _ in range(KILLS):
-        at_write = chance.random() < 0.5
-        killed, at = kill(CASES[name], inputs, out, seconds * chance.uniform(0.05, 0.8), at_write)
+        at_write, worker = chance.random() < 0.5, "workers" in name and chance.random() < 0.5
+        try:
+            killed, at = kill(CASES[name], inputs, out, seconds * chance.uniform(0.05, 0.8), at_write, worker)
+        except AssertionError as error:
+            failures.append(str(error))
+            break
         there = [path.relative_to(out).as_posix() for path in files(out)]
         if not killed:
             seconds = seconds if moments else at
             break
-        moments.append(f"{at:.1f} s{' (a write)' * at_write}: {len(there)} files, {len(hidden(out))} hidden")
+        how = " (a write)" * at_write + " (a worker)" * worker
+        moments.append(f"{at:.1f} s{how}: {len(there)} files, {len(hidden(out))} hidden")
         failures += half_written(out, whole)
         if name in TOGETHER and len(there) not in (0, len(whole)):
             failures.append(f"only {', '.join(there)}")

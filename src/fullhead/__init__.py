@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from fullhead.core.cameras import orbit as orbit
     from fullhead.core.errors import FullheadError as FullheadError
     from fullhead.data.align import align_photos as align_photos
-    from fullhead.data.options import AlignOptions as AlignOptions
     from fullhead.data.camera_files import read_cameras as read_cameras
     from fullhead.data.camera_files import write_cameras as write_cameras
+    from fullhead.data.options import AlignOptions as AlignOptions
     from fullhead.export.mesh import extract_mesh as extract_mesh
     from fullhead.export.mesh import save_mesh as save_mesh
     from fullhead.export.rigged_files import posed_mesh as posed_mesh

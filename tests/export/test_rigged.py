@@ -15,7 +15,9 @@ from test_gltf_writer import array_of, parts
 
 from fullhead.core.colour import linear_from_srgb
 from fullhead.core.errors import FullheadError
+from fullhead.core.meshes import vertex_normals
 from fullhead.core.rotations import matrix_from_axis_angle
+from fullhead.core.winding import turned_faces
 from fullhead.export.clips import CLIPS, quaternions
 from fullhead.export.ribbons import SOLID, TONES, away_from_axis, away_from_middle, resampling, ribbons, strand_texture
 from fullhead.export.rigged_files import check_rigged_path, posed_mesh, save_rigged
@@ -223,6 +225,15 @@ def test_the_bust_ends_in_a_closed_line(head: RiggedHead, skin: Layer) -> None:
     assert skin.vertices[:, 1].min() > lowest
     below = clothes.normals[:, 1] < -0.9
     assert np.ptp(clothes.vertices[below, 2]) > 0.1  # a bottom from front to back
+
+
+@pytest.mark.parametrize("name", ["skin", "clothes", "glasses", "lenses", "teeth"])
+def test_all_faces_of_a_layer_are_wound_outwards_as_its_normals_point(head: RiggedHead, name: str) -> None:
+    layer = layer_of(head, name)
+    assert not turned_faces(layer.vertices, layer.faces).any()
+    own, seen = vertex_normals(layer.vertices, layer.faces), np.linalg.norm(layer.normals, axis=1) > 0.5
+    agree = (own * layer.normals).sum(1) > 0
+    assert agree[seen].mean() > 0.99
 
 
 def test_ribbons_lie_on_their_strands_and_narrow_to_a_tip() -> None:

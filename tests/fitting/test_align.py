@@ -5,7 +5,7 @@ import pytest
 
 from fullhead.core.errors import FullheadError
 from fullhead.eyes.window import Window, crop
-from fullhead.fitting.align import face_place, find_face, head_square, parse_box
+from fullhead.fitting.align import face_place, find_faces, head_square, parse_box
 
 
 @pytest.fixture(scope="module")
@@ -14,14 +14,21 @@ def astronaut() -> np.ndarray:
 
 
 def test_the_astronauts_face_is_found(astronaut):
-    face = find_face(astronaut)
+    (face,) = find_faces(astronaut)
     assert abs(face.x - 223) < 8  # between the eyes, on the nose
     assert abs(face.y - 116) < 8
     assert 85 < face.side < 120
 
 
+def test_of_several_faces_the_large_one_comes_first_and_none_twice(astronaut):
+    small = np.pad(astronaut[::2, ::2], ((256, 0), (0, 0), (0, 0)), mode="edge")
+    large, other = find_faces(np.concatenate([small, astronaut], axis=1))
+    assert abs(large.x - 256 - 223) < 10 and abs(other.x - 112) < 10
+    assert large.side > 1.5 * other.side
+
+
 def test_a_mirrored_photo_has_its_face_at_the_mirrored_place(astronaut):
-    face, mirrored = find_face(astronaut), find_face(np.ascontiguousarray(astronaut[:, ::-1]))
+    (face,), (mirrored,) = find_faces(astronaut), find_faces(np.ascontiguousarray(astronaut[:, ::-1]))
     assert abs(astronaut.shape[1] - mirrored.x - face.x) < 4
     assert abs(mirrored.y - face.y) < 4
 
@@ -37,7 +44,7 @@ def test_a_mirrored_photo_has_its_face_at_the_mirrored_place(astronaut):
 )
 def test_a_photo_without_a_face_asks_for_a_box_and_for_the_side_of_a_profile(photo):
     with pytest.raises(FullheadError, match=rf"{photo.shape[1]} x {photo.shape[0]} pixels.*--box.*--yaw"):
-        find_face(photo)
+        find_faces(photo)
 
 
 def with_disc(height: int, width: int, face: Window) -> np.ndarray:

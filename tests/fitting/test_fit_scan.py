@@ -18,6 +18,7 @@ from fullhead.fitting.fit_scan import (
     FitScanConfig,
     cube_rig,
     deepest,
+    doubt_of,
     fit_scan,
     fitted_looks,
     fitted_shape,
@@ -215,3 +216,16 @@ def test_a_scan_that_the_rig_does_not_fit_is_no_result(
     np.savetxt(tmp_path / "a_landmarks.txt", marks)
     with pytest.raises(FullheadError, match="scan a: the rig does not fit it"):
         fit_scan(ganhead, cube, scan_file(tmp_path / "a.ply"), SHORT)
+
+
+def test_landmarks_that_lie_off_the_scan_are_doubted(cube: CubeRig):
+    vertices = cube.rig().vertices
+    marks, mesh = cube.landmarks(vertices)[0].double().numpy(), TriMesh(vertices[0].double().numpy(), cube.surface.numpy())
+    assert doubt_of(mesh, marks, cube.millimetres) == ""
+    away, forwards = np.array([[0.1, 0, 0], [0, 0, 0.05]])
+    mirrored = TriMesh((mesh.vertices + away) * [-1, 1, 1], mesh.faces[:, ::-1])  # beside its landmarks by it
+    for other in (mirrored, TriMesh(mesh.vertices + forwards, mesh.faces)):
+        assert "mm off the scan: are they of this scan" in doubt_of(other, marks, cube.millimetres)
+    marks[:60] = np.nan
+    assert doubt_of(mesh, marks, cube.millimetres) == ""
+    assert doubt_of(mesh, marks * np.nan, cube.millimetres) == ""

@@ -555,6 +555,6 @@ def made_image(rng: Random, folder: Path, notes: Notes) -> None:
     exif = Image.Exif()
     exif[0x0112] = rng.choice((0, 1, 3, 6, 8, 9, 99))
     for path in folder.glob("image.*"):
-        path.unlink()
+        path.rmdir() if path.is_dir() else path.unlink()
     Image.new("RGB", size).save(folder / "image.png", exif=exif)
     notes.append(f"made {size}, turned {exif[0x0112]}")

@@ -221,6 +221,15 @@ def test_targets_that_the_file_sets_change_the_form_at_rest(tmp_path: Path):
     for weights in ({"meshes": [{"primitives": [primitive], "weights": [0.5]}]}, {"nodes": [{"mesh": 0, "weights": [0.5]}]}):
         mesh = read_mesh(glb(tmp_path / "a.glb", [CORNER, up], primitive, **weights))
         np.testing.assert_array_equal(mesh.vertices, CORNER + np.array([0, 0, 1]))
+    assert (read_mesh(glb(tmp_path / "a.glb", [CORNER, up], primitive)).vertices == CORNER).all(), "without weights they are 0"
+
+
+@pytest.mark.parametrize("weights", [[1.0], [0, 0.5, 0]])
+def test_weights_that_are_not_as_many_as_the_targets_are_refused(weights: list[float], tmp_path: Path):
+    primitive = {"attributes": {"POSITION": 0}, "targets": [{"POSITION": 1}, {"POSITION": 1}]}
+    path = glb(tmp_path / "a.glb", [CORNER, CORNER], primitive, nodes=[{"mesh": 0, "weights": weights}])
+    with pytest.raises(FullheadError, match=f"{len(weights)} weights for 2 morph targets"):
+        read_mesh(path)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])

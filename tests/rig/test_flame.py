@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -204,6 +205,21 @@ def damaged(change: Callable[[dict[str, np.ndarray]], Any]) -> dict[str, np.ndar
 def test_files_that_are_not_flame_s_are_refused_in_words(found: dict[str, np.ndarray], reason: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "flame.npz", **found)  # type: ignore[arg-type]
     with pytest.raises(FullheadError, match=reason):
+        load_flame(tmp_path / "flame.npz")
+
+
+@pytest.mark.parametrize("many", [10**5, 10**12], ids=["more than it holds", "more than there is"])
+def test_an_array_that_says_it_is_larger_than_it_is_takes_no_memory(many: int, tmp_path: Path) -> None:
+    np.savez(tmp_path / "true.npz", **arrays())  # type: ignore[arg-type]
+    with ZipFile(tmp_path / "true.npz") as true, ZipFile(tmp_path / "flame.npz", "w") as written:
+        for name in true.namelist():
+            data = true.read(name)
+            if name == "v_template.npy":
+                data = data.replace(b"(402, 3), ", f"({many}, 3), ".encode()).replace(
+                    b" " * (len(str(many)) - 3) + b"\n", b"\n"
+                )
+            written.writestr(name, data)
+    with pytest.raises(FullheadError, match=rf"says that 'v_template.npy' has the shape \[{many}, 3\]"):
         load_flame(tmp_path / "flame.npz")
 
 

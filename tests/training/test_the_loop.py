@@ -363,7 +363,7 @@ def test_a_damaged_state_is_one_line(damage: Callable[[bytes], bytes], tmp_path:
     train(Line(), tmp_path / "run", LoopConfig(batch=10, images=20))
     state = tmp_path / "run/state.safetensors"
     state.write_bytes(damage(state.read_bytes()))
-    with pytest.raises(FullheadError, match=r"state.safetensors is damaged \(.*\): put a copy in its place"):
+    with pytest.raises(FullheadError, match=r"cannot read .*state.safetensors \(.*\): put a copy in its place"):
         train(Line(), tmp_path / "run", LoopConfig(batch=10, images=40))
 
 
@@ -418,7 +418,7 @@ def test_a_setting_that_does_not_fit_an_existing_run_leaves_it_as_it_was(
         tiny_run(photos, run)
     for text in ("", "null", "[]", "{}", '{"preset": 3, "config": {}}', '{"preset": "panohead-tiny", "config": null}'):
         (run / "config.json").write_text(text)
-        with pytest.raises(FullheadError, match=r"config.json is damaged"):
+        with pytest.raises(FullheadError, match=r"cannot read .*config.json"):
             tiny_run(photos, run)
 
 

@@ -31,7 +31,7 @@ def export(
         faces: Largest number of triangles; the file shrinks and grows with it.
         texture_size: Pixels per side of a texture of colours and one of normals. Without it, the vertices have the colours.
         animation: Also store an animation in a .glb; all52 shows every expression once.
-        resolution: Cells along the cube in which the surface is found, before it is simplified.
+        resolution: Cells along the box that holds the head; the surface that is found with them is then simplified.
     """
     import sys
     import time

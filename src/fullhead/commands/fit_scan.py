@@ -9,7 +9,7 @@ import tyro
 
 from fullhead.commands.options import ModelOptions, check_seed, stage_bars
 from fullhead.core.errors import FullheadError
-from fullhead.data.options import ScanOptions, check_metres
+from fullhead.data.options import ScanOptions
 from fullhead.io.files import check_new, check_place, written_whole
 
 
@@ -43,7 +43,6 @@ def fit_scan(
     head, sheet_file = (check_new(out / name, overwrite) for name in ("head.safetensors", "fit.png"))
     if shape_steps < 1 or looks_steps < 1:
         raise FullheadError(f"--shape-steps {shape_steps}, --looks-steps {looks_steps}: at least 1 each")
-    check_metres(source.metres_per_unit)
     check_seed(seed, "--seed")
 
     import numpy as np
@@ -79,17 +78,21 @@ def fit_scan(
     with written_whole(head) as a, written_whole(sheet_file) as b:  # both or none
         save_image(sheet, b)
         save(model, a, dtype=torch.float16, about=record, latents=fitted.codes)
-    errors = dict(fitted.placed.errors)
-    if (apart := errors.pop("views", None)) is not None:
+    off = dict(fitted.placed.errors)
+    if (apart := off.pop("views", None)) is not None:
         known = int(np.isfinite(fitted.placed.landmarks).all(1).sum())
         print(f"{known} of 68 landmarks found in the scan, which views of it show {apart:.1f} mm apart")
-    rig = ", ".join(f"{name} {value:.2f}" for name, value in errors.items())
-    print(f"rig, mm: {rig}")
+    print(
+        f"the rig is off by {off['landmarks']:.2f} mm at the landmarks; by at most {off['face']:.2f} mm at half of the face, "
+        f"and by {off['face_95']:.2f} mm at 95% of it"
+    )
     colour = "the scan has no colours" if alike.colour_error is None else f"colour error {alike.colour_error:.3f}"
     print(
         f"chamfer {alike.chamfer * unit:.2f} mm, normal consistency {alike.normal_consistency:.3f}, "
         f"F-score at {10 * unit / 1000:.0f} mm {alike.f_score:.3f}, {colour}; {fitted.seconds:.0f} s: a {fitted.verdict} fit"
     )
+    if fitted.doubt:
+        print(f"warning: {fitted.doubt}")
     if fitted.verdict == "failed":
         raise FullheadError(
             f"the fit failed: scan and head are {alike.chamfer * unit:.0f} mm apart, at most {WORST_CHAMFER * unit:.0f} is a "

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from fullhead.commands.options import ModelOptions, check_seed, radians, stage_bars
+from fullhead.commands.options import ModelOptions, radians, stage_bars
 from fullhead.core.errors import FullheadError
 from fullhead.fitting.options import InvertConfig
 from fullhead.io.config import Unset
@@ -30,7 +30,7 @@ def invert(
     the photo that was fitted; and fit.png: the photo, the fit, and the head from eight sides.
 
     Args:
-        photo: An image file with one face.
+        photo: An image file with a face; of several the one that is large and central is taken, unless --box says another.
         out: Folder of the results.
         box: Where the face is, from the middle of the forehead to the chin: x,y,width,height in pixels. By default it is found.
         yaw: Side from which the photo was taken, in degrees: positive is the head's left. A rough value is enough.
@@ -43,15 +43,12 @@ def invert(
     head, part, sheet_file = (check_new(out / name, overwrite) for name in ("head.safetensors", "photo.png", "fit.png"))
     if photo.resolve() == part.resolve():
         raise FullheadError(f"{photo} would be replaced by the part that is fitted: choose another --out")
-    if fit.steps < 1 or fit.pivot_steps < 0:
-        raise FullheadError(f"--steps {fit.steps}, --pivot-steps {fit.pivot_steps}: at least 1 and 0")
-    check_seed(fit.seed)
     about, above = radians(yaw, "--yaw", 90), radians(pitch, "--pitch", 60)
 
     import torch
 
     from fullhead.families.table import require
-    from fullhead.fitting.align import find_face, parse_box
+    from fullhead.fitting.align import find_faces, parse_box
     from fullhead.fitting.invert import fit_sheet
     from fullhead.io.images import read_image, save_image
     from fullhead.models.checkpoint import save
@@ -61,9 +58,13 @@ def invert(
     opened = using.open()
     fit_photo = require(opened.family, "fit_photo")
     if face is None:
-        face = find_face(pixels)
-        corner = f"{face.x - face.side / 2:.0f},{face.y - face.side / 2:.0f}"
-        print(f"found a face: --box {corner},{face.side:.0f},{face.side:.0f}; if another is meant, say its box", flush=True)
+        face, *others = find_faces(pixels)
+        boxes = [f"--box {f.x - f.side / 2:.0f},{f.y - f.side / 2:.0f},{f.side:.0f},{f.side:.0f}" for f in (face, *others)]
+        if others:
+            first = f"found {len(boxes)} faces and take {boxes[0]}, which is large and central; for another one say its box"
+            print(f"{first}: {'; '.join(boxes[1:])}", flush=True)
+        else:
+            print(f"found a face: {boxes[0]}; if another is meant, say its box", flush=True)
     with stage_bars(latents=("looking for the head", fit.steps), weights=("adapting the model", fit.pivot_steps)) as on_step:
         aligned, fitted = fit_photo(pixels, opened.model, face, about, above, fit, on_step)
         sheet = fit_sheet(aligned, fitted)

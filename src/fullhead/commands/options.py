@@ -37,6 +37,13 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 LONG, BETWEEN = 10.0, 30.0  # seconds: of work that says how long it takes, and between its lines
 MOST_MEMORY = 2_000_000_000  # bytes of the frames of a film
 MOST_SEEDS = 100_000  # in one range
+TITLES = {
+    "using": "model",
+    "heads": "head",
+    "view": "picture",
+    "what": "set",
+    "source": "scan",
+}  # of groups of options, in help
 
 
 @dataclass(frozen=True)
@@ -183,7 +190,9 @@ def later(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
     for name, hint in hints.items():
         if tyro.conf.Positional in getattr(hint, "__metadata__", ()):
             hints[name] = Annotated[hint, tyro.conf.arg(metavar=name.upper())]
-    given.__annotations__ = {**hints, **{name: type(default) for name, default in defaults.items()}}
+    hints |= {name: type(default) for name, default in defaults.items()}
+    hints |= {name: Annotated[hints[name], tyro.conf.arg(name=title)] for name, title in TITLES.items() if name in hints}
+    given.__annotations__ = hints
     given.__signature__ = signature(command).replace(  # type: ignore[attr-defined]
         parameters=[p.replace(default=defaults.get(p.name, p.default)) for p in parameters]
     )
@@ -192,7 +201,11 @@ def later(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
 
 
 def _with_family_options(default: ModelOptions) -> ModelOptions:
-    own = [(name, f.options, field(default_factory=f.options)) for name, f in FAMILIES.items() if f.options]
+    own = [
+        (name, Annotated[f.options, tyro.conf.arg(name=f.title, prefix_name=False)], field(default_factory=f.options))
+        for name, f in FAMILIES.items()
+        if f.options
+    ]
     cls = type(default)
     return make_dataclass(cls.__name__, own, bases=(cls,), frozen=True, namespace={"__doc__": cls.__doc__})(**vars(default))
 
@@ -302,20 +315,23 @@ def stage_bars(**stages: tuple[str, int]) -> Iterator[OnStep]:
 
 def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:
     """The items, with a progress bar on a terminal. Elsewhere lines on stderr say about how long the work takes, if it is more
-    than ten seconds: after the first item, and then twice a minute."""
+    than ten seconds: after the first item, whose time is the most that others take, as loops are compiled in it; then twice a
+    minute."""
     from rich.console import Console
     from rich.progress import track
 
     if Console().is_terminal:
         yield from track(items, what, total=total, transient=True)
         return
-    began = said = time.monotonic()
+    began = first = said = time.monotonic()
     for done, item in enumerate(items, 1):
         yield item
         now = time.monotonic()
-        left = (now - began) / done * (total - done)
+        first = now if done == 1 else first
+        left = (total - done) * (first - began if done == 1 else (now - first) / (done - 1))
         if left > LONG and (done == 1 or now - said > BETWEEN):
-            print(f"{what}: {done} of {total} done, {about(left)} to go", file=sys.stderr, flush=True)
+            most = "at most " * (done == 1)
+            print(f"{what}: {done} of {total} done, {most}{about(left)} to go", file=sys.stderr, flush=True)
             said = now
 
 

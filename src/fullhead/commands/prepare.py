@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from fullhead.commands.synth.options import WriteOptions, check_size
+from fullhead.commands.synth.options import WriteOptions
 from fullhead.data.options import PrepareOptions
 
 
@@ -17,7 +17,7 @@ def prepare(
     what: PrepareOptions = PrepareOptions(),
     writing: WriteOptions = WriteOptions(),
 ) -> None:
-    """Bring scans into the cube of a rig, find the rig's parameters of each, and take samples that an implicit head trains on.
+    """Make a training set for a GANHead or an i3DMM out of scans: fit a head that can be posed to each, and take points of it.
 
     Stop it at any time with Ctrl-C and run it again to continue. The same settings write the same files.
 
@@ -29,6 +29,5 @@ def prepare(
     """
     from fullhead.data.prepare import recipe
 
-    check_size(what.size)
     writing.check()
     writing.write(out, recipe(scans, what), "scan")

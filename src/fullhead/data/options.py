@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from fullhead.core.errors import FullheadError
-from fullhead.io.config import Unset
-from fullhead.synth.datasets.options import Asked, Count, Pixels, Seed
+from fullhead.io.config import Asked, Count, Unset
+from fullhead.synth.datasets.options import Pixels, Seed
 
 PhotoLayout = Literal["files", "ffhq", "lpff", "celebamask", "khairstyle", "labelled"]
 
 
 @dataclass(frozen=True)
-class ScanOptions:
+class ScanOptions(Asked):
     """Where landmarks come from, and how scans lie in their files."""
 
     landmarks: Unset[Path] = None
@@ -24,14 +23,8 @@ class ScanOptions:
     """What finds the landmarks of scans that have no file of them: eyes, or module:function that reads heads from pictures."""
     axes: Unset[str] = None
     """Which axes of the file become x (to the subject's left), y (up) and z (forward), as in x,-y,-z. Not needed."""
-    metres_per_unit: Unset[float] = None
+    metres_per_unit: Unset[Annotated[float, (1e-9, 1e9)]] = None
     """Size of a unit of the file, 0.001 for millimetres; by default the scale is fitted, too."""
-
-
-def check_metres(metres_per_unit: float | None) -> None:
-    """Refuse a unit of no length."""
-    if metres_per_unit is not None and not metres_per_unit > 0:
-        raise FullheadError(f"--metres-per-unit {metres_per_unit:g}: above 0, such as 0.001 for millimetres")
 
 
 @dataclass(frozen=True)
@@ -48,19 +41,19 @@ class PrepareOptions(ScanOptions):
     """Text file with the names of the scans in the order of their codes; by default they are sorted."""
     flame: Unset[Path] = None
     """FLAME's file, to fit FLAME instead of our own rig."""
-    shapes: int = 100
-    """Components of the rig's shape."""
-    near: int = 100_000
-    """Labelled points near the surface of each scan."""
-    uniform: int = 100_000
-    """Labelled points anywhere in the cube."""
-    surface: int = 100_000
+    shapes: Count = 100
+    """How many numbers describe the shape of each head, as fitted."""
+    near: Count = 100_000
+    """Points near the surface of each scan; of each it is known whether it lies inside."""
+    uniform: Count = 100_000
+    """The same anywhere in the box of 40 cm that holds the head."""
+    surface: Count = 100_000
     """Points of the surface, with normals and colours."""
-    size: int = 256
+    size: Pixels = 256
     """Pixels per side of the nine views."""
-    held_out: float = 0.1
+    held_out: Annotated[float, (0, 0.99)] = 0.1
     """Share of the identities that no training sees."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of all random numbers."""
 
 

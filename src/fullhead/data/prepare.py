@@ -18,9 +18,8 @@ import numpy as np
 import torch
 from safetensors.numpy import save
 
-from fullhead.core.errors import FullheadError
 from fullhead.core.random import stream
-from fullhead.data.options import PrepareOptions, check_metres
+from fullhead.data.options import PrepareOptions
 from fullhead.data.registration import register_scan
 from fullhead.data.scan_samples import (
     NO_SURFACE,
@@ -146,12 +145,6 @@ class Prepared:
 def recipe(folder: Path, options: PrepareOptions) -> Prepared:
     """What `write_set` makes a set of: the scans in a folder, and what is taken of each."""
     o = options
-    for name in ("near", "uniform", "surface", "shapes"):
-        if getattr(o, name) < 1:
-            raise FullheadError(f"--{name} {getattr(o, name)}: at least 1")
-    if not 0 <= o.held_out < 1:
-        raise FullheadError(f"--held-out {o.held_out:g}: a share from 0 to below 1")
-    check_metres(o.metres_per_unit)
     found = find_scans(folder, o.layout, raw=o.raw, landmarks=o.landmarks)
     found = found if o.axes is None else with_axes(found, o.axes)
     found = found if o.order is None else ordered_by_names(found, read_order(o.order))

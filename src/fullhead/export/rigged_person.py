@@ -8,19 +8,23 @@ and twice for every joint that turns; targets and weights are read off these. Wh
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from fullhead.core.meshes import vertex_normals
 from fullhead.core.rotations import matrix_from_axis_angle
+from fullhead.core.winding import turned_faces
 from fullhead.export.posable import LEAST_OFFSET, Layer, RiggedHead, Target
 from fullhead.export.rigged_layers import select_strands, strand_layers, surface_layers
 from fullhead.rig.arkit import ARKIT, BUILT_ON, alone
 from fullhead.rig.identity import shape_parameters
 from fullhead.rig.template import JOINT_PARENTS
 from fullhead.synth.anatomy.template_assets import load_template_assets
+from fullhead.synth.anatomy.textured_mesh import TexturedMesh
 from fullhead.synth.people.population import Population
 from fullhead.synth.people.subject_sampling import sample_subject
 from fullhead.synth.rendering.lights import Lights, light_scene
@@ -46,6 +50,8 @@ def rig_person(person: Person, hair_detail: float = 1.0) -> RiggedHead:
     metres = person.metres_per_unit
     joints = person.to_world(person.joints) * metres
     surfaces, strands = posed_parts(person)
+    inside_out = [turned_faces(surface.vertices, surface.faces) for surface in surfaces]
+    surfaces = list(map(_outwards, surfaces, inside_out))
     light = light_scene(build_scene(person), EVEN_LIGHT, directions=48, size=256)
     hat = person.subject.worn.hat != "none"
     subsets = select_strands(strands, light.strand_ambient, metres, hair_detail, hat)
@@ -53,6 +59,7 @@ def rig_person(person: Person, hair_detail: float = 1.0) -> RiggedHead:
     def built(expression: dict[str, float], pose: NDArray | None = None) -> tuple[NDArray, NDArray]:
         """Places [P, 3] in metres and normals [P, 3] of all vertices, then of the strands' points, which have none."""
         surfaces, strands = posed_parts(person, expression, pose)
+        surfaces = list(map(_outwards, surfaces, inside_out))
         points = [subset.apply(strands).reshape(-1, 3) for subset in subsets]
         places = np.concatenate([*(s.vertices for s in surfaces), *points]) * metres
         return places, np.concatenate([*(s.normals for s in surfaces), *(np.zeros_like(p) for p in points)])
@@ -88,6 +95,14 @@ def rig_person(person: Person, hair_detail: float = 1.0) -> RiggedHead:
         for (name, bound, material), found in zip(drawn, targets, strict=True)
     ]
     return RiggedHead(tuple(layers), joints, JOINT_PARENTS, ARKIT, metres)
+
+
+def _outwards(surface: TexturedMesh, inside_out: NDArray) -> TexturedMesh:
+    """A surface whose faces `inside_out` [F] are turned: our pictures show both sides of a face, other programs one."""
+    if not inside_out.any():
+        return surface
+    faces = np.where(inside_out[:, None], surface.faces[:, ::-1], surface.faces)
+    return replace(surface, faces=faces, normals=vertex_normals(surface.vertices, faces))
 
 
 def _donors(places: NDArray, normals: NDArray, count: int) -> NDArray:

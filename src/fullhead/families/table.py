@@ -46,10 +46,10 @@ class Family:
 
 @dataclass(frozen=True)
 class GANHeadOptions:
-    """Options of GANHeads."""
+    """Of a model that FLAME moves, a rig that others give away."""
 
     flame: Unset[Path] = None
-    """FLAME's file, for a GANHead that FLAME moves."""
+    """FLAME's file, for a GANHead that was trained with it."""
 
     def apply(self, model: GANHead) -> None:
         if self.flame is not None:

@@ -16,7 +16,7 @@ from fullhead.core.errors import FullheadError
 from fullhead.eyes.window import Window
 from fullhead.io.images import Bytes
 
-# The square box in which `find_face` sees frontal faces: its side, and how far its centre lies below the middle of pictures of
+# The square box in which `find_faces` sees frontal faces: its side, and how far its centre lies below the middle of pictures of
 # our cameras, in parts of a picture's side where a unit of the world is a metre. Means over 24 heads of `fullhead synth photos
 # --size 256 --yaw-limit 6 --pitch-spread 0.05` (0.68 metres a unit) and their mirror images, all found; from head to head the
 # centre varies by 0.007 across and 0.010 down, the side by 0.020.
@@ -30,8 +30,8 @@ VOTES = 3  # of the four searches (two sizes, two mirrorings) that must agree
 LEAST_BOX = 8  # pixels
 
 
-def find_face(photo: Bytes) -> Window:
-    """The largest frontal face of a photo uint8 [H, W, 3], rather a central one; from the middle of the forehead to the chin.
+def find_faces(photo: Bytes) -> list[Window]:
+    """The frontal faces of a photo uint8 [H, W, 3], from the middle of the forehead to the chin; large and central ones first.
 
     Local binary patterns, from scikit-image; the photo and its mirror image are searched at two sizes, and the searches vote.
     Raises FullheadError if there is none.
@@ -47,7 +47,12 @@ def find_face(photo: Bytes) -> Window:
             "forehead to the chin, with --box x,y,width,height; for a side view say --yaw too, about 90 for the left side of "
             "the face and -90 for its right"
         )
-    return Window(*boxes[same[score.argmax()]].mean(0).tolist())
+    found = []
+    while score.any():
+        face = boxes[same[score.argmax()]].mean(0)
+        score[np.abs(boxes[:, :2] - face[:2]).max(1) < face[2] / 2] = 0
+        found.append(Window(*face.tolist()))
+    return found
 
 
 def _search(photo: Bytes, size: int, mirrored: bool) -> NDArray:

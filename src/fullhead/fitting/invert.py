@@ -22,7 +22,7 @@ from torch import Tensor
 from fullhead.core.cameras import Cameras, orbit, yaw_pitch
 from fullhead.core.errors import FullheadError
 from fullhead.eyes.window import Window, crop
-from fullhead.fitting.align import find_face, head_square
+from fullhead.fitting.align import find_faces, head_square
 from fullhead.fitting.options import InvertConfig, OnStep
 from fullhead.fitting.reconstruction_loss import Distance, reconstruction_loss
 from fullhead.io.images import Bytes, contact_sheet, from_uint8, to_uint8
@@ -266,7 +266,7 @@ def invert_photo(
 
     `face` (None: found) is the square from the middle of the forehead to the chin; the rest as in `fit`.
     """
-    aligned = crop(photo, head_square(face or find_face(photo), model.metres_per_unit), model.image_size)
+    aligned = crop(photo, head_square(face or find_faces(photo)[0], model.metres_per_unit), model.image_size)
     return aligned, fit(model, from_uint8(aligned[None]), yaw, pitch, config, on_step)
 
 

@@ -17,13 +17,18 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from fullhead.core.errors import FullheadError, in_words
+from fullhead.core.errors import FullheadError
 
 T = TypeVar("T")
+Count = Annotated[int, (1, math.inf)]  # how many
+Number = Annotated[int, (0, math.inf)]  # how many, perhaps none
 Width = Annotated[int, (1, 1 << 14)]  # numbers side by side: channels, features, codes
 Depth = Annotated[int, (1, 64)]  # layers one after another
 Side = Annotated[int, frozenset(1 << n for n in range(2, 13))]  # pixels of what is halved again and again
 Positive = Annotated[float, (1e-6, 1e6)]
+Weight = Annotated[float, (0, math.inf)]  # also a rate
+Share = Annotated[float, (0, 1)]
+Seed = Annotated[int, (0, 2**32 - 1)]
 Unset = Annotated[T | None, tyro.conf.arg(help_behavior_hint="")]  # None: its help says what holds without it
 
 
@@ -40,20 +45,17 @@ class Limited:
         return name
 
 
+class Asked(Limited):
+    """Options, which messages name as the command line does."""
+
+    @staticmethod
+    def written(name: str) -> str:
+        return f"--{name.replace('_', '-')}"
+
+
 @functools.cache
 def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls, include_extras=True)
-
-
-def json_object(text: str | bytes, what: str) -> dict[str, Any]:
-    """The named values of a text of JSON. `what` it is begins the FullheadError if it holds none."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FullheadError(f"{what} is damaged ({in_words(error)}): get it again") from None
-    if not isinstance(found, dict):
-        raise FullheadError(f"{what} is {shown(found)} where named values are due: get it again")
-    return found
 
 
 def to_dict(config: Any) -> dict[str, Any]:

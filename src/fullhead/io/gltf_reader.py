@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fullhead.core.colour import linear_from_srgb, srgb_from_linear
-from fullhead.core.errors import FullheadError
+from fullhead.core.errors import FullheadError, counted
 from fullhead.core.polygons import strip_triangles
 from fullhead.core.tri_mesh import TriMesh
 from fullhead.io.files import existing_file
@@ -119,7 +119,10 @@ def _primitive(
     """A primitive in the scene; weights [T] of its morph targets, joints [J, 4, 4] of its skin, which then place it alone."""
     attributes = primitive["attributes"]
     points = _accessor(gltf, attributes["POSITION"])
-    for weight, target in zip(weights, primitive.get("targets", []), strict=False):
+    targets = primitive.get("targets", [])
+    if weights and len(weights) != len(targets):
+        raise ValueError(f"it gives {len(weights)} weights for {counted(len(targets), 'morph target')}")
+    for weight, target in zip(weights, targets, strict=False):
         if weight and "POSITION" in target:
             points = points + weight * _accessor(gltf, target["POSITION"])
     place = scene_from_node

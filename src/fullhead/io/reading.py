@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from reprlib import repr as shown  # of files' values, which may be long
 from tarfile import TarError
 from tokenize import TokenError
 from typing import Any
@@ -35,9 +36,15 @@ def reading(place: Path | str, hint: str) -> Iterator[None]:
 
 
 def read_json(place: Path, hint: str) -> dict[str, Any]:
-    """The object in a JSON file; FullheadError where there is none. What is in it is not checked."""
+    """The named values in a JSON file; FullheadError where there are none. What they are is not checked."""
     with reading(place, hint):
-        found = json.loads(place.read_bytes())
+        return json_object(place.read_bytes(), place, hint)
+
+
+def json_object(text: str | bytes, place: Path | str, hint: str) -> dict[str, Any]:
+    """The named values in a JSON text, which is read from `place`; FullheadError where there are none."""
+    with reading(place, hint):
+        found = json.loads(text)
         if not isinstance(found, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError(f"{shown(found)} stands where named values are due")
         return found

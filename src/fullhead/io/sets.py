@@ -346,13 +346,20 @@ def _progress(quiet: bool, recipe: Recipe, parts: int) -> Iterator[Callable[[int
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:.1f}/s"), TimeRemainingColumn())
     with Progress(TextColumn(recipe.kind), *columns, disable=quiet) as bar:
         task = bar.add_task(recipe.kind, total=parts * recipe.pictures, rate=0.0)
-        start, made = time.monotonic(), 0
+        first, made = None, 0
 
         def advance(parts: int, said: list[str] | None) -> None:
-            nonlocal made
-            made += parts * recipe.pictures * (said is not None)
-            bar.update(task, advance=parts * recipe.pictures, rate=made / max(time.monotonic() - start, 1e-6))
-            for line in [] if quiet else said or []:
+            nonlocal first, made
+            count, now = parts * recipe.pictures, time.monotonic()
+            if said is None:
+                bar.tasks[0].completed += count  # not by `update`, which would take it for speed
+                return
+            if first is None:  # the first part tells no speed: loops are compiled in it
+                first = now
+            else:
+                made += count
+            bar.update(task, advance=count, rate=made / max(now - first, 1e-6))
+            for line in [] if quiet else said:
                 bar.console.print(f"left out: {line}", markup=False, highlight=False, soft_wrap=True)
 
         yield advance

@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 from torch import Size, Tensor, nn
 
 from fullhead.core.errors import FullheadError, in_words, with_article
-from fullhead.io.config import from_dict, json_object, shown, to_dict
+from fullhead.io.config import from_dict, shown, to_dict
 from fullhead.io.files import existing_file, written_whole
+from fullhead.io.reading import json_object
 from fullhead.models.head import Batch, HeadModel, L
 from fullhead.nn.module import C, ConfiguredModule, unfilled
 
@@ -79,7 +80,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
         metadata = handle.metadata() or {}
     if KEY not in metadata:
         raise FullheadError(f"{path} is a safetensors file, but not a fullhead model (its header has no '{KEY}' entry)")
-    header = {"about": {}} | json_object(metadata[KEY], f"the header of {path}")
+    header = {"about": {}} | json_object(metadata[KEY], f"the header of {path}", "get the file again")
     for name, kind in {"family": str, "config": dict, "about": dict}.items():
         if not isinstance(header.get(name), kind):
             raise FullheadError(f"the header of {path} does not say its {name}: get the file again")

@@ -6,6 +6,7 @@ needed: a chumpy object is the array in its state's entry `x`, a sparse matrix i
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
@@ -14,6 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_magic
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from scipy import sparse
@@ -28,6 +30,7 @@ from fullhead.rig.template import JOINTS
 
 IDENTITY = 300  # components of `shapedirs` that are shape; those behind are expression
 MAX_OPERATIONS = 20_000  # a FLAME pickle has some hundreds
+MOST_BYTES = 1 << 29  # of a .npz; FLAME's arrays have 36 MB
 NUMBERS = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"})
 Arrays = Mapping[str, NDArray]
 
@@ -119,7 +122,11 @@ def _parents(kintree: NDArray | None) -> tuple[int, ...]:
 def _plain(path: Path) -> Arrays:
     """The arrays of a .npz or .safetensors."""
     try:
-        return load_file(path) if path.suffix.lower() == ".safetensors" else dict(np.load(path))
+        if path.suffix.lower() == ".safetensors":
+            return load_file(path)
+        with zipfile.ZipFile(path) as archive:
+            _check_claims(archive)
+        return dict(np.load(path))
     except DAMAGED as error:
         raise Refused(f"cannot be read: {in_words(error)}; save FLAME's arrays as plain numbers") from None
 
@@ -149,6 +156,18 @@ SPARSE = {
     for kind in ("csc", "csr", "coo") for private in ("", "_") for name in ("matrix", "array")
 }  # fmt: skip
 CHUMPY = ("chumpy.ch.Ch", "chumpy.Ch")
+
+
+def _check_claims(archive: zipfile.ZipFile) -> None:
+    """Refuse arrays that say that they are larger than they are, or are too large, before memory is taken for them."""
+    if sum(info.file_size for info in archive.infolist()) > MOST_BYTES:
+        raise Refused(f"holds more than {MOST_BYTES >> 20} MB")
+    for info in archive.infolist():
+        with archive.open(info) as file:
+            header = read_array_header_1_0 if read_magic(file) == (1, 0) else read_array_header_2_0
+            shape, _, dtype = header(file)
+        if prod(shape) * dtype.itemsize > info.file_size:
+            raise Refused(f"says that {show(info.filename)} has the shape {list(shape)}, but holds {info.file_size} bytes")
 
 
 def _pickle(path: Path) -> Arrays:

@@ -14,17 +14,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fullhead.io.config import Limited, Number, Share, Weight
+
 
 @dataclass(frozen=True)
-class EncoderTaskConfig:
+class EncoderTaskConfig(Limited):
     """How a generator learns to draw photos at the z that an encoder finds for them."""
 
-    alone_images: int = 0  # until then it is all that the generator learns from, and the discriminator waits
-    alone_lr: float = 0.003  # until then
-    share: float = 0.5  # afterwards, the part of the heads that are drawn after photos
-    weight: float = 10.0  # of the reconstruction
-    kl: float = 2e-4  # of the divergence, beside the reconstruction
-    features: float = 0.0  # weight of the difference of the discriminator's features
+    alone_images: Number = 0  # until then it is all that the generator learns from, and the discriminator waits
+    alone_lr: Weight = 0.003  # until then
+    share: Share = 0.5  # afterwards, the part of the heads that are drawn after photos
+    weight: Weight = 10.0  # of the reconstruction
+    kl: Weight = 2e-4  # of the divergence, beside the reconstruction
+    features: Weight = 0.0  # weight of the difference of the discriminator's features
 
 
 def l1_loss(drawn: Sequence[Tensor], true: Sequence[Tensor]) -> Tensor:

@@ -13,27 +13,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fullhead.core.devices import normal, uniform
+from fullhead.io.config import Count, Limited, Number, Share, Weight
 from fullhead.training.distributed import local_shard
 from fullhead.training.schedules import linear_ramp
 
 
 @dataclass(frozen=True)
-class AdversarialConfig:
+class AdversarialConfig(Limited):
     """Weights and schedules of EG3D's training. `..._images` are counts of real images shown."""
 
-    generator_lr: float = 0.0025
-    discriminator_lr: float = 0.002
-    r1_gamma: float = 1.0  # weight of R1 on the image and the raw image [stylegan2]
-    r1_every: int = 16  # steps
-    density_weight: float = 0.25  # of the smoothness of density at random points; 0: none
-    density_every: int = 4  # steps
-    density_distance: float = 0.004  # deviation between the two points compared, in box sides
-    swap_end: float = 0.5  # chance that the mapping sees another image's label, after the fade
-    swap_fade_images: int = 1_000_000  # it starts at 1
-    blur_start: float = 10.0  # deviation of the blur on real and fake images at first, in pixels of the final image
-    blur_fade_images: int = 200_000
-    ema_images: int = 10_000  # half-life of the averaged weights
-    ema_rampup: float = 0.05  # but at most this part of the images seen
+    generator_lr: Weight = 0.0025
+    discriminator_lr: Weight = 0.002
+    r1_gamma: Weight = 1.0  # weight of R1 on the image and the raw image [stylegan2]
+    r1_every: Count = 16  # steps
+    density_weight: Weight = 0.25  # of the smoothness of density at random points; 0: none
+    density_every: Count = 4  # steps
+    density_distance: Weight = 0.004  # deviation between the two points compared, in box sides
+    swap_end: Share = 0.5  # chance that the mapping sees another image's label, after the fade
+    swap_fade_images: Number = 1_000_000  # it starts at 1
+    blur_start: Weight = 10.0  # deviation of the blur on real and fake images at first, in pixels of the final image
+    blur_fade_images: Number = 200_000
+    ema_images: Number = 10_000  # half-life of the averaged weights
+    ema_rampup: Weight = 0.05  # but at most this part of the images seen
 
     def swap_chance(self, images_seen: int) -> float:
         return linear_ramp(1.0, self.swap_end, images_seen, self.swap_fade_images)

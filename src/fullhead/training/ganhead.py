@@ -22,6 +22,7 @@ from fullhead.core.devices import CPU
 from fullhead.core.isosurface import NoSurfaceError
 from fullhead.core.rotations import matrix_from_axis_angle
 from fullhead.data.scan_set import ScanSet, ViewBatch
+from fullhead.io.config import Count, Limited, Number, Positive, Share, Weight
 from fullhead.io.images import contact_sheet, to_uint8
 from fullhead.kernels.raster import orthographic
 from fullhead.metrics.features import feature_distance, load_features
@@ -30,6 +31,7 @@ from fullhead.models.head import HeadPose, RenderOptions
 from fullhead.representations.canonical_field import CanonicalPoints, Volume
 from fullhead.representations.correspondence import find_correspondences, select_correspondences
 from fullhead.representations.deformer import Deformer, Motion, Warp
+from fullhead.representations.surface import Cells
 from fullhead.rig.neutral import NeutralRig
 from fullhead.rig.rig import Rig
 from fullhead.training.loop import Clock, Phase, StepState, Terms
@@ -45,42 +47,42 @@ ScanStep = StepState[Tensor, None]  # on scans by their numbers [B]
 
 
 @dataclass(frozen=True)
-class GANHeadTaskConfig:
+class GANHeadTaskConfig(Limited):
     """Losses and schedules. The weights are the published ones; `..._images` are counts of scans shown."""
 
     model: GANHeadConfig = field(default_factory=GANHeadConfig)
-    coarse_images: int = 3_000_000  # length of stage one
-    fine_images: int = 3_000_000  # and of stage two
-    first_epoch: int = 10  # showings of each scan that bones and joints are held for
-    coarse_lr: float = 1e-3
-    fine_lr: float = 2e-3
-    cosine_fraction: float = 0.0  # the last part of a stage, in which learning rates fall to 0 along a cosine
-    code_lr_scale: float = 1.0  # learning rate of the codes, in those of the networks: a scan is seldom shown
-    clip: float = 0.1  # norm of the gradients
-    near: int = 2000  # points about the surface of each scan
-    uniform: int = 250  # points anywhere
-    surface: int = 2000  # points of the surface
-    feature_share: float = 0.0  # of the points near and on the surface, from about eyes and mouth, which are small
-    feature_radius: float = 0.08  # how far about them, in units of the cube
-    vertices: int = 0  # of the rig that D is held to in a step, at random; 0: all
-    rig_vertices: int = 0  # of the rig that C is held to in a step, at random, whether or not a scan's point is near
-    rig_points: int = 0  # about what expressions move of the rig, G is held to: lips part
-    rig_occupancy: float = 0.2  # weight of that
-    rig_images: int = 0  # showings before those of stage one, in which C learns the rig by these alone
-    deshape: float = 10.0  # lambda_d
-    skinning: float = 0.2  # lambda_l
-    pose: float = 500.0  # lambda_p
-    expression: float = 500.0  # lambda_e
-    bone: float = 1.0  # lambda_b
-    weight: float = 10.0  # lambda_w
-    regular: float = 1e-3  # lambda_r
-    colour: float = 1.0  # lambda_c, of points and of views
-    normal: float = 1.0  # lambda_n
-    perceptual: float = 0.0  # weight of what a network of heads sees in the views of colours
-    coarse_steps: int = 50  # of Broyden's method, stage one
-    fine_steps: int = 10  # stage two
-    view_resolution: int = 128  # cells of the surface that tells which point a pixel sees
-    view_stride: int = 1  # pixels of a view are taken this far apart, from a random first one
+    coarse_images: Number = 3_000_000  # length of stage one
+    fine_images: Number = 3_000_000  # and of stage two
+    first_epoch: Number = 10  # showings of each scan that bones and joints are held for
+    coarse_lr: Weight = 1e-3
+    fine_lr: Weight = 2e-3
+    cosine_fraction: Share = 0.0  # the last part of a stage, in which learning rates fall to 0 along a cosine
+    code_lr_scale: Weight = 1.0  # learning rate of the codes, in those of the networks: a scan is seldom shown
+    clip: Positive = 0.1  # norm of the gradients
+    near: Count = 2000  # points about the surface of each scan
+    uniform: Count = 250  # points anywhere
+    surface: Count = 2000  # points of the surface
+    feature_share: Share = 0.0  # of the points near and on the surface, from about eyes and mouth, which are small
+    feature_radius: Weight = 0.08  # how far about them, in units of the cube
+    vertices: Number = 0  # of the rig that D is held to in a step, at random; 0: all
+    rig_vertices: Number = 0  # of the rig that C is held to in a step, at random, whether or not a scan's point is near
+    rig_points: Number = 0  # about what expressions move of the rig, G is held to: lips part
+    rig_occupancy: Weight = 0.2  # weight of that
+    rig_images: Number = 0  # showings before those of stage one, in which C learns the rig by these alone
+    deshape: Weight = 10.0  # lambda_d
+    skinning: Weight = 0.2  # lambda_l
+    pose: Weight = 500.0  # lambda_p
+    expression: Weight = 500.0  # lambda_e
+    bone: Weight = 1.0  # lambda_b
+    weight: Weight = 10.0  # lambda_w
+    regular: Weight = 1e-3  # lambda_r
+    colour: Weight = 1.0  # lambda_c, of points and of views
+    normal: Weight = 1.0  # lambda_n
+    perceptual: Weight = 0.0  # weight of what a network of heads sees in the views of colours
+    coarse_steps: Count = 50  # of Broyden's method, stage one
+    fine_steps: Count = 10  # stage two
+    view_resolution: Cells = 128  # cells of the surface that tells which point a pixel sees
+    view_stride: Count = 1  # pixels of a view are taken this far apart, from a random first one
 
 
 # -- terms of the losses

@@ -13,6 +13,7 @@ from fullhead.core.devices import CPU, device_of
 from fullhead.core.isosurface import NoSurfaceError
 from fullhead.data.scan_distances import DistanceBatch, ScanDistances
 from fullhead.data.scan_set import ScanSet
+from fullhead.io.config import Count, Limited, Number, Positive, Share, Weight
 from fullhead.io.images import to_uint8
 from fullhead.models.head import RenderOptions
 from fullhead.models.i3dmm import I3DMM, I3DMMCodes, I3DMMConfig
@@ -25,40 +26,40 @@ ScanStep = StepState[Tensor, None]  # on scans by their numbers [B]
 
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Limited):
     """Weights of the losses of training and fitting, and the points they are taken at."""
 
-    points: int = 16384  # of each scan and step
-    near: float = 0.94  # share of them about the surface; the others anywhere in the cube
-    reach: float = 0.1  # distances count up to it, in units of the cube
-    colour: float = 0.25  # of the sum over channels
-    delta: float = 1e-4  # of the length of the deformation
-    code: float = 1e-4  # of the codes
+    points: Count = 16384  # of each scan and step
+    near: Share = 0.94  # share of them about the surface; the others anywhere in the cube
+    reach: Positive = 0.1  # distances count up to it, in units of the cube
+    colour: Weight = 0.25  # of the sum over channels
+    delta: Weight = 1e-4  # of the length of the deformation
+    code: Weight = 1e-4  # of the codes
 
 
 @dataclass(frozen=True)
-class I3DMMTaskConfig:
+class I3DMMTaskConfig(Limited):
     """Sizes, losses and schedule. An epoch is as many scans as there are. The defaults are the published ones."""
 
     model: I3DMMConfig = field(default_factory=I3DMMConfig)  # the set says how many rows its tables have
     loss: LossConfig = field(default_factory=LossConfig)
     shared_expressions: bool = True  # scans of one label show one expression; if not, each but the neutral ones has its own
-    landmark_weight: float = 1.0
-    code_epochs: int = 100  # in which the weight of the codes grows to its full
-    networks_lr: float = 5e-4
-    codes_lr: float = 1e-3
-    halving_epochs: int = 250  # after which learning rates are halved, again and again
-    reference_images: int = 64_000  # scans shown to the reference network alone, before the epochs begin
+    landmark_weight: Weight = 1.0
+    code_epochs: Count = 100  # in which the weight of the codes grows to its full
+    networks_lr: Weight = 5e-4
+    codes_lr: Weight = 1e-3
+    halving_epochs: Count = 250  # after which learning rates are halved, again and again
+    reference_images: Number = 64_000  # scans shown to the reference network alone, before the epochs begin
 
 
 @dataclass(frozen=True)
-class CodeFitConfig:
+class CodeFitConfig(Limited):
     """How codes are fitted to a scan."""
 
     loss: LossConfig = field(default_factory=LossConfig)
-    steps: int = 800
-    lr: float = 5e-3  # divided by 10 at half
-    start: float = 0.01  # deviation of the codes at first
+    steps: Count = 800
+    lr: Weight = 5e-3  # divided by 10 at half
+    start: Weight = 0.01  # deviation of the codes at first
 
 
 @dataclass(frozen=True)

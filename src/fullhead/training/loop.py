@@ -15,44 +15,43 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fullhead.core.devices import CPU, device_of
 from fullhead.core.errors import FullheadError, in_words
+from fullhead.io.config import Limited, Number, Seed, Weight
 from fullhead.io.files import written_whole
+from fullhead.io.reading import reading
 from fullhead.nn.module import ConfiguredModule
 from fullhead.training.distributed import data_parallel, local_shard, mean_over_processes, rank
 
 Terms = dict[str, Tensor]
 
 NON_FINITE_IN_A_ROW = 10  # steps after which a run gives up
-LARGEST_BATCH = 65_536
+AGAIN = "put a copy in its place, or begin a new run"  # what to do about a damaged file of a run
 
 
 @dataclass(frozen=True)
-class LoopConfig:
+class LoopConfig(Limited):
     """Length and bookkeeping of a run; counts are of training examples shown: images, or scans."""
 
-    batch: int = 32  # images a step, over all processes
-    images: int = 25_000_000
-    seed: int = 0
-    log_every: int = 1_000  # 0: never
-    preview_every: int = 10_000  # 0: only at the end
-    save_minutes: float = 5.0
+    batch: Annotated[int, (1, 65_536)] = 32  # images a step, over all processes
+    images: Number = 25_000_000
+    seed: Seed = 0
+    log_every: Number = 1_000  # 0: never
+    preview_every: Number = 10_000  # 0: only at the end
+    save_minutes: Weight = 5.0
 
-    def __post_init__(self) -> None:
-        if not 1 <= self.batch <= LARGEST_BATCH:
-            raise FullheadError(f"loop.batch {self.batch}: between 1 and {LARGEST_BATCH}")
-        for name in ("images", "log_every", "preview_every", "save_minutes"):
-            if not getattr(self, name) >= 0:
-                raise FullheadError(f"loop.{name} {getattr(self, name)}: at least 0")
+    @staticmethod
+    def written(name: str) -> str:
+        return f"loop.{name}"
 
 
 @dataclass(frozen=True)
@@ -305,15 +304,13 @@ def load_state(task: Task, random: RandomStreams, path: Path) -> tuple[int, Tall
 
     Raises FullheadError where the file is damaged, or is of another config than the task.
     """
-    try:
+    with reading(path, AGAIN):
         with safe_open(path, framework="pt") as handle:
             tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
             about = handle.metadata() or {}
         images_seen, tally = int(about["images_seen"]), Tally(**json.loads(about.get("tally", "{}")))
         random.common.set_state(tensors.pop("random"))
         stream = tensors.pop("random_rank")
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise FullheadError(f"{path} is damaged ({in_words(error)}): put a copy in its place, or begin a new run") from None
     if rank() == 0 and stream.numel() == random.own.get_state().numel():
         random.own.set_state(stream)
     else:  # the file is the first process's, perhaps of another kind of device: this process starts a stream of its own

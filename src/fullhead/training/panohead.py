@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from fullhead.core.cameras import cameras_from_labels, orbit
 from fullhead.core.devices import CPU
 from fullhead.data.photos import PhotoBatch as Photos
 from fullhead.data.photos import PhotoSet
+from fullhead.io.config import Limited, Number, Share, Weight
 from fullhead.io.images import to_uint8
 from fullhead.models.head import Batch, Latents, RenderOptions
 from fullhead.models.panohead import PanoHead, PanoHeadConfig
@@ -40,19 +41,19 @@ PREVIEW_HEADS, PREVIEW_VIEWS = 8, 8
 
 
 @dataclass(frozen=True)
-class PanoHeadTaskConfig:
+class PanoHeadTaskConfig(Limited):
     """Losses and schedules. `..._images` are counts of real images shown."""
 
     generator: PanoHeadConfig = field(default_factory=PanoHeadConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     gan: AdversarialConfig = field(default_factory=lambda: PANOHEAD_GAN)  # L_EG3D
-    r1_gamma_mask: float = 1.0  # lambda_R1mask [pano supp. A.3]
-    camera_weight: float = 10.0  # lambda_cam [pano supp. A.3]
+    r1_gamma_mask: Weight = 1.0  # lambda_R1mask [pano supp. A.3]
+    camera_weight: Weight = 10.0  # lambda_cam [pano supp. A.3]
     camera_mean_first: bool = False  # penalise the batch's mean correction, as the published weights were trained
-    background_swap: float = 0.2  # chance that the background takes another image's style
-    density_noise_fade_images: int = 200_000  # noise of deviation 1 on densities fades to 0; 0: never any
-    neural_size_start: int = 64  # pixels of the raw image at first; it grows to the model's own
-    neural_size_fade_images: int = 1_000_000
+    background_swap: Share = 0.2  # chance that the background takes another image's style
+    density_noise_fade_images: Number = 200_000  # noise of deviation 1 on densities fades to 0; 0: never any
+    neural_size_start: Annotated[int, (1, 512)] = 64  # pixels of the raw image at first; it grows to the model's own
+    neural_size_fade_images: Number = 1_000_000
     noise: bool = True  # random noise and ray jitter; off to compare runs
     bf16: bool = False  # convolutions in bfloat16
     reuse_fakes: bool = False  # the discriminator learns from the heads that the generator just learnt from: one render less

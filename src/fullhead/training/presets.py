@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 import torch
 
@@ -11,6 +12,7 @@ from fullhead.core.errors import FullheadError
 from fullhead.data.photos import PhotoSet
 from fullhead.data.scan_set import ScanSet
 from fullhead.data.view_set import ViewSet
+from fullhead.io.config import Limited
 from fullhead.models.ganhead import GANHeadConfig
 from fullhead.models.i3dmm import I3DMMConfig
 from fullhead.models.presets import EG3D_FFHQ512, PANOHEAD_FFHQ512, PANOHEAD_SYNTH64
@@ -34,13 +36,13 @@ from fullhead.training.run import RunConfig
 
 
 @dataclass(frozen=True)
-class PhotoSetConfig:
+class PhotoSetConfig(Limited):
     """How a set of photos is balanced."""
 
-    min_yaw: float = 0.0  # degrees; photos with |yaw| outside the range are left out
-    max_yaw: float = 180.0
-    front_repeat: int = 1  # photos from in front (|yaw| < 60) are shown this often
-    back_repeat: int = 1  # and photos from behind (|yaw| >= 90) [pano supp. A.2]
+    min_yaw: Annotated[float, (0, 180)] = 0.0  # degrees; photos with |yaw| outside the range are left out
+    max_yaw: Annotated[float, (0, 180)] = 180.0
+    front_repeat: Annotated[int, (0, 1000)] = 1  # photos from in front (|yaw| < 60) are shown this often
+    back_repeat: Annotated[int, (0, 1000)] = 1  # and photos from behind (|yaw| >= 90) [pano supp. A.2]
     mirror: bool = True
 
 

@@ -21,10 +21,11 @@ from fullhead.core.devices import device_named
 from fullhead.core.errors import FullheadError, in_words
 from fullhead.io.config import from_dict, overridden, to_dict
 from fullhead.io.files import one_at_work, written_whole
+from fullhead.io.reading import read_json, reading
 from fullhead.models.checkpoint import read_header, read_module, save
 from fullhead.models.hub import model_file
 from fullhead.training.distributed import join_processes, rank
-from fullhead.training.loop import LoopConfig, RandomStreams, Task, load_state, train
+from fullhead.training.loop import AGAIN, LoopConfig, RandomStreams, Task, load_state, train
 
 HIDDEN = ("images_seen", "non_finite")  # of the log, in the line that shows how the run goes
 
@@ -59,13 +60,11 @@ def run_config(preset: str, default: RunConfig, run: Path, settings: list[str]) 
 
 def read_config(path: Path) -> dict[str, Any]:
     """What a run's config.json holds. FullheadError if it is damaged."""
-    try:
-        stored = json.loads(path.read_text())
+    stored = read_json(path, AGAIN)
+    with reading(path, AGAIN):
         if not isinstance(stored["preset"], str) or not isinstance(stored["config"], dict):
             raise ValueError("no preset or no config in it")
-        return stored
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise FullheadError(f"{path} is damaged ({in_words(error)}): put a copy in its place, or begin a new run") from None
+    return stored
 
 
 def train_run(

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from fullhead.core.cameras import FOCAL, RADIUS, cameras_from_labels, yaw_pitch
-from fullhead.fitting.align import face_place, find_face
+from fullhead.fitting.align import face_place, find_faces
 from fullhead.io.sets import read_records
 from fullhead.synth.datasets.options import PhotosOptions
 from fullhead.synth.datasets.photos import Photos, image_key, write_photos
@@ -108,7 +108,7 @@ def test_faces_grow_as_photos_are_cut_for(tmp_path: Path) -> None:
         out = tmp_path / str(closer)
         options = PhotosOptions(4, size, 1, seed=11, yaw_limit=5, pitch_spread=0.05, zoom=closer)
         write_photos(out, options, workers=0, quiet=True)
-        faces = [find_face(np.asarray(Image.open(out / f"img/{image_key(i)}.png"))) for i in range(4)]
+        faces = [find_faces(np.asarray(Image.open(out / f"img/{image_key(i)}.png")))[0] for i in range(4)]
         sides[closer] = np.mean([face.side for face in faces])
         assert np.mean([face.y for face in faces]) / size == pytest.approx(face_place(0.68 / closer).y, abs=0.03)
     assert sides[1.3] / sides[1.0] == pytest.approx(face_place(0.68 / 1.3).side / face_place(0.68).side, rel=0.1)

@@ -29,7 +29,8 @@ def export(
         animation: Also store an animation in a .glb; all52 shows every expression once.
         texture_size: Pixels a side of the skin's colours.
         hair_detail: How many ribbons of hair, relative to the usual number; the file shrinks and grows with it.
-        set: Who the head is, as in hair.style=afro worn.glasses=none skin.tone=0.6; docs/heads.md lists the knobs.
+        set: Who the head is, as in hair.style=afro worn.glasses=none skin.tone=0.6; a wrong name, as
+            in x=1 or hair.x=1, lists the right ones.
     """
     import time
 

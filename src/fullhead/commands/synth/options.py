@@ -14,12 +14,6 @@ if TYPE_CHECKING:
     from fullhead.synth.people.population import Population
 
 
-def check_size(size: int) -> None:
-    """Refuse sizes that no picture of a set has."""
-    if not 8 <= size <= 2048:
-        raise FullheadError(f"--size {size}: a picture of a set has between 8 and 2048 pixels a side")
-
-
 @dataclass(frozen=True)
 class WriteOptions:
     """How a set is written."""
@@ -57,7 +51,8 @@ class SetOptions(WriteOptions):
     """How a set of procedural heads is written."""
 
     set: tuple[str, ...] = ()
-    """Who the heads are, as in hair.style=afro person.men=0.2 skin.tone=0.6,1; docs/heads.md lists the knobs."""
+    """Who the heads are, as in hair.style=afro person.men=0.2 skin.tone=0.6,1; a wrong name, as in
+    x=1 or hair.x=1, lists the right ones."""
 
     def population(self) -> Population:
         """From what the heads are drawn."""

@@ -44,7 +44,7 @@ def views(out: Out, what: ViewsOptions = ViewsOptions(), writing: SetOptions = S
 
 
 def scans(out: Out, what: ScansOptions = ScansOptions(), writing: SetOptions = SetOptions()) -> None:
-    """Write closed, coloured meshes of heads in [-1, 1]^3 with the rig's parameters, in several expressions and poses.
+    """Write closed, coloured meshes of heads in several expressions and poses, and what bends our head mesh to each.
 
     Stop it at any time with Ctrl-C and run it again to continue. The same settings write the same files.
     """
@@ -70,14 +70,14 @@ def video(
     from fullhead.io.video import check_video_path, save_video
     from fullhead.synth.datasets.video import Video, clip_name
 
-    clips = [] if preview == "none" else [clip_name(number) for number in range(what.clips)]
-    films = {clip: out / "preview" / f"{clip}.{preview}" for clip in clips}
-    for film in films.values():
-        check_video_path(film)
+    if preview != "none":
+        check_video_path(Path(f"clip.{preview}"))
     writing.write(out, Video(what, writing.population()), "frame")
     store = open_store(out, "frames")
-    for clip, film in films.items():
+    there = set[str]() if preview == "none" else set(store.names())
+    for clip in map(clip_name, range(0 if preview == "none" else what.clips)):
+        film = out / "preview" / f"{clip}.{preview}"
         names = [f"{clip}/{frame:05d}.png" for frame in range(what.frames)]
-        if not film.exists() and set(names) <= set(store.names()):
+        if not film.exists() and there.issuperset(names):
             save_video((store.picture(name) for name in names), film, what.fps)
             print(film)

@@ -6,22 +6,12 @@ The first option says how large the set is. More can be asked for later.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 from typing import Annotated, Literal
 
-from fullhead.io.config import Limited
+from fullhead.io.config import Asked, Count
 
-Count = Annotated[int, (1, inf)]
 Pixels = Annotated[int, (8, 2048)]
 Seed = Annotated[int, (0, 2**64 - 1)]
-
-
-class Asked(Limited):
-    """Options, which messages name as the command line does."""
-
-    @staticmethod
-    def written(name: str) -> str:
-        return f"--{name.replace('_', '-')}"
 
 
 @dataclass(frozen=True)
@@ -69,7 +59,7 @@ class Heads360Options(Asked):
     hair: Literal["with", "without", "both"] = "both"
     """Pictures with hair, without, or both of each."""
     expressions: tuple[str, ...] = ("all",)
-    """Of ARKit's names; or all."""
+    """By ARKit's names, as in jawOpen,eyeBlinkLeft; or all."""
     truth: tuple[str, ...] = ("none",)
     """What is also written of seg, mask, rgba, parts, depth and normal; or all, or none."""
 
@@ -85,11 +75,11 @@ class ScansOptions(Asked):
     seed: Seed = 0
     """Which set of heads."""
     resolution: Annotated[int, (32, 512)] = 224
-    """Cells of the grid along the cube's side of 40 cm."""
+    """Cells along the box of 40 cm that holds the head, in which its surface is found."""
     raw: bool = False
     """Also write every scan as a scanner leaves it: somewhere in space, in millimetres, with noise and holes."""
     noise: Annotated[float, (0, 100)] = 0.3
-    """Of the raw scans, millimetres."""
+    """Of the raw scans: how far their points stray, millimetres."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +91,7 @@ class VideoOptions(Asked):
     motion: Literal["talk", "idle", "wander", "faces", "turn", "orbit"] = "talk"
     """What happens, from speech and smiles (talk) to a camera that goes around (orbit)."""
     frames: Annotated[int, (1, 100_000)] = 120
-    """Of each clip."""
+    """Pictures of each clip."""
     fps: Annotated[float, (1, 1000)] = 25.0
     """Frames a second."""
     size: Pixels = 256
