@@ -88,10 +88,10 @@ class ViewSet:
         colours = torch.from_numpy(np.stack(rgba)).permute(0, 3, 1, 2).float() / 255
         colours[:, :3] *= colours[:, 3:]
         labels, places = torch.from_numpy(np.stack(parts)).long(), torch.from_numpy(np.stack(points))
-        return ViewBatch(colours, labels, places, self.truth[positions])
+        return ViewBatch(colours, labels, places, self.truth.each(lambda x: x[positions]))
 
 
-def truth_of_view(record: Mapping[str, Any], view: Mapping[str, Any]) -> dict[str, NDArray]:
+def truth_of_view(record: Mapping[str, Any], view: Mapping[str, Any]) -> dict[str, Any]:
     """A row of ViewTruth of one view of a record."""
     camera, head, size = (
         cameras_from_labels(torch.tensor([view["label"]]).double()),

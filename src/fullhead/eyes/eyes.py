@@ -218,8 +218,9 @@ def _piece(picture: Bytes, left: int, top: int, width: int, height: int) -> Byte
 def _fused(module: nn.Module) -> nn.Module:
     """The module with each normalisation taken into the convolution before it."""
     for name, child in module.named_children():
-        if isinstance(child, nn.Sequential) and len(child) == 2 and isinstance(child[1], nn.BatchNorm2d):
-            setattr(module, name, fuse_conv_bn_eval(child[0], child[1]))
+        layers = list(child) if isinstance(child, nn.Sequential) else []
+        if len(layers) == 2 and isinstance(layers[0], nn.Conv2d) and isinstance(layers[1], nn.BatchNorm2d):
+            setattr(module, name, fuse_conv_bn_eval(layers[0], layers[1]))
         else:
             _fused(child)
     return module

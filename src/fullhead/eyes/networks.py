@@ -6,7 +6,8 @@ B windows or photos. Places in a window go from 0 to 1 both ways, x to the right
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from fullhead.eyes.reading import SIDE_OF_A_HEAD
 from fullhead.io.config import Limited
+from fullhead.models.head import Batch
 from fullhead.models.hub import HubModel
 
 STRIDE = 8  # pixels of a photo per cell of the finder
@@ -46,7 +48,7 @@ class EyesConfig(Limited):
 
 
 @dataclass(frozen=True)
-class Found:
+class Found(Batch):
     """What the finder says of the cells of B photos, at STRIDE pixels, [B, h, w] each."""
 
     logit: Tensor  # of a head whose centre is near the cell's
@@ -76,6 +78,11 @@ class WindowReading:
     amounts: Tensor  # [B, K]
     identity: Tensor  # [B, D] unit vectors
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> WindowReading:
+        """With every tensor changed."""
+        choices = {name: change(x) for name, x in self.choices.items()}
+        return replace(self, **{n: choices if n == "choices" else change(x) for n, x in vars(self).items()})
+
 
 class Norm(nn.BatchNorm2d):
     """Batch normalisation without PyTorch's counter of batches, which is no weight."""
@@ -84,7 +91,7 @@ class Norm(nn.BatchNorm2d):
         super().__init__(channels)
         self.register_buffer("num_batches_tracked", None)
 
-    def _load_from_state_dict(self, *given: Any) -> None:
+    def _load_from_state_dict(self, *given: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         nn.Module._load_from_state_dict(self, *given)  # PyTorch's own would ask for the counter
 
 

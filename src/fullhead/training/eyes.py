@@ -19,7 +19,7 @@ from fullhead.core.devices import CPU
 from fullhead.core.errors import FullheadError
 from fullhead.data.view_scenes import Scenes, Windows, backgrounds, finder_targets, mirror_some, scenes, windows
 from fullhead.data.view_set import AMOUNTS, CHOICES, YES_OR_NO, ViewBatch, ViewSet
-from fullhead.eyes.networks import STRIDE, EyeNetworks, EyesConfig, WindowReading
+from fullhead.eyes.networks import STRIDE, EyeNetworks, EyesConfig, Found, WindowReading
 from fullhead.io.config import Limited
 from fullhead.io.images import to_uint8
 from fullhead.nn.module import ConfiguredModule
@@ -87,7 +87,7 @@ class EyesBatch:
     def __getitem__(self, chosen: Tensor) -> EyesBatch:
         """Some of the windows, all scenes."""
         rest = (self.person, self.choice, self.yes_or_no, self.amount)
-        return EyesBatch(self.windows[chosen], self.scenes, *(x[chosen] for x in rest))
+        return EyesBatch(self.windows.each(lambda x: x[chosen]), self.scenes, *(x[chosen] for x in rest))
 
 
 @dataclass(frozen=True)
@@ -172,12 +172,10 @@ class EyesTask:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
             read = self.live.reader(made.windows.images.contiguous(memory_format=torch.channels_last))
             found = self.live.finder(made.scenes.images.contiguous(memory_format=torch.channels_last))
-        read = WindowReading(
-            **{n: {k: v.float() for k, v in x.items()} if isinstance(x, dict) else x.float() for n, x in vars(read).items()}
-        )
+        read, found = read.each(Tensor.float), found.each(Tensor.float)
         weights, heads = self.config.weights, made.windows.head > 0
         doubt = F.binary_cross_entropy_with_logits(read.head, made.windows.head)
-        read, made = read_of(read, heads), made[heads]
+        read, made = read.each(lambda x: x[heads]), made[heads]
         terms = reader_terms(read, made, weights, self.part_weight) | {"head": weights.head * doubt}
         terms["identity"] = weights.identity * self.persons.loss(read.identity, made.person)
         cells = [STRIDE * (torch.arange(n, device=self.device) + 0.5) for n in found.logit.shape[1:]]
@@ -212,12 +210,6 @@ class EyesTask:
         return np.concatenate(rows, 0)
 
 
-def read_of(read: WindowReading, chosen: Tensor) -> WindowReading:
-    """What was read of some windows."""
-    parts = {n: {k: v[chosen] for k, v in x.items()} if isinstance(x, dict) else x[chosen] for n, x in vars(read).items()}
-    return WindowReading(**parts)
-
-
 def reader_terms(read: WindowReading, true: EyesBatch, weights: LossWeights, part_weight: Tensor) -> Terms:
     """Losses of a reading of windows."""
     w, front = true.windows, true.windows.seen[:, :68].mean(1)  # how much of the face is seen
@@ -245,9 +237,8 @@ def reader_terms(read: WindowReading, true: EyesBatch, weights: LossWeights, par
     }
 
 
-def finder_terms(found: object, true: Scenes, rows: Tensor, columns: Tensor, weight: float) -> Terms:
+def finder_terms(f: Found, true: Scenes, rows: Tensor, columns: Tensor, weight: float) -> Terms:
     """Losses of what the finder says of scenes; rows, columns: pixels of the cells' centres."""
-    f = type(found)(**{n: x.float() for n, x in vars(found).items()})
     which, tells, judged = finder_targets(true, rows, columns)
     sure = torch.sigmoid(f.logit)
     unlike = torch.where(tells, 1 - sure, sure) ** FOCUS
