@@ -20,7 +20,7 @@ from fullhead.io.sets import write_set
 from fullhead.rig.arkit import arkit_weights
 from fullhead.synth.datasets.options import ViewsOptions
 from fullhead.synth.datasets.views import Views
-from fullhead.training.eyes import mean_points
+from fullhead.training.eyes import contrast, mean_points
 from fullhead.training.presets import RUNS
 from fullhead.training.run import train_run
 
@@ -56,8 +56,8 @@ def test_truth_says_where_the_points_are(views: ViewSet):
 def test_mirroring_twice_changes_nothing(views: ViewSet, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(view_scenes, "_chance", lambda b, share, random: torch.ones(b, dtype=torch.bool))
     batch = views.batch(torch.arange(4))
-    once = mirror_some(batch, generator(), 0)
-    twice = mirror_some(once, generator(), 0)
+    once = mirror_some(batch, generator())
+    twice = mirror_some(once, generator())
     assert torch.equal(twice.rgba, batch.rgba)
     assert torch.equal(twice.parts, batch.parts)
     assert torch.allclose(twice.points, batch.points, atol=1e-4)
@@ -152,9 +152,15 @@ def test_losses_fall_on_one_batch(folder: Path):
     assert losses[-1] < 0.9 * losses[0]
 
 
-def test_too_many_persons_are_refused(folder: Path):
-    from fullhead.core.errors import FullheadError
-    from fullhead.io.config import overridden
+def test_a_batch_holds_pairs_of_pictures_of_its_persons(folder: Path):
+    task = RUNS["eyes-tiny"].build(folder, torch.device("cpu"))
+    person = task.batch(torch.arange(4)).truth.person
+    assert torch.equal(person[::2], person[1::2])
+    person = task.views.truth.person
+    assert torch.equal(task.views.next_of_person.sort().values, torch.arange(len(person)))
+    assert torch.equal(person[task.views.next_of_person], person)
 
-    with pytest.raises(FullheadError, match=r"task\.people"):
-        overridden(RUNS["eyes-tiny"], ["task.people=1"]).build(folder, torch.device("cpu"))
+
+def test_contrast_is_least_where_persons_are_apart():
+    person, right = torch.tensor([0, 0, 1, 1]), torch.eye(2).repeat_interleave(2, 0)
+    assert contrast(right, person) < 1e-4 < contrast(right[[0, 2, 1, 3]], person)

@@ -28,7 +28,7 @@ from fullhead.synth.people.population import BackdropKnobs
 from fullhead.synth.rendering.backgrounds import random_background
 
 BACKGROUND_SIZE = 192
-SCALE, SHIFT, TURN, ANY_TURN = 0.12, 0.05, 0.2, 0.2  # of windows: deviations (turn in radians), and the share that lies anyhow
+SCALE, SHIFT, TURN, ANY_TURN = 0.12, 0.05, 0.2, 0.15  # of windows: deviations (turn in radians), and the share that lies anyhow
 ASIDE, ASTRAY = (0.6, 1.4), (0.9, 1.7)  # of windows that miss their head: by how many sides, by which power of e of their size
 LIE_OF_HEADS = 0.15  # share of heads in scenes that may lie anyhow
 SCENE_SIDES = (15.0, 90.0)  # pixels of windows in scenes
@@ -115,8 +115,8 @@ def _leaf(random: np.random.RandomState, u: np.ndarray, v: np.ndarray) -> np.nda
     return np.clip(value, 0, 1)
 
 
-def mirror_some(views: ViewBatch, random: Generator, people: int) -> ViewBatch:
-    """Half of the pictures mirrored, with everything that is true of them. Mirrored persons are others: people + number."""
+def mirror_some(views: ViewBatch, random: Generator) -> ViewBatch:
+    """Half of the pictures mirrored, with everything that is true of them; a mirrored person counts as the same."""
     flip = _chance(len(views.rgba), 0.5, random)
     truth, n = views.truth, views.rgba.shape[-1]
     order = torch.tensor([*MIRRORED, *(len(MIRRORED) + dense_points().mirror).tolist()])
@@ -130,7 +130,6 @@ def mirror_some(views: ViewBatch, random: Generator, people: int) -> ViewBatch:
     across = torch.tensor([-1.0, 1.0, 1.0])
     other = replace(
         truth,
-        person=truth.person + people,
         centre=torch.stack([n - truth.centre[:, 0], truth.centre[:, 1]], 1),
         rotation=across[:, None] * truth.rotation * across,
         expression=truth.expression[:, [ARKIT.index(name) for name in sides]],
@@ -165,7 +164,7 @@ def windows(views: ViewBatch, behind: Tensor, size: int, random: Generator, empt
     image = rgba[:, :3] + (1 - rgba[:, 3:]) * back
     hidden = _covers(b, size, random)
     image = torch.where(hidden[:, None], _cut_backgrounds(behind, b, size, random), image)
-    beyond = _beyond(b, size, random)
+    beyond = _beyond(b, size, random, torch.where(torch.arange(b) < empty, -0.45, 0.04))
     image, gone = image.masked_fill(beyond[:, None], 0.0), hidden | beyond
     inverse = torch.linalg.inv(matrix[:, :, :2])
     points = (views.points[..., :2] - matrix[:, None, :, 2]) @ inverse.mT
@@ -192,11 +191,11 @@ def windows(views: ViewBatch, behind: Tensor, size: int, random: Generator, empt
 def _missed(views: ViewBatch, side: Tensor, middle: Tensor, count: int, random: Generator) -> tuple[ViewBatch, Tensor, Tensor]:
     """Pictures, sides and middles of windows, the first `count` of which are around no head."""
     first = torch.arange(len(side)) < count
-    aside, away = _chance(len(side), 0.3, random), 2 * math.pi * _between(0, 1, len(side), random)
+    aside, away = _chance(len(side), 0.35, random), 2 * math.pi * _between(0, 1, len(side), random)
     direction = torch.stack([away.cos(), away.sin()], 1)
     moved = middle + (side * _between(*ASIDE, len(side), random))[:, None] * direction
-    astray = ~aside & _chance(len(side), 0.4, random)
-    sign = torch.where(_chance(len(side), 0.5, random), 1.0, -1.0)
+    astray = ~aside & _chance(len(side), 0.5, random)
+    sign = torch.where(_chance(len(side), 0.4, random), 1.0, -1.0)
     scaled = side * (sign * _between(*ASTRAY, len(side), random)).exp()
     nothing = first & ~aside & ~astray
     no_heads = _no_heads(views, random)
@@ -248,7 +247,10 @@ def scenes(views: ViewBatch, behind: Tensor, count: int, size: int, random: Gene
         taken = real & there
         x[:, k], y[:, k], turn[:, k] = middle[:, 0], middle[:, 1], turn_k + roll_of(truth.rotation[which])
         side[:, k], shown[:, k] = side_k * taken, (taken & over).float()
-    return Scenes(2 * spoilt(image, random) - 1, x, y, side, turn, shown > 0.5)
+    beyond = _beyond(count, size, random, torch.full((count,), -0.3))
+    at = torch.stack([x, y], -1).long().clamp(0, size - 1)
+    shown = (shown > 0.5) & ~beyond[torch.arange(count)[:, None], at[..., 1], at[..., 0]]
+    return Scenes(2 * spoilt(image, random).masked_fill(beyond[:, None], 0.0) - 1, x, y, side, turn, shown)
 
 
 def finder_targets(found: Scenes, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -367,13 +369,15 @@ def _covers(b: int, size: int, random: Generator) -> Tensor:
     return _where(_chance(b, 0.5, random), round_, square) & _chance(b, 0.3, random)[:, None, None]
 
 
-def _beyond(b: int, size: int, random: Generator) -> Tensor:
-    """[B, S, S] bool: what would lie beyond the photo's edge, in some of the pictures."""
+def _beyond(b: int, size: int, random: Generator, nearest: Tensor) -> Tensor:
+    """[B, S, S] bool: what would lie beyond the photo's edge, in some of the pictures. The edge is at least `nearest` [B] of a
+    side from the middle; what has a middle beyond the edge is below 0."""
     rows, columns = torch.meshgrid(*(2 * [(torch.arange(size) + 0.5) / size]), indexing="ij")
     angle = torch.where(
         _chance(b, 0.7, random), math.pi / 2 * torch.randint(4, (b,), generator=random), math.pi * 2 * _between(0, 1, b, random)
     )
-    angle, edge = angle[:, None, None], _between(0.12, 0.5, b, random)[:, None, None]
+    edge = nearest + (0.5 - nearest) * _between(0, 1, b, random)
+    angle, edge = angle[:, None, None], edge[:, None, None]
     past = (columns - 0.5) * angle.cos() + (rows - 0.5) * angle.sin() > edge
     return past & _chance(b, 0.35, random)[:, None, None]
 

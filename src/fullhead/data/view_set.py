@@ -69,7 +69,7 @@ class ViewSet:
             columns = {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
             self.truth = ViewTruth(**{n: x if x.dtype == torch.int64 else x.float() for n, x in columns.items()})
             self.size = int(records[0]["size"])
-        self.people = int(self.truth.person.max()) + 1
+        self.next_of_person = _next_of_same(self.truth.person)
         if len(self.picture(0)[2]) < 68:
             raise FullheadError(f"{root} has no points: make a set with `fullhead synth views`")
 
@@ -89,6 +89,18 @@ class ViewSet:
         colours[:, :3] *= colours[:, 3:]
         labels, places = torch.from_numpy(np.stack(parts)).long(), torch.from_numpy(np.stack(points))
         return ViewBatch(colours, labels, places, self.truth.each(lambda x: x[positions]))
+
+
+def _next_of_same(person: Tensor) -> Tensor:
+    """For each place of `person` [V], the next one with the same number; for the last one, the first."""
+    order = torch.argsort(person, stable=True)
+    _, counts = torch.unique_consecutive(person[order], return_counts=True)
+    after = torch.arange(1, len(person) + 1)
+    last = counts.cumsum(0) - 1
+    after[last] = last - counts + 1
+    found = torch.empty_like(order)
+    found[order] = order[after]
+    return found
 
 
 def truth_of_view(record: Mapping[str, Any], view: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,8 @@ class EyesConfig(Limited):
     window: Annotated[int, (32, 512)] = 128  # pixels a side that the reader sees
     widths: tuple[Width, Width, Width, Width, Width] = (24, 48, 96, 160, 192)  # at strides 2 to 32
     decoder: Width = 32
-    hidden: Width = 320
+    hidden: Width = 256
+    second: Width = 192  # the layer that also knows where points are
     landmarks: Width = 68
     dense: Width = 330  # points of rig.landmarks.dense_points
     parts: Width = 24  # numbers of parts
@@ -155,18 +156,20 @@ class WindowReader(nn.Module):
         self.top = conv(w[-1], d, 1)
         self.mix = nn.ModuleList([conv(d, d) for _ in w[:-1]])
         self.layers = nn.Conv2d(d, 4 * (config.parts + 1), 1)
+        points = config.landmarks + config.dense
+        self.heat = nn.Conv2d(d, points, 1)
         cells = (config.window // 32) ** 2
         self.hidden = nn.Linear(cells * w[-1], config.hidden)
+        self.second = nn.Linear(config.hidden + 3 * points, config.second)
         self.sizes = {
-            "pose": 9, "points": 4 * (config.landmarks + config.dense), "expression": config.expressions, "gaze": 2,
+            "pose": 9, "points": 5 * points, "expression": config.expressions, "gaze": 2,
             "yes_or_no": len(config.yes_or_no), "amounts": len(config.amounts),
             **{f"choice_{name}": len(names) for name, names in config.choices.items()}, "head": 1,
         }  # fmt: skip
-        self.out = nn.Linear(config.hidden, sum(self.sizes.values()))
-        self.embedding = nn.Sequential(
-            nn.Linear(config.hidden, config.hidden), nn.ReLU(), nn.Linear(config.hidden, config.identity)
-        )
-        self.register_buffer("mean_points", torch.zeros(config.landmarks + config.dense, 3))  # in the head's world
+        self.out = nn.Linear(config.second, sum(self.sizes.values()))
+        both = config.hidden + config.second
+        self.embedding = nn.Sequential(nn.Linear(both, config.hidden), nn.ReLU(), nn.Linear(config.hidden, config.identity))
+        self.register_buffer("mean_points", torch.zeros(points, 3))  # in the head's world
 
     def forward(self, images: Tensor) -> WindowReading:
         """images [B, 3, n, n], n = config.window."""
@@ -174,19 +177,23 @@ class WindowReader(nn.Module):
         for i, down in enumerate(self.down):
             x = down(levels[-1])
             levels.append(self.stay[i](x) if i < len(self.stay) else x)
-        h = F.relu(self.hidden(levels[-1].flatten(1)))
+        layers, heat = self._decoded(levels)
+        places, spread = soft_argmax(heat)
+        first = F.relu(self.hidden(levels[-1].flatten(1)))
+        h = F.relu(self.second(torch.cat([first, 4 * (places - 0.5).flatten(1), 10 * spread], 1)))
         given = dict(zip(self.sizes, self.out(h).split(list(self.sizes.values()), dim=1), strict=True))
         centre, log_side, rotation = given["pose"][:, :2], given["pose"][:, 2], rotation_from_6d(given["pose"][:, 3:])
         centre, side = 0.5 + 0.1 * centre, (0.2 * log_side).exp()
-        moved, log_deviation, seen = given["points"].unflatten(1, (-1, 4)).split([2, 1, 1], dim=-1)
+        moved, log_deviation, seen, trust = given["points"].unflatten(1, (-1, 5)).split([2, 1, 1, 1], dim=-1)
         average = (self.mean_points @ rotation.mT)[..., :2] * (side / SIDE_OF_A_HEAD)[:, None, None]
-        parts, matte = self._layers(levels).split([self.config.parts, 1], dim=1)
+        supposed, trust = centre[:, None] + average + 0.05 * moved, torch.sigmoid(trust)
+        parts, matte = layers.split([self.config.parts, 1], dim=1)
         return WindowReading(
             head=given["head"].squeeze(1),
             centre=centre,
             side=side,
             rotation=rotation,
-            points=centre[:, None] + average + 0.05 * moved,
+            points=trust * places + (1 - trust) * supposed,
             deviation=0.02 * log_deviation.squeeze(-1).clamp(-5, 4).exp(),
             seen=seen.squeeze(-1),
             parts=parts,
@@ -196,14 +203,27 @@ class WindowReader(nn.Module):
             choices={name: given[f"choice_{name}"] for name in self.config.choices},
             yes_or_no=given["yes_or_no"],
             amounts=given["amounts"],
-            identity=F.normalize(self.embedding(h), dim=1),
+            identity=F.normalize(self.embedding(torch.cat([first, h], 1)), dim=1),
         )
 
-    def _layers(self, levels: list[Tensor]) -> Tensor:
-        x = self.top(levels[-1])
+    def _decoded(self, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Parts and matte [B, parts + 1, n, n], and the heat of each point [B, P, n / 4, n / 4]."""
+        x = heat = self.top(levels[-1])
         for lateral, mix, level in zip(reversed(self.lateral), reversed(self.mix), reversed(levels[:-1]), strict=True):
             x = F.relu(mix(F.relu(lateral(level) + F.interpolate(x, scale_factor=2, mode="nearest"))))
-        return F.pixel_shuffle(self.layers(x), 2)
+            heat = x if level is not levels[0] else heat
+        return F.pixel_shuffle(self.layers(x), 2), self.heat(heat)
+
+
+def soft_argmax(heat: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean places [B, P, 2] and their deviations [B, P] under the softmax of heat [B, P, n, n] (Sun et al. 2018)."""
+    n = heat.shape[-1]
+    weight = F.softmax(heat.float().flatten(2), 2).unflatten(2, (n, n))
+    at = (torch.arange(n, device=heat.device) + 0.5) / n
+    along = [weight.sum(2), weight.sum(3)]  # of x and of y
+    mean = torch.stack([w @ at for w in along], -1)
+    variance = sum(w @ at**2 for w in along) - mean.square().sum(-1)
+    return mean, variance.clamp(min=1e-6).sqrt()
 
 
 def rotation_from_6d(six: Tensor) -> Tensor:

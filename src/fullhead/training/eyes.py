@@ -1,7 +1,8 @@
 """How eyes learn: the reader from windows around heads, the finder from scenes, both made anew from the same pictures.
 
 Points are learnt with their uncertainty: -log p of a Laplace distribution whose deviation the network says itself
-(Wood et al. 2022 take a Gaussian). Persons are told apart by a cosine softmax with a margin (Wang et al. 2018).
+(Wood et al. 2022 take a Gaussian). Persons are told apart by supervised contrast (Khosla et al. 2020): each batch holds two
+pictures of each of its persons.
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ from typing import Annotated
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from fullhead.core.devices import CPU
-from fullhead.core.errors import FullheadError
 from fullhead.data.view_scenes import Scenes, Windows, backgrounds, finder_targets, mirror_some, scenes, windows
 from fullhead.data.view_set import AMOUNTS, CHOICES, YES_OR_NO, ViewBatch, ViewSet
 from fullhead.eyes.networks import STRIDE, EyeNetworks, EyesConfig, Found, WindowReading
@@ -34,7 +34,7 @@ from fullhead.training.schedules import cosine_decay
 PREVIEW_HEADS, PREVIEW_SIZE = 24, 192
 RARE = 0.35  # parts count by their share of pixels to the power of minus this
 FOCUS = 2.0  # of the finder's loss: how much less sure cells count (Lin et al. 2017)
-SCALE_OF_PERSONS, MARGIN_OF_PERSONS = 16.0, 0.15
+SCALE_OF_PERSONS = 12.0  # of the cosines of embeddings
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ class EyesTaskConfig(Limited):
     average_images: float = 15_000  # the memory of the averaged weights
     scene_size: Annotated[int, (64, 512)] = 128  # pixels of the finder's scenes
     scenes: Annotated[float, (0, 4)] = 0.75  # of them for each window
-    empty: Annotated[float, (0, 1)] = 0.125  # share of windows that are around no head
-    people: Annotated[int, (1, 10**7)] = 4096  # room for so many
+    empty: Annotated[float, (0, 1)] = 0.25  # share of windows that are around no head
     bf16: bool = True  # convolutions in bfloat16
     backgrounds: Annotated[int, (1, 100_000)] = 240  # different ones
 
@@ -90,53 +89,24 @@ class EyesBatch:
         return EyesBatch(self.windows.each(lambda x: x[chosen]), self.scenes, *(x[chosen] for x in rest))
 
 
-@dataclass(frozen=True)
-class PersonsConfig(Limited):
-    """Size of the table of persons."""
-
-    people: Annotated[int, (1, 10**7)] = 4096
-    size: Annotated[int, (1, 4096)] = 64
-
-
-class Persons(ConfiguredModule):
-    """A direction for every person, and for their mirror image, near which the embeddings of their pictures shall lie."""
-
-    model_type = "eyes-persons"
-    config_class = PersonsConfig
-
-    def __init__(self, config: PersonsConfig) -> None:
-        super().__init__(config)
-        self.direction = nn.Parameter(0.05 * torch.randn(2 * config.people, config.size))
-
-    def loss(self, embedding: Tensor, person: Tensor) -> Tensor:
-        """Cross entropy of embeddings [B, D], unit vectors, of persons [B]."""
-        cosine = embedding @ F.normalize(self.direction, dim=1).mT
-        cosine = cosine - MARGIN_OF_PERSONS * F.one_hot(person, cosine.shape[1])
-        return F.cross_entropy(SCALE_OF_PERSONS * cosine, person)
-
-
 class EyesTask:
     """Both networks, their averages, and a phase for them together."""
 
     def __init__(self, config: EyesTaskConfig, views: ViewSet, device: torch.device = CPU) -> None:
         self.config, self.views, self.device = config, views, device
-        if views.people > config.people:
-            raise FullheadError(f"the set has {views.people} persons: --set task.people={views.people}")
         self.live = EyeNetworks(config.model)
         self.live.reader.mean_points.copy_(mean_points())
         self.live = self.live.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = deepcopy(self.live).eval()
-        self.persons = Persons(PersonsConfig(config.people, config.model.identity)).to(device)
         self.behind = backgrounds(config.backgrounds, 0)
         self.part_weight = part_weights(views, config.model.parts).to(device)
-        both = nn.ModuleList([self.live, self.persons])
-        self.optimiser = torch.optim.AdamW(both.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        self.phases = [Phase("eyes", both, self.optimiser, 1, self.loss, clip=5.0, lr_scale=self.rate)]
+        self.optimiser = torch.optim.AdamW(self.live.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        self.phases = [Phase("eyes", self.live, self.optimiser, 1, self.loss, clip=5.0, lr_scale=self.rate)]
         self._clock = Clock(0, 1)
 
     @property
     def modules(self) -> dict[str, ConfiguredModule]:
-        return {"live": self.live, "eyes": self.averaged, "persons": self.persons}
+        return {"live": self.live, "eyes": self.averaged}
 
     @property
     def results(self) -> dict[str, ConfiguredModule]:
@@ -151,11 +121,13 @@ class EyesTask:
         return len(self.views)
 
     def batch(self, positions: Tensor) -> ViewBatch:
-        return self.views.batch(positions)
+        """Half of the pictures at `positions` [B], and for each of them the next one of its person."""
+        some = positions[: (len(positions) + 1) // 2]
+        return self.views.batch(torch.stack([some, self.views.next_of_person[some]], 1).flatten()[: len(positions)])
 
     def made(self, views: ViewBatch, random: torch.Generator) -> EyesBatch:
         """Windows and scenes of some pictures."""
-        c, views = self.config, mirror_some(views, random, self.config.people)
+        c, views = self.config, mirror_some(views, random)
         shown = scenes(views, self.behind, round(c.scenes * len(views.rgba)), c.scene_size, random)
         seen = windows(views, self.behind, c.model.window, random, round(c.empty * len(views.rgba)))
         truth = views.truth
@@ -177,7 +149,7 @@ class EyesTask:
         doubt = F.binary_cross_entropy_with_logits(read.head, made.windows.head)
         read, made = read.each(lambda x: x[heads]), made[heads]
         terms = reader_terms(read, made, weights, self.part_weight) | {"head": weights.head * doubt}
-        terms["identity"] = weights.identity * self.persons.loss(read.identity, made.person)
+        terms["identity"] = weights.identity * contrast(read.identity, made.person)
         cells = [STRIDE * (torch.arange(n, device=self.device) + 0.5) for n in found.logit.shape[1:]]
         return terms | finder_terms(found, made.scenes, *cells, weight=self.config.weights.finder)
 
@@ -235,6 +207,14 @@ def reader_terms(read: WindowReading, true: EyesBatch, weights: LossWeights, par
         "gaze": weights.gaze * gaze,
         "looks": weights.looks * looks,
     }
+
+
+def contrast(embedding: Tensor, person: Tensor) -> Tensor:
+    """How badly embeddings [B, D], unit vectors, of the same person [B] are told from those of others."""
+    itself = torch.eye(len(person), dtype=torch.bool, device=person.device)
+    log_share = (SCALE_OF_PERSONS * embedding @ embedding.mT).masked_fill(itself, -torch.inf).log_softmax(1)
+    same = (person[:, None] == person) & ~itself
+    return -log_share.masked_fill(~same, 0.0).sum() / same.sum().clamp(min=1)
 
 
 def finder_terms(f: Found, true: Scenes, rows: Tensor, columns: Tensor, weight: float) -> Terms:
