@@ -33,6 +33,7 @@ ASIDE, ASTRAY = (0.6, 1.4), (0.9, 1.7)  # of windows that miss their head: by ho
 LIE_OF_HEADS = 0.15  # share of heads in scenes that may lie anyhow
 SCENE_SIDES = (15.0, 90.0)  # pixels of windows in scenes
 HEADS_IN_A_SCENE = 3
+SCENES_COARSEST = 1.8  # what still leaves something of the smallest heads
 EMPTY = 0.3  # share of scenes without heads
 NEAR, AROUND = 0.2, 0.5  # parts of a window's side: cells so near to a head's centre say so; those around it are not judged
 
@@ -250,7 +251,7 @@ def scenes(views: ViewBatch, behind: Tensor, count: int, size: int, random: Gene
     beyond = _beyond(count, size, random, torch.full((count,), -0.3))
     at = torch.stack([x, y], -1).long().clamp(0, size - 1)
     shown = (shown > 0.5) & ~beyond[torch.arange(count)[:, None], at[..., 1], at[..., 0]]
-    return Scenes(2 * spoilt(image, random).masked_fill(beyond[:, None], 0.0) - 1, x, y, side, turn, shown)
+    return Scenes(2 * spoilt(image, random, SCENES_COARSEST).masked_fill(beyond[:, None], 0.0) - 1, x, y, side, turn, shown)
 
 
 def finder_targets(found: Scenes, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -266,8 +267,9 @@ def finder_targets(found: Scenes, rows: Tensor, columns: Tensor) -> tuple[Tensor
     return which, tells, tells | ~close.any(1)
 
 
-def spoilt(images: Tensor, random: Generator) -> Tensor:
-    """Pictures [B, 3, S, S] in [0, 1] as bad cameras, screens and files leave them."""
+def spoilt(images: Tensor, random: Generator, coarsest: float = 6.7) -> Tensor:
+    """Pictures [B, 3, S, S] in [0, 1] as bad cameras, screens and files leave them: at worst with `coarsest` times fewer pixels
+    a side."""
     b = len(images)
 
     def some(share: float, changed: Tensor) -> Tensor:
@@ -285,7 +287,7 @@ def spoilt(images: Tensor, random: Generator) -> Tensor:
     images = some(0.12, images.mean(1, keepdim=True).expand_as(images))
     for k in range(b):  # what no batch can do at once
         if torch.rand((), generator=random) < 0.45:
-            images = _replaced(images, k, _coarse(images[k], random))
+            images = _replaced(images, k, _coarse(images[k], random, coarsest))
         if torch.rand((), generator=random) < 0.35:
             images = _replaced(images, k, _compressed(images[k], random))
     noise = torch.randn(images.shape, generator=random) * number(0, 0.08)
@@ -297,14 +299,14 @@ def _replaced(images: Tensor, k: int, image: Tensor) -> Tensor:
     return images
 
 
-def _coarse(image: Tensor, random: Generator) -> Tensor:
+def _coarse(image: Tensor, random: Generator, coarsest: float) -> Tensor:
     """Fewer pixels, or a blur."""
     size = image.shape[-1]
     if torch.rand((), generator=random) < 0.6:
-        fewer = max(14, int(size / math.exp(float(_between(0, 1.9, 1, random)))))
+        fewer = max(14, int(size / math.exp(float(_between(0, math.log(coarsest), 1, random)))))
         small = F.interpolate(image[None], size=(fewer, fewer), mode="area")
         return F.interpolate(small, size=(size, size), mode="bilinear", align_corners=False)[0]
-    radius = int(torch.randint(1, 4, (), generator=random))
+    radius = int(torch.randint(1, max(2, round(coarsest / 2) + 1), (), generator=random))
     across = bool(torch.rand((), generator=random) < 0.5)
     kernel = (2 * radius + 1, 1) if across else (2 * radius + 1, 2 * radius + 1)
     padding = (radius, 0) if across else (radius, radius)

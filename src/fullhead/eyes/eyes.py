@@ -62,7 +62,7 @@ class Eyes:
     def find(self, photo: Bytes) -> list[Candidate]:
         """Where heads may be, the surest first."""
         found = [one for level, scale in pyramid(photo, self.smallest) for one in self._find_in(level, scale)]
-        return distinct(found)
+        return distinct([one for one in found if _is_in(photo, one.window)])
 
     def _find_in(self, level: Bytes, scale: float) -> Iterator[Candidate]:
         """Candidates of one level of the pyramid, whose pixels are `scale` of the photo's."""
@@ -88,7 +88,7 @@ class Eyes:
         again = [k for k, one in enumerate(found) if has_moved(windows[k], one.head_window())]
         for k, better in zip(again, self._read(photo, [found[k].head_window() for k in again]), strict=True):
             found[k] = better
-        return distinct_readings([one for one in found if one.score >= self.sure])
+        return distinct_readings([one for one in found if one.score >= self.sure and _is_in(photo, one.head_window())])
 
     def _read(self, photo: Bytes, windows: list[Window]) -> list[Reading]:
         """One look through each window."""
@@ -179,6 +179,11 @@ def distinct(candidates: list[Candidate]) -> list[Candidate]:
 def same_head(a: Window, b: Window) -> bool:
     """Whether two windows are around one head."""
     return math.hypot(a.x - b.x, a.y - b.y) < SAME * max(a.side, b.side) and 1 / ALIKE < a.side / b.side < ALIKE
+
+
+def _is_in(photo: Bytes, window: Window) -> bool:
+    """Whether a window's middle is in the photo: of what lies beyond nobody can tell."""
+    return 0 <= window.x <= photo.shape[1] and 0 <= window.y <= photo.shape[0]
 
 
 def has_moved(before: Window, after: Window) -> bool:

@@ -66,7 +66,7 @@ class EyesTaskConfig(Limited):
     weight_decay: float = 1e-3
     average_images: float = 15_000  # the memory of the averaged weights
     scene_size: Annotated[int, (64, 512)] = 128  # pixels of the finder's scenes
-    scenes: Annotated[float, (0, 4)] = 0.75  # of them for each window
+    scenes: Annotated[float, (0, 4)] = 1.25  # of them for each window
     empty: Annotated[float, (0, 1)] = 0.25  # share of windows that are around no head
     bf16: bool = True  # convolutions in bfloat16
     backgrounds: Annotated[int, (1, 100_000)] = 240  # different ones
