@@ -42,6 +42,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 BEHIND = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+OTHERS = torch.rand(3, 4, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
 def test_truth_says_where_the_points_are(views: ViewSet):
@@ -80,7 +81,7 @@ def test_windows_tell_of_the_head_as_readings_do(views: ViewSet):
 
 def test_windows_that_miss_their_heads_say_so(views: ViewSet):
     batch = views.batch(torch.arange(8))
-    made = windows(batch, BEHIND, 32, generator(2), empty=6)
+    made = windows(batch, BEHIND, 32, generator(2), OTHERS, empty=6)
     assert made.head.tolist() == 6 * [0.0] + 2 * [1.0]
     off = (made.centre - 0.5).norm(dim=1)
     scale = made.side.log().abs()
@@ -102,7 +103,7 @@ def test_tilt_is_that_of_readings(views: ViewSet):
 
 
 def test_cells_near_a_head_tell_of_it(views: ViewSet):
-    shown = scenes(views.batch(torch.arange(8)), BEHIND, 40, 96, generator(3))
+    shown = scenes(views.batch(torch.arange(8)), BEHIND, OTHERS, 40, 96, generator(3))
     cells = STRIDE * (torch.arange(12) + 0.5)
     which, tells, judged = finder_targets(shown, cells, cells)
     assert tells.any()

@@ -78,13 +78,28 @@ def backgrounds(count: int, seed: int) -> Tensor:
     return torch.from_numpy(np.stack(found))
 
 
-def dead_leaves(random: np.random.RandomState, picture: np.ndarray, leaves: int) -> np.ndarray:
-    """Ellipses and bars of all sizes, one over the other, on a picture [n, n, 3]: they leave edges and textures as natural
-    pictures have them (Lee, Mumford and Huang 2001; Baradad et al. 2021)."""
+def things(count: int, seed: int) -> Tensor:
+    """[count, 4, n, n]: objects of nothing in particular in the middle of a picture, colours multiplied by opacity, half of
+    them alike on both sides. They are to be told from heads."""
+    found = []
+    for k in range(count):
+        random = stream(seed, "thing of eyes", k)
+        blank = np.zeros((BACKGROUND_SIZE, BACKGROUND_SIZE, 4))
+        picture = dead_leaves(random, blank, random.randint(2, 30), spread=random.uniform(0.05, 0.2))
+        if random.uniform() < 0.5:
+            picture[:, BACKGROUND_SIZE // 2 :] = picture[:, BACKGROUND_SIZE // 2 - 1 :: -1]
+        found.append(picture.transpose(2, 0, 1).astype(np.float32))
+    return torch.from_numpy(np.stack(found))
+
+
+def dead_leaves(random: np.random.RandomState, picture: np.ndarray, leaves: int, spread: float | None = None) -> np.ndarray:
+    """Ellipses and bars of all sizes, one over the other, on a picture [n, n, C] whose further channels become 1: they leave
+    edges and textures as natural pictures have them (Lee, Mumford and Huang 2001; Baradad et al. 2021). They lie anywhere, or
+    about the middle with a deviation of `spread` of a side."""
     n, picture = len(picture), picture.copy()
     for _ in range(leaves):
-        size = n * min(0.02 / random.uniform(0.02, 1) ** 0.7, 0.5)
-        x, y = random.uniform(0, n, 2)
+        size = n * min(0.02 / random.uniform(0.02, 1) ** 0.7, 0.5) if spread is None else n * random.uniform(0.15, 0.5) ** 2
+        x, y = random.uniform(0, n, 2) if spread is None else n * (0.5 + spread * random.normal(size=2))
         top, bottom = (int(np.clip(value, 0, n)) for value in (y - size, y + size + 1))
         left, right = (int(np.clip(value, 0, n)) for value in (x - size, x + size + 1))
         if bottom <= top or right <= left:
@@ -94,7 +109,8 @@ def dead_leaves(random: np.random.RandomState, picture: np.ndarray, leaves: int)
         u = ((columns - x) * math.cos(angle) + (rows - y) * math.sin(angle)) / size
         v = ((rows - y) * math.cos(angle) - (columns - x) * math.sin(angle)) / size
         inside = u**2 + (v / squeeze) ** 2 < 1 if random.uniform() < 0.6 else (abs(u) < 0.7) & (abs(v) < 0.7 * squeeze)
-        picture[top:bottom, left:right][inside] = _leaf(random, u, v)[inside]
+        picture[top:bottom, left:right, :3][inside] = _leaf(random, u, v)[inside]
+        picture[top:bottom, left:right, 3:][inside] = 1.0
     return picture
 
 
@@ -110,6 +126,9 @@ def _leaf(random: np.random.RandomState, u: np.ndarray, v: np.ndarray) -> np.nda
         value = value + 0.2 * random.uniform() * np.sign(np.sin(random.uniform(5, 40) * u + random.uniform(0, 6)))[..., None]
     if random.uniform() < 0.4:
         value = value + random.uniform(0, 0.15) * random.normal(size=u.shape)[..., None]
+    if random.uniform() < 0.4:  # clouds
+        grid = random.uniform(-0.35, 0.35, (random.randint(2, 9), random.randint(2, 9))).astype(np.float32)
+        value = value + np.asarray(Image.fromarray(grid).resize(u.shape[::-1], Image.Resampling.BICUBIC))[..., None]
     if random.uniform() < 0.3:  # a ball: dark towards its edge, with a highlight
         value = value * np.sqrt(np.clip(1 - 0.8 * (u**2 + v**2), 0, 1))[..., None]
         value = value + 0.4 * np.exp(-((u - 0.3) ** 2 + (v + 0.3) ** 2) / 0.02)[..., None]
@@ -145,15 +164,18 @@ def mirror_some(views: ViewBatch, random: Generator) -> ViewBatch:
     )
 
 
-def windows(views: ViewBatch, behind: Tensor, size: int, random: Generator, empty: int = 0) -> Windows:
+def windows(
+    views: ViewBatch, behind: Tensor, size: int, random: Generator, others: Tensor | None = None, empty: int = 0
+) -> Windows:
     """A window about each head, not quite where it should be, before backgrounds `behind` [N, 3, n, n]. The first `empty` of
-    them are around no head: they miss it by far, or show what only looks like parts of one, or nothing."""
+    them are around no head: they miss it by far, or show what only looks like parts of one, or one of `others` (`things`), or
+    nothing."""
     b, n, truth = len(views.rgba), views.rgba.shape[-1], views.truth
     right = SIDE_OF_A_HEAD * truth.unit
     side = right * (SCALE * _normal(b, random)).clamp(-0.4, 0.4).exp()
     middle = truth.centre + side[:, None] * SHIFT * _normal((b, 2), random)
-    if empty:
-        views, side, middle = _missed(views, side, middle, empty, random)
+    if others is not None:
+        views, side, middle = _missed(views, side, middle, others, empty, random)
     turn = torch.where(_chance(b, ANY_TURN, random), math.pi * _between(-1, 1, b, random), TURN * _normal(b, random))
     turn = turn + roll_of(truth.rotation)
     matrix = _photo_from_window(middle, side, turn)  # [B, 2, 3], places to pixels
@@ -189,28 +211,31 @@ def windows(views: ViewBatch, behind: Tensor, size: int, random: Generator, empt
     )
 
 
-def _missed(views: ViewBatch, side: Tensor, middle: Tensor, count: int, random: Generator) -> tuple[ViewBatch, Tensor, Tensor]:
+def _missed(
+    views: ViewBatch, side: Tensor, middle: Tensor, others: Tensor, count: int, random: Generator
+) -> tuple[ViewBatch, Tensor, Tensor]:
     """Pictures, sides and middles of windows, the first `count` of which are around no head."""
     first = torch.arange(len(side)) < count
-    aside, away = _chance(len(side), 0.35, random), 2 * math.pi * _between(0, 1, len(side), random)
+    aside, away = _chance(len(side), 0.3, random), 2 * math.pi * _between(0, 1, len(side), random)
     direction = torch.stack([away.cos(), away.sin()], 1)
     moved = middle + (side * _between(*ASIDE, len(side), random))[:, None] * direction
-    astray = ~aside & _chance(len(side), 0.5, random)
+    astray = ~aside & _chance(len(side), 0.35, random)
     sign = torch.where(_chance(len(side), 0.4, random), 1.0, -1.0)
     scaled = side * (sign * _between(*ASTRAY, len(side), random)).exp()
     nothing = first & ~aside & ~astray
-    no_heads = _no_heads(views, random)
-    other = no_heads[torch.arange(len(side)) % len(no_heads)] * _chance(len(side), 0.5, random)[:, None, None, None]
+    no_heads = _no_heads(views, others, random)
+    other = no_heads[torch.arange(len(side)) % len(no_heads)] * _chance(len(side), 0.75, random)[:, None, None, None]
     shown = replace(views, rgba=_where(nothing, other, views.rgba))
     return shown, torch.where(first & astray, scaled, side), _where(first & aside, moved, middle)
 
 
-def scenes(views: ViewBatch, behind: Tensor, count: int, size: int, random: Generator) -> Scenes:
-    """Pictures with up to HEADS_IN_A_SCENE heads of any size, anywhere, and things that only look like parts of heads."""
+def scenes(views: ViewBatch, behind: Tensor, others: Tensor, count: int, size: int, random: Generator) -> Scenes:
+    """Pictures with up to HEADS_IN_A_SCENE heads of any size, anywhere, some of `others` (`things`), and what only looks like
+    parts of heads."""
     n, truth = views.rgba.shape[-1], views.truth
     image = _cut_backgrounds(behind, count, size, random)
     sprites = [F.avg_pool2d(views.rgba, k) if k > 1 else views.rgba for k in (1, 2, 4)]
-    no_heads = _no_heads(views, random)
+    no_heads = _no_heads(views, others, random)
     wrong = [F.avg_pool2d(no_heads, k) if k > 1 else no_heads for k in (1, 2, 4)]
     empty = _chance(count, EMPTY, random)
     x, y, side, turn, shown = (torch.zeros(count, HEADS_IN_A_SCENE) for _ in range(5))
@@ -228,7 +253,7 @@ def scenes(views: ViewBatch, behind: Tensor, count: int, size: int, random: Gene
         shift = truth.centre[which] - (linear @ middle[..., None])[..., 0]
         grid = _grid(torch.cat([linear * size, shift[..., None]], 2), size, n)
         level = torch.bucketize(ratio, torch.tensor([1.6, 3.2]))
-        real = _chance(count, 0.85, random) & ~empty
+        real = _chance(count, 0.7, random) & ~empty
         layer = torch.zeros(count, 4, size, size)
         for finer in range(3):
             for kind, pictures in ((real, sprites), (~real, wrong)):
@@ -345,9 +370,9 @@ def _others_behind(back: Tensor, rgba: Tensor, random: Generator) -> Tensor:
     return layer[:, :3] + (1 - layer[:, 3:]) * back
 
 
-def _no_heads(views: ViewBatch, random: Generator) -> Tensor:
-    """Some pictures [b, 4, n, n] of what is no head: clothes alone, or the pieces of a head thrown together."""
-    some = slice(0, max(1, len(views.rgba) // 4))
+def _no_heads(views: ViewBatch, others: Tensor, random: Generator) -> Tensor:
+    """Some pictures [b, 4, n, n] of what is no head: things, clothes alone, or the pieces of a head thrown together."""
+    some = slice(0, max(1, len(views.rgba) // 2))
     rgba, n = views.rgba[some], views.rgba.shape[-1]
     clothes = rgba * (views.parts[some] == LABELS["cloth"])[:, None]
     piece = n // 6
@@ -355,7 +380,9 @@ def _no_heads(views: ViewBatch, random: Generator) -> Tensor:
     pieces = rgba.unfold(2, piece, piece).unfold(3, piece, piece).reshape(len(rgba), 4, 36, piece, piece)[:, :, order]
     mixed = pieces.unflatten(2, (6, 6)).permute(0, 1, 2, 4, 3, 5).reshape(len(rgba), 4, 6 * piece, 6 * piece)
     mixed = F.pad(mixed, (0, n - 6 * piece, 0, n - 6 * piece))
-    return _where(_chance(len(rgba), 0.4, random), clothes, mixed)
+    thing = F.interpolate(others[torch.randint(len(others), (len(rgba),), generator=random)], size=(n, n), mode="bilinear")
+    broken = _where(_chance(len(rgba), 0.4, random), clothes, mixed)
+    return _where(_chance(len(rgba), 0.6, random), thing, broken)
 
 
 def _covers(b: int, size: int, random: Generator) -> Tensor:

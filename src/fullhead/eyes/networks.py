@@ -70,6 +70,7 @@ class WindowReading:
     points: Tensor  # [B, P, 2] places: landmarks, then dense points
     deviation: Tensor  # [B, P], places
     seen: Tensor  # [B, P] logits
+    heat: Tensor  # [B, P, n / 8, n / 8] logits of where points are
     parts: Tensor  # [B, parts, n, n] logits
     matte: Tensor  # [B, n, n] logits
     expression: Tensor  # [B, 52]
@@ -196,6 +197,7 @@ class WindowReader(nn.Module):
             points=trust * places + (1 - trust) * supposed,
             deviation=0.02 * log_deviation.squeeze(-1).clamp(-5, 4).exp(),
             seen=seen.squeeze(-1),
+            heat=heat,
             parts=parts,
             matte=matte.squeeze(1),
             expression=given["expression"],
@@ -207,11 +209,11 @@ class WindowReader(nn.Module):
         )
 
     def _decoded(self, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Parts and matte [B, parts + 1, n, n], and the heat of each point [B, P, n / 4, n / 4]."""
+        """Parts and matte [B, parts + 1, n, n], and the heat of each point [B, P, n / 8, n / 8]."""
         x = heat = self.top(levels[-1])
         for lateral, mix, level in zip(reversed(self.lateral), reversed(self.mix), reversed(levels[:-1]), strict=True):
             x = F.relu(mix(F.relu(lateral(level) + F.interpolate(x, scale_factor=2, mode="nearest"))))
-            heat = x if level is not levels[0] else heat
+            heat = x if level is levels[2] else heat
         return F.pixel_shuffle(self.layers(x), 2), self.heat(heat)
 
 
