@@ -219,6 +219,33 @@ def faces_and_others(eyes: Eyes) -> dict[str, float]:
     return {"area": float(((faces > others) + 0.5 * (faces == others)).mean())}
 
 
+def photos_without_heads(eyes: Eyes) -> dict[str, float]:
+    """Heads that are found in scikit-image's photos of no head, and megapixels of them."""
+    from skimage import data
+
+    names = (
+        "brick",
+        "coffee",
+        "coins",
+        "grass",
+        "gravel",
+        "horse",
+        "hubble_deep_field",
+        "moon",
+        "page",
+        "retina",
+        "rocket",
+        "text",
+    )
+    found, pixels = {}, 0
+    for name in names:
+        photo = np.asarray(getattr(data, name)())
+        photo = photo.astype(np.uint8) * (255 if photo.dtype == bool else 1)
+        photo = np.repeat(photo[..., None], 3, axis=2) if photo.ndim == 2 else photo[..., :3]
+        found[name], pixels = float(len(eyes(photo))), pixels + photo.shape[0] * photo.shape[1]
+    return {"photos": float(len(names)), "megapixels": pixels / 1e6, "heads": sum(found.values())} | found
+
+
 def speed(eyes: Eyes) -> dict[str, float]:
     """Seconds of a photo of 12 megapixels with one head, by all threads that PyTorch takes, and of one window on one."""
     from skimage.data import astronaut
@@ -264,7 +291,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     eyes = load_eyes(options.model)
-    figures = evaluate(eyes, ViewSet(options.set), options.heads) | {"lfw_subset": faces_and_others(eyes)}
+    figures = evaluate(eyes, ViewSet(options.set), options.heads) | {
+        "lfw_subset": faces_and_others(eyes),
+        "photos_without_heads": photos_without_heads(eyes),
+    }
     if options.face_landmarker:
         figures["astronaut_against_mediapipe"] = against_mediapipe(eyes, options.face_landmarker)
     figures["seconds"] = speed(eyes)
