@@ -103,6 +103,11 @@ def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequen
     return nn.Sequential(nn.Conv2d(inputs, outputs, size, stride, padding, bias=False), Norm(outputs))
 
 
+def dense_layer(inputs: int, outputs: int) -> nn.Sequential:
+    """A dense layer, normalised so that none of its units dies."""
+    return nn.Sequential(nn.Linear(inputs, outputs), nn.LayerNorm(outputs), nn.GELU())
+
+
 class Residual(nn.Module):
     """Two convolutions beside a way that leaves them out, which halves the picture where `stride` is 2."""
 
@@ -160,8 +165,8 @@ class WindowReader(nn.Module):
         points = config.landmarks + config.dense
         self.heat = nn.Conv2d(d, points, 1)
         cells = (config.window // 32) ** 2
-        self.hidden = nn.Linear(cells * w[-1], config.hidden)
-        self.second = nn.Linear(config.hidden + 3 * points, config.second)
+        self.hidden = dense_layer(cells * w[-1], config.hidden)
+        self.second = dense_layer(config.hidden + 3 * points, config.second)
         self.sizes = {
             "pose": 9, "points": 5 * points, "expression": config.expressions, "gaze": 2,
             "yes_or_no": len(config.yes_or_no), "amounts": len(config.amounts),
@@ -169,7 +174,7 @@ class WindowReader(nn.Module):
         }  # fmt: skip
         self.out = nn.Linear(config.second, sum(self.sizes.values()))
         both = config.hidden + config.second
-        self.embedding = nn.Sequential(nn.Linear(both, config.hidden), nn.ReLU(), nn.Linear(config.hidden, config.identity))
+        self.embedding = nn.Sequential(*dense_layer(both, config.hidden), nn.Linear(config.hidden, config.identity))
         self.register_buffer("mean_points", torch.zeros(points, 3))  # in the head's world
 
     def forward(self, images: Tensor) -> WindowReading:
@@ -180,8 +185,8 @@ class WindowReader(nn.Module):
             levels.append(self.stay[i](x) if i < len(self.stay) else x)
         layers, heat = self._decoded(levels)
         places, spread = soft_argmax(heat)
-        first = F.relu(self.hidden(levels[-1].flatten(1)))
-        h = F.relu(self.second(torch.cat([first, 4 * (places - 0.5).flatten(1), 10 * spread], 1)))
+        first = self.hidden(levels[-1].flatten(1))
+        h = self.second(torch.cat([first, 4 * (places - 0.5).flatten(1), 10 * spread], 1))
         given = dict(zip(self.sizes, self.out(h).split(list(self.sizes.values()), dim=1), strict=True))
         centre, log_side, rotation = given["pose"][:, :2], given["pose"][:, 2], rotation_from_6d(given["pose"][:, 3:])
         centre, side = 0.5 + 0.1 * centre, (0.2 * log_side).exp()
