@@ -325,6 +325,15 @@ def stopped_run(number: int, times: int, run: Path) -> None:
     train(Line(fails=lambda step: step == 8), run, SPARSE)
 
 
+@pytest.fixture
+def heard():
+    """Ctrl-C is heard, which a job in the background ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 3), (signal.SIGTERM, 1)])
 def test_a_signal_lets_the_step_end_and_the_run_goes_on_to_the_bit(number: int, times: int, tmp_path: Path):
     torch.manual_seed(0)
