@@ -229,7 +229,7 @@ def test_scans_that_lie_anyhow_need_no_landmarks(
     run("prepare", tmp_path / "scans", tmp_path / "set", *counts, "--reader", "knowing:read")
     row = json.loads((tmp_path / "set/scans.json").read_text())[0]
     assert row["name"] == "anna" and row["fit_mm"]["views"] < 0.1 and row["fit_mm"]["face"] < 1
-    assert "--reader no:no" in refused(capsys, "prepare", tmp_path / "scans", tmp_path / "other", "--reader", "no:no")
+    assert "reader no:no: No module" in refused(capsys, "prepare", tmp_path / "scans", tmp_path / "other", "--reader", "no:no")
 
 
 def test_synth_then_train_then_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -356,7 +356,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["sample", "--model", 300 * "a"], "too long"),
         (["invert", 300 * "é" + ".png"], "too long"),
         (["animate", "--clip", 300 * "a"], "too long"),
-        (["synth", "check", "s", "--reader", "os:sep"], "--reader os:sep"),
+        (["synth", "check", "s", "--reader", "os:sep"], "reader os:sep: sep is no function; give module:function"),
         (["synth", "phtos", "set"], "unknown command phtos; did you mean photos? see fullhead synth --help"),
         (["sample", "--sede", "3"], "unknown option --sede; did you mean --seeds? see fullhead sample --help"),
         (["synth", "photos", "--sise=64", "set"], "unknown option --sise; did you mean --size? see fullhead synth photos"),
@@ -421,7 +421,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["fit-scan", "SCAN", "--model", "GANHEAD", "--landmarks", "GANHEAD"], "no landmarks"),
         (["fit-scan", "SCAN", "--model", "GANHEAD", "--axes", "x,y,y"], "x,-y,-z"),
         (["fit-scan", "SCAN", "--model", "panohead-demo"], "give a GANHead"),
-        (["fit-scan", "SCAN", "--model", "GANHEAD", "--reader", "nosuch:find"], "--reader nosuch:find"),
+        (["fit-scan", "SCAN", "--model", "GANHEAD", "--reader", "nosuch:find"], "reader nosuch:find: No module named"),
         (["fit-scan", "SCAN", "--shape-steps", "0"], "at least 1"),
         (["convert", "PICTURE", "out.safetensors"], "not"),
         (["train", "nothing", "a", "b"], "panohead-synth64"),
@@ -448,7 +448,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["sample", "--seeds", "0-299", "--out", "a.webp"], "a.webp would have 320 x 19200 pixels, and a .webp at most 16383"),
         (["synth", "sheet", "--size", "7000", "--out", "a.jpg"], "a.jpg would have 70000 x"),
         (["train", "panohead-tiny", "a", "b", "--export-only"], "nothing to export"),
-        (["train", "panohead-tiny", "a", "b", "--set", "loop.batch=0"], "loop.batch 0: between 1 and"),
+        (["train", "panohead-tiny", "a", "b", "--set", "loop.batch=0"], "loop.batch 0: from 1 to"),
         (["synth", "export", "--out", "head.glb", "--set", "hair.style=mullet"], "hair.style has no 'mullet'; there is bald"),
     ],
 )
