@@ -21,7 +21,8 @@ from skimage.data import astronaut
 
 from fullhead.cli import main
 from fullhead.commands.animate import rotations
-from fullhead.commands.options import about, parse_seeds, tracked
+from fullhead.commands.options import parse_seeds, tracked
+from fullhead.core.errors import about
 from fullhead.core.similarity import Similarity
 from fullhead.data import scan_reading
 from fullhead.families.opening import load

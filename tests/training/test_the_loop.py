@@ -406,6 +406,10 @@ def test_a_setting_that_does_not_fit_an_existing_run_leaves_it_as_it_was(
         tiny_run(photos, run, "loop.batch=6")
     assert not run.exists()
     tiny_run(photos, run)
+    said = capsys.readouterr().out
+    assert "panohead-tiny on cpu, 24 examples: 0 of 8 images seen" in said
+    assert "8 images, about 0 s to go  images_per_second" in said
+    assert f"Wrote {run / 'model.safetensors'}, {run / 'discriminator.safetensors'}" in said
     first = (run / "config.json").read_text()
     for setting, why in (
         ("loop.batch=0", "loop.batch 0"),

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
-from fullhead.core.errors import FullheadError, with_article
+from fullhead.core.errors import FullheadError, about, with_article
 from fullhead.families.table import FAMILIES
 from fullhead.fitting.options import OnStep
 from fullhead.io.config import Unset
@@ -333,9 +333,3 @@ def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:
             most = "at most " * (done == 1)
             print(f"{what}: {done} of {total} done, {most}{about(left)} to go", file=sys.stderr, flush=True)
             said = now
-
-
-def about(seconds: float) -> str:
-    """A time that is not known well, as in: about 40 s, about 3 min, about 2 h."""
-    number, unit = next(((seconds / n, unit) for n, unit in ((3600, "h"), (60, "min")) if seconds >= 1.5 * n), (seconds, "s"))
-    return f"about {number:.0f} {unit}"
