@@ -181,7 +181,7 @@ def _train(task: Task, run: Path, config: RunConfig, begin: int, signals: list[i
             text = "  ".join(f"{name} {value:.3g}" for name, value in line.items() if name not in HIDDEN)
             progress.update(bar, completed=line["images_seen"], description=text)
             if not console.is_terminal:
-                left = about((config.loop.images - line["images_seen"]) / line["images_per_second"])
+                left = about(max(config.loop.images - line["images_seen"], 0) / line["images_per_second"])
                 console.print(f"{line['images_seen']:.0f} images, {left} to go  {text}", highlight=False, soft_wrap=True)
 
         train(task, run, config.loop, report, begin=begin, stopped=lambda: bool(signals))
