@@ -21,7 +21,7 @@ from skimage.data import astronaut
 
 from fullhead.cli import main
 from fullhead.commands.animate import rotations
-from fullhead.commands.options import parse_seeds, tracked
+from fullhead.commands.options import parse_seeds, stage_bars, tracked
 from fullhead.core.errors import about
 from fullhead.core.similarity import Similarity
 from fullhead.data import scan_reading
@@ -506,6 +506,14 @@ def test_long_work_says_how_long_it_takes(monkeypatch: pytest.MonkeyPatch, capsy
     assert len(said) == 3
     assert list(tracked(range(2), "heads", 2)) == [0, 1]
     assert not capsys.readouterr().err
+    now = iter(range(0, 10_000, 6))
+    with stage_bars(rig=("the rig", 3), looks=("the looks", 9)) as on_step:
+        for stage, steps in (("rig", 3), ("looks", 9)):
+            for k in range(steps):
+                on_step(stage, k + 1, steps, 0.5)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "the rig: 1 of 3 done, at most about 12 s to go"
+    assert said[1] == "the looks: 1 of 9 done, at most about 48 s to go"
     assert [about(s) for s in (12, 100, 7000)] == ["about 12 s", "about 2 min", "about 2 h"]
 
 

@@ -32,6 +32,7 @@ from typing import Any, Literal, Protocol
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fullhead.core.errors import FullheadError
+from fullhead.core.pace import Pace
 from fullhead.io.files import one_at_work, sha256, written_whole
 from fullhead.io.reading import DAMAGED, read_json, reading
 from fullhead.io.workers import Stopped, run
@@ -365,24 +366,28 @@ def _flat(settings: Mapping[str, Any], start: str = "") -> dict[str, Any]:
 
 @contextmanager
 def _progress(quiet: bool, recipe: Recipe, parts: int) -> Iterator[Callable[[int, list[str] | None], None]]:
-    """A bar on the terminal; yields the function to call with a number of parts, and what is to be said of them, or None for
-    parts that were there."""
+    """A bar on the terminal, elsewhere lines of `Pace`; yields the function to call with a number of parts, and what is to be
+    said of them, or None for parts that were there."""
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:.1f}/s"), TimeRemainingColumn())
     with Progress(TextColumn(recipe.kind), *columns, disable=quiet) as bar:
         task = bar.add_task(recipe.kind, total=parts * recipe.pictures, rate=0.0)
-        first, made = None, 0
+        first, made, pace = None, 0, None if quiet or bar.console.is_terminal else Pace(recipe.kind, parts * recipe.pictures)
 
         def advance(parts: int, said: list[str] | None) -> None:
             nonlocal first, made
             count, now = parts * recipe.pictures, time.monotonic()
             if said is None:
                 bar.tasks[0].completed += count  # not by `update`, which would take it for speed
+                if pace:
+                    pace.total -= count
                 return
             if first is None:  # the first part tells no speed: loops are compiled in it
                 first = now
             else:
                 made += count
             bar.update(task, advance=count, rate=made / max(now - first, 1e-6))
+            if pace:
+                pace.step(count)
             for line in [] if quiet else said:
                 bar.console.print(f"left out: {line}", markup=False, highlight=False, soft_wrap=True)
 
