@@ -54,7 +54,7 @@ def test_align_makes_a_set_says_what_it_left_out_and_draws_a_sheet(here: Path, c
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--reader", "own_reader:lost"], "write module:function"),
+        (["--reader", "own_reader:lost"], "give module:function"),
         (["--min-pixels", "500"], "none of 3 photos shows a head that can be used: see set/left_out.json"),
         (["--layout", "lpff"], "is it the folder of that collection?"),
         (["--preview", "-1"], "from 0 to 200"),

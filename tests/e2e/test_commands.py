@@ -21,7 +21,8 @@ from skimage.data import astronaut
 
 from fullhead.cli import main
 from fullhead.commands.animate import rotations
-from fullhead.commands.options import about, parse_seeds, tracked
+from fullhead.commands.options import parse_seeds, stage_bars, tracked
+from fullhead.core.errors import about
 from fullhead.core.similarity import Similarity
 from fullhead.data import scan_reading
 from fullhead.families.opening import load
@@ -229,7 +230,7 @@ def test_scans_that_lie_anyhow_need_no_landmarks(
     run("prepare", tmp_path / "scans", tmp_path / "set", *counts, "--reader", "knowing:read")
     row = json.loads((tmp_path / "set/scans.json").read_text())[0]
     assert row["name"] == "anna" and row["fit_mm"]["views"] < 0.1 and row["fit_mm"]["face"] < 1
-    assert "--reader no:no" in refused(capsys, "prepare", tmp_path / "scans", tmp_path / "other", "--reader", "no:no")
+    assert "reader no:no: No module" in refused(capsys, "prepare", tmp_path / "scans", tmp_path / "other", "--reader", "no:no")
 
 
 def test_synth_then_train_then_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -356,7 +357,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["sample", "--model", 300 * "a"], "too long"),
         (["invert", 300 * "é" + ".png"], "too long"),
         (["animate", "--clip", 300 * "a"], "too long"),
-        (["synth", "check", "s", "--reader", "os:sep"], "--reader os:sep"),
+        (["synth", "check", "s", "--reader", "os:sep"], "reader os:sep: sep is no function; give module:function"),
         (["synth", "phtos", "set"], "unknown command phtos; did you mean photos? see fullhead synth --help"),
         (["sample", "--sede", "3"], "unknown option --sede; did you mean --seeds? see fullhead sample --help"),
         (["synth", "photos", "--sise=64", "set"], "unknown option --sise; did you mean --size? see fullhead synth photos"),
@@ -421,7 +422,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["fit-scan", "SCAN", "--model", "GANHEAD", "--landmarks", "GANHEAD"], "no landmarks"),
         (["fit-scan", "SCAN", "--model", "GANHEAD", "--axes", "x,y,y"], "x,-y,-z"),
         (["fit-scan", "SCAN", "--model", "panohead-demo"], "give a GANHead"),
-        (["fit-scan", "SCAN", "--model", "GANHEAD", "--reader", "nosuch:find"], "--reader nosuch:find"),
+        (["fit-scan", "SCAN", "--model", "GANHEAD", "--reader", "nosuch:find"], "reader nosuch:find: No module named"),
         (["fit-scan", "SCAN", "--shape-steps", "0"], "at least 1"),
         (["convert", "PICTURE", "out.safetensors"], "not"),
         (["train", "nothing", "a", "b"], "panohead-synth64"),
@@ -448,7 +449,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["sample", "--seeds", "0-299", "--out", "a.webp"], "a.webp would have 320 x 19200 pixels, and a .webp at most 16383"),
         (["synth", "sheet", "--size", "7000", "--out", "a.jpg"], "a.jpg would have 70000 x"),
         (["train", "panohead-tiny", "a", "b", "--export-only"], "nothing to export"),
-        (["train", "panohead-tiny", "a", "b", "--set", "loop.batch=0"], "loop.batch 0: between 1 and"),
+        (["train", "panohead-tiny", "a", "b", "--set", "loop.batch=0"], "loop.batch 0: from 1 to"),
         (["synth", "export", "--out", "head.glb", "--set", "hair.style=mullet"], "hair.style has no 'mullet'; there is bald"),
     ],
 )
@@ -505,6 +506,14 @@ def test_long_work_says_how_long_it_takes(monkeypatch: pytest.MonkeyPatch, capsy
     assert len(said) == 3
     assert list(tracked(range(2), "heads", 2)) == [0, 1]
     assert not capsys.readouterr().err
+    now = iter(range(0, 10_000, 6))
+    with stage_bars(rig=("the rig", 3), looks=("the looks", 9)) as on_step:
+        for stage, steps in (("rig", 3), ("looks", 9)):
+            for k in range(steps):
+                on_step(stage, k + 1, steps, 0.5)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "the rig: 1 of 3 done, at most about 12 s to go"
+    assert said[1] == "the looks: 1 of 9 done, at most about 48 s to go"
     assert [about(s) for s in (12, 100, 7000)] == ["about 12 s", "about 2 min", "about 2 h"]
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
+from fullhead.core.colour import to_bytes
 from fullhead.core.errors import FullheadError
 from fullhead.io.images import (
     background_image,
@@ -38,6 +39,15 @@ def test_bytes_survive_the_way_through_a_tensor():
 def test_values_outside_the_range_are_clamped():
     image = torch.tensor([-7.0, -1.0, 0.0, 1.0, 7.0]).reshape(1, 1, 1, 5)
     assert to_uint8(image).ravel().tolist() == [0, 0, 128, 255, 255]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_colours_that_are_not_finite_are_no_picture(bad):
+    values = np.zeros((1, 3, 2, 2), np.float32)
+    values[0, 1, 1, 0] = bad
+    for to in (lambda v: to_uint8(torch.from_numpy(v)), to_bytes):
+        with pytest.raises(FullheadError, match=r"not finite.*weights are broken"):
+            to(values)
 
 
 @pytest.mark.parametrize("channels", [3, 4])

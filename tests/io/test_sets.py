@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tarfile
 import time
+import tracemalloc
 import zipfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,19 @@ from fullhead.commands.synth.options import SetOptions
 from fullhead.core.errors import FullheadError
 from fullhead.core.random import stream
 from fullhead.io.files import one_at_work, sha256
-from fullhead.io.sets import Part, Recipe, Sample, check_set, read_records, read_set, shards, write_set
+from fullhead.io.sets import (
+    Part,
+    Recipe,
+    Records,
+    Sample,
+    check_set,
+    json_rows,
+    read_records,
+    read_set,
+    shards,
+    write_lists,
+    write_set,
+)
 from fullhead.synth.datasets.options import PhotosOptions
 from fullhead.synth.datasets.photos import Photos, image_key
 from fullhead.synth.datasets.shots import replay
@@ -54,8 +68,8 @@ class Noise:
         files = {name: stream(shared, part, name).bytes(100) for name in ("a.bin", "b.txt")}
         return Part({"number": part}, [Sample(f"00/{part:03d}-{i}", files, {"i": i}) for i in range(2)])
 
-    def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
-        return {"b/numbers.json": json.dumps([record["number"] for record in records])}
+    def lists(self, records: Records) -> Iterator[tuple[str, Iterable[str]]]:
+        yield "b/numbers.json", json_rows(record["number"] for record in records)
 
 
 def write(out: Path, recipe: Recipe, **options: Any) -> int:
@@ -259,6 +273,26 @@ def test_a_set_without_end_is_begun_in_the_memory_of_a_small_one(tmp_path: Path,
     assert len(read_records(tmp_path / "folder")) == 3 and len(read_records(tmp_path / "zip")) == 2
     share = shards(Noise(parts=10**11), "zip", (7, 10**9))
     assert [(s.name, s.first) for s in share][:2] == [("noise-000007", 14), ("noise-1000000007", 2 * 10**9 + 14)]
+
+
+def test_lists_are_written_in_less_memory_than_the_records_of_all_parts_take(tmp_path: Path):
+    write(tmp_path, Noise(parts=1))
+    (first,) = (tmp_path / "records/00000").iterdir()
+    shard = json.loads(first.read_bytes())
+    for part in range(1, 300):
+        shard["parts"], shard["records"] = [part, part + 1], [{"number": part, "much": list(range(5000))}]
+        (first.parent / f"noise-{part:06d}.json").write_text(json.dumps(shard))
+    tracemalloc.start()
+    write_lists(tmp_path, Noise())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert json.loads((tmp_path / "b/numbers.json").read_text()) == list(range(300))
+    assert peak < 4e6 < sum(path.stat().st_size for path in first.parent.iterdir())
+
+
+@pytest.mark.parametrize("rows", [[], [1], [{"a": [1.5, None]}, "é", [True]]])
+def test_rows_are_the_json_of_a_list(rows: list[Any]):
+    assert "".join(json_rows(iter(rows))) == json.dumps(rows)
 
 
 DAMAGE = {"cut": lambda data: data[:-40], "empty": lambda data: b"", "other": lambda data: b"\x80\x04." * 50}

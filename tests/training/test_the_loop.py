@@ -325,6 +325,15 @@ def stopped_run(number: int, times: int, run: Path) -> None:
     train(Line(fails=lambda step: step == 8), run, SPARSE)
 
 
+@pytest.fixture
+def heard():
+    """Ctrl-C is heard, which a job in the background ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 3), (signal.SIGTERM, 1)])
 def test_a_signal_lets_the_step_end_and_the_run_goes_on_to_the_bit(number: int, times: int, tmp_path: Path):
     torch.manual_seed(0)
@@ -397,6 +406,10 @@ def test_a_setting_that_does_not_fit_an_existing_run_leaves_it_as_it_was(
         tiny_run(photos, run, "loop.batch=6")
     assert not run.exists()
     tiny_run(photos, run)
+    said = capsys.readouterr().out
+    assert "panohead-tiny on cpu, 24 examples: 0 of 8 images seen" in said
+    assert "8 images, about 0 s to go  images_per_second" in said
+    assert f"Wrote {run / 'model.safetensors'}, {run / 'discriminator.safetensors'}" in said
     first = (run / "config.json").read_text()
     for setting, why in (
         ("loop.batch=0", "loop.batch 0"),

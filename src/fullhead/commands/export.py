@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from fullhead.commands.options import LONG, HeadOptions, about, check_out, check_resolution, output_files, tracked
-from fullhead.core.errors import FullheadError, counted
+from fullhead.commands.options import HeadOptions, check_out, check_resolution, output_files, tracked
+from fullhead.core.errors import FullheadError, about, counted
+from fullhead.core.pace import LONG
 from fullhead.io.config import Unset
 
 SECONDS, SECONDS_TEXTURE = 15, 34  # of a head of 256 cells, and of textures of 1024 pixels, on a laptop's core

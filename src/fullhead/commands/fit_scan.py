@@ -57,10 +57,10 @@ def fit_scan(
     from fullhead.rig.fitting import FitConfig
 
     given = scan_file(scan, source.landmarks, source.axes)
-    reader = None if given.marked else open_reader(source.reader)
     opened = using.open()
     model: Any = opened.model
     fit, cube = require(opened.family, "fit_scan"), cube_rig(model)
+    reader = None if given.marked else open_reader(source.reader)
     config = FitScanConfig(shape_steps, looks_steps, rig=FitConfig(metres_per_unit=source.metres_per_unit))
     with stage_bars(shape=("rig, then shape", shape_steps), looks=("detail and colour", looks_steps)) as on_step:
         fitted = fit(model, cube, given, config, reader=reader, seed=seed, on_step=on_step)

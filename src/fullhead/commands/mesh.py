@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from fullhead.commands.options import LONG, HeadOptions, about, check_out, check_resolution, output_files, tracked
+from fullhead.commands.options import HeadOptions, check_out, check_resolution, output_files, tracked
+from fullhead.core.errors import about
+from fullhead.core.pace import LONG
 from fullhead.io.config import Unset
 
 FINE, SLOW = 512, 1.0  # cells, or seconds that a head takes before its mesh, from which on the time is told beforehand

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import tyro
 
 from fullhead.core.errors import FullheadError, with_article
+from fullhead.core.pace import Pace
 from fullhead.families.table import FAMILIES
 from fullhead.fitting.options import OnStep
 from fullhead.io.config import Unset
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Device = Literal["auto", "cpu", "cuda", "mps"]
-LONG, BETWEEN = 10.0, 30.0  # seconds: of work that says how long it takes, and between its lines
 MOST_MEMORY = 2_000_000_000  # bytes of the frames of a film
 MOST_SEEDS = 100_000  # in one range
 TITLES = {
@@ -303,39 +302,36 @@ def radians(degrees: float, option: str, limit: float = 360.0) -> float:
 
 @contextmanager
 def stage_bars(**stages: tuple[str, int]) -> Iterator[OnStep]:
-    """Progress bars on a terminal, one a stage of a fit: what it does, and its number of steps. Gives the fit's `on_step`."""
+    """Progress bars on a terminal, one a stage of a fit: what it does, and its number of steps; elsewhere lines of `Pace`.
+    Gives the fit's `on_step`."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    if not Console().is_terminal:
+        last, paces = time.monotonic(), dict[str, Pace]()
+
+        def on_step(stage: str, *_: float) -> None:
+            nonlocal last
+            paces.setdefault(stage, Pace(*stages[stage], last)).step()
+            last = time.monotonic()
+
+        yield on_step
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
-    with Progress(*columns, transient=True, disable=not Console().is_terminal) as progress:
+    with Progress(*columns, transient=True) as progress:
         bars = {stage: progress.add_task(does, total=steps, loss="") for stage, (does, steps) in stages.items()}
         yield lambda stage, step, _, loss: progress.update(bars[stage], completed=step, loss=f"loss {loss:.3f}")
 
 
 def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    """The items, with a progress bar on a terminal. Elsewhere lines on stderr say about how long the work takes, if it is more
-    than ten seconds: after the first item, whose time is the most that others take, as loops are compiled in it; then twice a
-    minute."""
+    """The items, with a progress bar on a terminal; elsewhere lines of `Pace`."""
     from rich.console import Console
     from rich.progress import track
 
     if Console().is_terminal:
         yield from track(items, what, total=total, transient=True)
         return
-    began = first = said = time.monotonic()
-    for done, item in enumerate(items, 1):
+    pace = Pace(what, total)
+    for item in items:
         yield item
-        now = time.monotonic()
-        first = now if done == 1 else first
-        left = (total - done) * (first - began if done == 1 else (now - first) / (done - 1))
-        if left > LONG and (done == 1 or now - said > BETWEEN):
-            most = "at most " * (done == 1)
-            print(f"{what}: {done} of {total} done, {most}{about(left)} to go", file=sys.stderr, flush=True)
-            said = now
-
-
-def about(seconds: float) -> str:
-    """A time that is not known well, as in: about 40 s, about 3 min, about 2 h."""
-    number, unit = next(((seconds / n, unit) for n, unit in ((3600, "h"), (60, "min")) if seconds >= 1.5 * n), (seconds, "s"))
-    return f"about {number:.0f} {unit}"
+        pace.step()

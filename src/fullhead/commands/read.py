@@ -72,7 +72,7 @@ def found_files(given: tuple[Path, ...]) -> list[Path]:
         inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in known) if path.is_dir() else []
         if path.is_dir() and not inside:
             raise FullheadError(f"{path} has no photos or films: {', '.join(known)}")
-        found += inside or [existing_file(path, "an image or a film")]
+        found += inside or [existing_file(path, "an image or film")]
     if not found:
         raise FullheadError("nothing to read: give photos, films, or folders of them")
     return list(dict.fromkeys(found))

@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fullhead.core.errors import FullheadError
+
+NOT_FINITE = "colours that are not finite (NaN or infinity): the model's weights are broken"
+
 
 def to_bytes(values: NDArray) -> NDArray[np.uint8]:
-    """0 to 255 for colours, or components of normals, from -1 to 1 (clipped)."""
+    """0 to 255 for colours, or components of normals, from -1 to 1 (clipped). FullheadError where they are not finite."""
+    if not np.isfinite(values).all():
+        raise FullheadError(NOT_FINITE)
     return np.round((values + 1) * 127.5).clip(0, 255).astype(np.uint8)
 
 

@@ -30,3 +30,9 @@ def counted(number: int, noun: str) -> str:
 def with_article(noun: str) -> str:
     """As in: a GANHead, an Encoder."""
     return f"{'an' if noun[:1] in 'AEIOaeio' else 'a'} {noun}"
+
+
+def about(seconds: float) -> str:
+    """A time that is not known well, as in: about 40 s, about 3 min, about 2 h."""
+    number, unit = next(((seconds / n, unit) for n, unit in ((3600, "h"), (60, "min")) if seconds >= 1.5 * n), (seconds, "s"))
+    return f"about {number:.0f} {unit}"

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -38,7 +38,7 @@ from fullhead.eyes.reading import Reader, Reading
 from fullhead.eyes.window import Window, crop, crop_layer
 from fullhead.io.images import Bytes, read_image, read_pixels
 from fullhead.io.reading import reading
-from fullhead.io.sets import Form, Part, Sample, write_set
+from fullhead.io.sets import Form, Part, Records, Sample, json_rows, write_set
 from fullhead.synth.anatomy.regions import LABELS
 from fullhead.synth.datasets.photos import image_key
 from fullhead.synth.datasets.shots import camera_label, dataset_json
@@ -115,22 +115,26 @@ class Aligned:
             samples.append(Sample(key, files, record))
         return Part({"heads": heads, "left_out": left_out}, samples)
 
-    def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
-        heads, left_out = ([row for record in records for row in record[name]] for name in ("heads", "left_out"))
-        if self.what.unique:
-            double = doubles([head["hash"] for head in heads])
-            left_out += [
-                {"photo": head["photo"], "why": "double", "file": head["file"]} for i, head in enumerate(heads) if i in double
-            ]
-            heads = [head for i, head in enumerate(heads) if i not in double]
+    def lists(self, records: Records) -> Iterator[tuple[str, Iterable[str]]]:
+        def heads() -> Iterator[dict[str, Any]]:
+            return (head for record in records for head in record["heads"])
+
+        hashes = [head["hash"] for head in heads()]
+        double = doubles(hashes) if self.what.unique else set[int]()
+
+        def kept() -> Iterator[dict[str, Any]]:
+            return (head for i, head in enumerate(heads()) if i not in double)
+
+        left_out = [row for record in records for row in record["left_out"]]
+        left_out += [
+            {"photo": head["photo"], "why": "double", "file": head["file"]} for i, head in enumerate(heads()) if i in double
+        ]
         counts = Counter(row["why"] for row in left_out)
-        lacks = {"heads": len(heads), "left_out": {why: counts[why] for why in REASONS if counts[why]}, "each": left_out}
-        shown = [{name: value for name, value in head.items() if name not in ("label", "hash")} for head in heads]
-        return {
-            "img/dataset.json": dataset_json((head["file"], head["label"]) for head in heads),
-            "heads.json": json.dumps(shown),
-            "left_out.json": json.dumps(lacks, indent=1) + "\n",
-        }
+        found = {why: counts[why] for why in REASONS if counts[why]}
+        lacks = {"heads": len(hashes) - len(double), "left_out": found, "each": left_out}
+        yield "img/dataset.json", dataset_json((head["file"], head["label"]) for head in kept())
+        yield "heads.json", json_rows({k: v for k, v in head.items() if k not in ("label", "hash")} for head in kept())
+        yield "left_out.json", [json.dumps(lacks, indent=1), "\n"]
 
 
 @dataclass(frozen=True)

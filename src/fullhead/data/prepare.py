@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from fullhead.data.scans import ScanFile, find_scans, ordered_by_names, read_ord
 from fullhead.eyes.readers import open_reader
 from fullhead.eyes.reading import Reader
 from fullhead.io.files import existing_file, sha256
-from fullhead.io.sets import Part, Sample
+from fullhead.io.sets import Part, Records, Sample
 from fullhead.rig.cube import CubeRig, flame_cube, template_in_cube
 from fullhead.rig.fitting import FitConfig
 from fullhead.rig.flame import load_flame
@@ -138,8 +138,8 @@ class Prepared:
         tensors = {name: np.ascontiguousarray(value) for name, value in samples.tensors().items()}
         return Part(record, [Sample(scan.name, {"scan.safetensors": save(tensors)}, record)])
 
-    def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
-        return {"scans.json": json.dumps(records, indent=1) + "\n"}
+    def lists(self, records: Records) -> Iterator[tuple[str, Iterable[str]]]:
+        yield "scans.json", [json.dumps(list(records), indent=1), "\n"]
 
 
 def recipe(folder: Path, options: PrepareOptions) -> Prepared:

@@ -79,7 +79,7 @@ def own_reader(name: str) -> Reader:
     except Exception as error:  # whatever a user's module raises
         raise FullheadError(f"reader {name}: {in_words(error)}; give module:function of a module that Python finds") from error
     if not callable(found):
-        raise FullheadError(f"reader {name}: {function} is no function")
+        raise FullheadError(f"reader {name}: {function} is no function; give module:function")
     return OwnReader(name, found)
 
 

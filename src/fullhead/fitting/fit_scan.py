@@ -302,10 +302,11 @@ def taken(at: CanonicalPoints, rows: Tensor) -> CanonicalPoints:
 def scan_mesh(mesh: TriMesh[NDArray]) -> TriMesh[Tensor]:
     """A scan in the cube as a surface to be rendered, the colour of each vertex the mean of those at its corners."""
     mesh = mesh.select_faces(head_surface(mesh))
-    count, corner = len(mesh.faces), mesh.faces.ravel()
-    at_corners = mesh.colours_at(np.repeat(np.arange(count), 3), np.tile(np.eye(3), (count, 1)))
-    sums = np.stack([np.bincount(corner, at_corners[:, i], len(mesh.vertices)) for i in range(3)], axis=-1)
-    colours = sums / np.bincount(corner, minlength=len(mesh.vertices)).clip(1)[:, None]
+    every, sums = np.arange(len(mesh.faces)), np.zeros_like(mesh.vertices)
+    for corner, weights in zip(mesh.faces.T, np.eye(3), strict=True):
+        shown = mesh.colours_at(every, np.broadcast_to(weights, (len(every), 3)))
+        sums += np.stack([np.bincount(corner, channel, len(sums)) for channel in shown.T], axis=-1)
+    colours = sums / np.bincount(mesh.faces.ravel(), minlength=len(sums)).clip(1)[:, None]
     vertices = mesh.vertices.astype(np.float32)
     return TriMesh(vertices, mesh.faces, vertex_normals(vertices, mesh.faces), colours.astype(np.float32)).tensors()
 

@@ -18,6 +18,7 @@ from PIL import Image, ImageCms, ImageColor, ImageDraw, ImageFont, ImageOps
 from scipy import ndimage
 from torch import Tensor
 
+from fullhead.core.colour import NOT_FINITE
 from fullhead.core.errors import FullheadError, in_words
 from fullhead.io.files import check_suffix, existing_file, written_whole
 from fullhead.io.reading import DAMAGED
@@ -33,7 +34,9 @@ FRAME_SECONDS = 0.1  # of a frame that does not say how long it is shown
 
 
 def to_uint8(image: Tensor) -> Bytes:
-    """[B, C, H, W] in [-1, 1] (clamped) -> uint8 [B, H, W, C]."""
+    """[B, C, H, W] in [-1, 1] (clamped) -> uint8 [B, H, W, C]. FullheadError where they are not finite."""
+    if not image.isfinite().all():
+        raise FullheadError(NOT_FINITE)
     return ((image.detach().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 

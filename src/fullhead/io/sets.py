@@ -32,6 +32,7 @@ from typing import Any, Literal, Protocol
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fullhead.core.errors import FullheadError
+from fullhead.core.pace import Pace
 from fullhead.io.files import one_at_work, sha256, written_whole
 from fullhead.io.reading import DAMAGED, read_json, reading
 from fullhead.io.workers import Stopped, run
@@ -84,7 +85,36 @@ class Recipe(Protocol):
         """Raises FullheadError or OSError where a part cannot be made, which leaves it out of the set."""
         ...
 
-    def lists(self, records: list[dict[str, Any]]) -> dict[str, str]: ...  # files that gather the records of all parts, by name
+    def lists(self, records: Records) -> Iterator[tuple[str, Iterable[str]]]:
+        """Files that gather the records of all parts: the name of each, and its text in pieces, written as they come."""
+        ...
+
+
+@dataclass(frozen=True)
+class Records:
+    """What is known of the parts of a set that are there, in their order. It is read anew each time that one goes through it,
+    for there may be more than fits in memory."""
+
+    out: Path
+    names: list[str]  # of files
+
+    def shards(self) -> Iterator[dict[str, Any]]:
+        """The content of each file."""
+        with reading(self.out / "records", "delete those that are damaged, and make the set again"):
+            for name in self.names:
+                yield json.loads((self.out / name).read_bytes())
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for shard in self.shards():
+            yield from shard["records"]
+
+
+def json_rows(rows: Iterable[Any]) -> Iterator[str]:
+    """The JSON of a list in pieces."""
+    yield "["
+    for i, row in enumerate(rows):
+        yield (", " if i else "") + json.dumps(row)
+    yield "]"
 
 
 @dataclass(frozen=True)
@@ -167,21 +197,22 @@ def read_set(out: Path, kind: str | None = None) -> dict[str, Any]:
 
 def read_records(out: Path) -> list[dict[str, Any]]:
     """The records of all parts that are there, in order."""
-    return [record for shard in _shard_records(out) for record in shard["records"]]
+    return list(Records(out, _record_names(out)))
 
 
 def write_lists(out: Path, recipe: Recipe) -> None:
     """Gather the records of all whole shards, if there are any, into the recipe's lists, and all checksums into SHA256SUMS."""
-    if not (found := _shard_records(out)):
+    if not (names := _record_names(out)):
         return
-    lists = recipe.lists([record for shard in found for record in shard["records"]])
-    for name, text in lists.items():
-        with written_whole(out / name) as beside:
-            beside.write_text(text)
-    sums = {name: digest for shard in found for name, digest in shard["sums"].items()}
-    sums |= {name: sha256(out / name) for name in ["set.json", *lists, *_record_names(out)]}
-    with written_whole(out / SUMS) as beside:
-        beside.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+    found, own = Records(out, names), ["set.json", *names]
+    for name, text in recipe.lists(found):
+        with written_whole(out / name) as beside, beside.open("w") as file:
+            file.writelines(text)
+        own.append(name)
+    sums = {name: digest for shard in found.shards() for name, digest in shard["sums"].items()}
+    sums |= {name: sha256(out / name) for name in own}
+    with written_whole(out / SUMS) as beside, beside.open("w") as file:
+        file.writelines(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
 
 
 def check_set(out: Path) -> tuple[int, list[str]]:
@@ -289,12 +320,6 @@ def _record_names(out: Path) -> list[str]:
     return sorted(path.relative_to(out).as_posix() for path in (out / "records").glob("*/[!.]*.json"))
 
 
-def _shard_records(out: Path) -> list[dict[str, Any]]:
-    with reading(out / "records", "delete those that are damaged, and make the set again"):
-        found = [json.loads((out / name).read_bytes()) for name in _record_names(out)]
-        return sorted(found, key=lambda shard: shard["parts"])
-
-
 def _check(recipe: Recipe, share: tuple[int, int], workers: int | None) -> None:
     if recipe.parts < 1:
         raise FullheadError(f"a set has at least one part, not {recipe.parts}")
@@ -341,24 +366,28 @@ def _flat(settings: Mapping[str, Any], start: str = "") -> dict[str, Any]:
 
 @contextmanager
 def _progress(quiet: bool, recipe: Recipe, parts: int) -> Iterator[Callable[[int, list[str] | None], None]]:
-    """A bar on the terminal; yields the function to call with a number of parts, and what is to be said of them, or None for
-    parts that were there."""
+    """A bar on the terminal, elsewhere lines of `Pace`; yields the function to call with a number of parts, and what is to be
+    said of them, or None for parts that were there."""
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:.1f}/s"), TimeRemainingColumn())
     with Progress(TextColumn(recipe.kind), *columns, disable=quiet) as bar:
         task = bar.add_task(recipe.kind, total=parts * recipe.pictures, rate=0.0)
-        first, made = None, 0
+        first, made, pace = None, 0, None if quiet or bar.console.is_terminal else Pace(recipe.kind, parts * recipe.pictures)
 
         def advance(parts: int, said: list[str] | None) -> None:
             nonlocal first, made
             count, now = parts * recipe.pictures, time.monotonic()
             if said is None:
                 bar.tasks[0].completed += count  # not by `update`, which would take it for speed
+                if pace:
+                    pace.total -= count
                 return
             if first is None:  # the first part tells no speed: loops are compiled in it
                 first = now
             else:
                 made += count
             bar.update(task, advance=count, rate=made / max(now - first, 1e-6))
+            if pace:
+                pace.step(count)
             for line in [] if quiet else said:
                 bar.console.print(f"left out: {line}", markup=False, highlight=False, soft_wrap=True)
 

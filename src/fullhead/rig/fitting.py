@@ -174,7 +174,10 @@ class _Fitting:
 
     def _in_face(self, points: NDArray, landmarks: NDArray) -> NDArray:
         """1 near the landmarks, 0 far from them [P]."""
-        near = np.min([np.linalg.norm(points - mark, axis=1) for mark in landmarks], axis=0) * self.unit
+        near = np.full(len(points), np.inf)
+        for mark in landmarks:  # one at a time, for scans have millions of points
+            np.minimum(near, np.linalg.norm(points - mark, axis=1), out=near)
+        near *= self.unit
         return ((self.config.face_none - near) / (self.config.face_none - self.config.face_full)).clip(0, 1)
 
     def landmark_residuals(self) -> NDArray:

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fullhead.core.devices import device_named
-from fullhead.core.errors import FullheadError, in_words
+from fullhead.core.errors import FullheadError, about, in_words
 from fullhead.io.config import from_dict, overridden, to_dict
 from fullhead.io.files import one_at_work, written_whole
 from fullhead.io.reading import read_json, reading
@@ -107,12 +107,14 @@ def train_run(
             write_config(run / "config.json", preset, config)
             if going_on and begin >= config.loop.images:
                 print(f"{run} is finished: {begin} images, of loop.images={config.loop.images}; --set a larger number to go on")
+            else:
+                print(f"{preset} on {where}, {len(task)} examples: {begin} of {config.loop.images} images seen", flush=True)
         try:
             if not export_only:
                 _train(task, run, config, begin, signals, quiet=not first)
         finally:
             if first and state.is_file():
-                save_results(task, run, data, preset, config)
+                print("Wrote", ", ".join(map(str, save_results(task, run, data, preset, config))))
             if dist.is_initialized():
                 dist.destroy_process_group()
     if signals:
@@ -179,14 +181,17 @@ def _train(task: Task, run: Path, config: RunConfig, begin: int, signals: list[i
             text = "  ".join(f"{name} {value:.3g}" for name, value in line.items() if name not in HIDDEN)
             progress.update(bar, completed=line["images_seen"], description=text)
             if not console.is_terminal:
-                console.print(f"{line['images_seen']:.0f} images  {text}", highlight=False, soft_wrap=True)
+                left = about(max(config.loop.images - line["images_seen"], 0) / line["images_per_second"])
+                console.print(f"{line['images_seen']:.0f} images, {left} to go  {text}", highlight=False, soft_wrap=True)
 
         train(task, run, config.loop, report, begin=begin, stopped=lambda: bool(signals))
 
 
-def save_results(task: Task, run: Path, data: Path, preset: str, config: RunConfig) -> None:
-    """Write what a run's saved state is for, in half precision."""
+def save_results(task: Task, run: Path, data: Path, preset: str, config: RunConfig) -> list[Path]:
+    """Write what a run's saved state is for, in half precision; returns the files."""
     images_seen, _ = load_state(task, RandomStreams.seeded(0), run / "state.safetensors")
-    about = {"preset": preset, "images_seen": images_seen, "data": data.name}
-    for name, module in task.results.items():
-        save(module, run / f"{name}.safetensors", dtype=torch.float16, about=about)
+    record = {"preset": preset, "images_seen": images_seen, "data": data.name}
+    results = {run / f"{name}.safetensors": module for name, module in task.results.items()}
+    for path, module in results.items():
+        save(module, path, dtype=torch.float16, about=record)
+    return list(results)

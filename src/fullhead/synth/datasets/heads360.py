@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from fullhead.core import cameras as eg3d
 from fullhead.core.cameras import orbit
-from fullhead.io.sets import Part, Sample
+from fullhead.io.sets import Part, Records, Sample
 from fullhead.rig.arkit import ARKIT, alone, check_names
 from fullhead.rig.identity import Phenotype, identity
 from fullhead.rig.subdivision import triangles_from_quads
@@ -122,16 +122,17 @@ class Heads360(PictureSet[Heads360Options]):
         views = tuple(View(f"{folder}/{i:04d}", *camera) for i, camera in enumerate(_cameras()))
         return ShotSpec(self.subject(context, number), self.what.size, views, alone(expression), world=ENLARGED)
 
-    def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
-        lists = {"template.obj": template_obj(load_template())}
+    def lists(self, records: Records) -> Iterator[tuple[str, Iterable[str]]]:
+        def named() -> Iterator[tuple[str, list[float], str]]:
+            return ((f"split_{self.what.size}/{v['key']}.png", v["label"], r["name"]) for r in records for v in r["views"])
+
+        yield "template.obj", [template_obj(load_template())]
         hair = {subject_name(r["number"]): {k: r["attributes"][f"hair_{k}"] for k in ("style", "colour")} for r in records}
-        lists["hair.json"] = json.dumps(hair, indent=1)
-        named = [(f"split_{self.what.size}/{v['key']}.png", v["label"], r["name"]) for r in records for v in r["views"]]
+        yield "hair.json", [json.dumps(hair, indent=1)]
         one_hot = {name: [int(name == other) for other in EXPRESSIONS] for name in self.expressions}
         for variant in self.variants:
-            lists[f"{variant}/dataset_pose.json"] = dataset_json((name, label) for name, label, _ in named)
-            lists[f"{variant}/total_dataset_exp.json"] = dataset_json((name, one_hot[shown]) for name, _, shown in named)
-        return lists
+            yield f"{variant}/dataset_pose.json", dataset_json((name, label) for name, label, _ in named())
+            yield f"{variant}/total_dataset_exp.json", dataset_json((name, one_hot[shown]) for name, _, shown in named())
 
 
 def subject_name(number: int) -> str:

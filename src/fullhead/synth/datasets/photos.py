@@ -5,9 +5,8 @@ A part is a head, under one light, with one mild expression, seen by some camera
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from numpy.random import RandomState
 
 from fullhead.core.cameras import Cameras, orbit
 from fullhead.core.random import stream
-from fullhead.io.sets import Form, Part, write_set
+from fullhead.io.sets import Form, Part, Records, json_rows, write_set
 from fullhead.synth.datasets.options import PhotosOptions
 from fullhead.synth.datasets.shots import PictureSet, RenderContext, ShotSpec, View, camera_label, dataset_json, render_shot
 from fullhead.synth.people.expressions import mild_expression
@@ -86,17 +85,16 @@ class Photos(PictureSet[PhotosOptions]):
         camera, background = camera_label(true) if self.misaligned else None, (o.seed, head, number)
         return View(key, round(yaw, 6), round(pitch, 6), label, camera, background)
 
-    def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
-        views = [(record, view) for record in records for view in record["views"]]
-        labels = dataset_json((f"{view['key']}.png", view["label"]) for _, view in views)
-        entries = [
+    def lists(self, records: Records) -> Iterator[tuple[str, Iterable[str]]]:
+        yield "img/dataset.json", dataset_json((f"{v['key']}.png", v["label"]) for r in records for v in r["views"])
+        entries = (
             {"file": f"{v['key']}.png", "head": r["head"], "yaw": v["yaw"], "pitch": v["pitch"], **r["attributes"]}
-            for r, v in views
-        ]
-        lists = {"img/dataset.json": labels, "heads.json": json.dumps(entries)}
+            for r in records
+            for v in r["views"]
+        )
+        yield "heads.json", json_rows(entries)
         if self.misaligned:
-            lists["img/true_cameras.json"] = dataset_json((f"{view['key']}.png", view["camera"]) for _, view in views)
-        return lists
+            yield "img/true_cameras.json", dataset_json((f"{v['key']}.png", v["camera"]) for r in records for v in r["views"])
 
 
 def write_photos(

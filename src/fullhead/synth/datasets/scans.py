@@ -14,7 +14,7 @@ Frame of the aligned scans: that of rig.cube, 5 units per metre, the middle betw
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -30,7 +30,7 @@ from fullhead.core.meshes import vertex_normals
 from fullhead.core.random import stream
 from fullhead.core.tri_mesh import TriMesh, present
 from fullhead.io.ply import ply_bytes
-from fullhead.io.sets import Part, Sample
+from fullhead.io.sets import Part, Records, Sample, json_rows
 from fullhead.kernels.raster import rasterize_arrays
 from fullhead.rig.arkit import arkit_weights
 from fullhead.rig.cube import EYES as CUBE_EYES
@@ -89,9 +89,9 @@ class Scans(HeadSet[ScansOptions]):
             record["scan_from_raw"] = scan_from_raw.tolist()
         return Part(record, [Sample(key, files, known)])
 
-    def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
+    def lists(self, records: Records) -> Iterator[tuple[str, Iterable[str]]]:
         named = ("key", "subject_number", "scan", "attributes", "expression", "joint_pose")
-        return {"scans.json": json.dumps([{name: record[name] for name in named} for record in records])}
+        yield "scans.json", json_rows({name: record[name] for name in named} for record in records)
 
 
 def make_scan(person: Person, expression: dict[str, float], pose: NDArray, cells: int) -> TriMesh[NDArray]:

@@ -6,8 +6,7 @@ What is to be shot is plain values. What a set records of it is enough to make i
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from fullhead.core.cameras import Cameras, cameras_from_labels, labels_from_cameras
 from fullhead.core.random import stream
 from fullhead.io.config import from_dict, to_dict
-from fullhead.io.sets import Part, Sample
+from fullhead.io.sets import Part, Sample, json_rows
 from fullhead.rig.arkit import arkit_weights
 from fullhead.rig.landmarks import dense_points, landmark_weights
 from fullhead.rig.rig import Posed
@@ -210,9 +209,11 @@ def _picture(photo: Photo, view: View, backdrop: Shares) -> NDArray:
     return composite_over(photo, random_background(stream(seed, "background", *numbers), len(photo.alpha), backdrop))
 
 
-def dataset_json(entries: Iterable[tuple[str, Sequence[float]]]) -> str:
-    """EG3D's dataset.json: names of files and the numbers that go with them."""
-    return json.dumps({"labels": [[name, list(numbers)] for name, numbers in entries]})
+def dataset_json(entries: Iterable[tuple[str, Sequence[float]]]) -> Iterator[str]:
+    """EG3D's dataset.json, in pieces: names of files and the numbers that go with them."""
+    yield '{"labels": '
+    yield from json_rows([name, list(numbers)] for name, numbers in entries)
+    yield "}"
 
 
 @dataclass(frozen=True)

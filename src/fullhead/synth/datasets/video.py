@@ -10,11 +10,12 @@ A part is a frame; a clip is one subject under one light before one background.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 
 from fullhead.core.cameras import orbit
-from fullhead.io.sets import Part
+from fullhead.io.sets import Part, Records
 from fullhead.synth.datasets.options import VideoOptions
 from fullhead.synth.datasets.shots import PictureSet, RenderContext, ShotSpec, View, camera_label, dataset_json, render_shot
 from fullhead.synth.people.motion import clip_poses
@@ -52,15 +53,17 @@ class Video(PictureSet[VideoOptions]):
         backdrop = self.population.backdrop.kind
         return ShotSpec(subject, o.size, (view,), pose.expression, pose.joint_pose, backdrop=backdrop)
 
-    def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
-        clips: dict[str, dict[str, Any]] = {}
-        for record in records:
-            shared = {name: record[name] for name in ("subject", "attributes", "metres_per_unit")}
-            found = clips.setdefault(f"clips/{clip_name(record['clip'])}.json", {"fps": self.what.fps, **shared, "frames": []})
-            own = {name: record[name] for name in ("frame", "expression", "joint_pose")}
-            found["frames"].append(own | record["views"][0] | {"landmarks_3d": record["landmarks"]})
-        labels = dataset_json((f"{view['key']}.png", view["label"]) for record in records for view in record["views"])
-        return {name: json.dumps(found) for name, found in clips.items()} | {"frames/dataset.json": labels}
+    def lists(self, records: Records) -> Iterator[tuple[str, Iterable[str]]]:
+        for clip, (first, *others) in groupby(records, itemgetter("clip")):
+            shared = {name: first[name] for name in ("subject", "attributes", "metres_per_unit")}
+            frames = [
+                {name: record[name] for name in ("frame", "expression", "joint_pose")}
+                | record["views"][0]
+                | {"landmarks_3d": record["landmarks"]}
+                for record in (first, *others)
+            ]
+            yield f"clips/{clip_name(clip)}.json", [json.dumps({"fps": self.what.fps, **shared, "frames": frames})]
+        yield "frames/dataset.json", dataset_json((f"{v['key']}.png", v["label"]) for r in records for v in r["views"])
 
 
 def clip_name(number: int) -> str:

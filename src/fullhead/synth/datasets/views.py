@@ -11,18 +11,16 @@ over any background.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
 
 from fullhead.core.cameras import orbit
 from fullhead.core.random import stream
-from fullhead.io.sets import Part
+from fullhead.io.sets import Part, Records, json_rows
 from fullhead.rig.arkit import ARKIT, alone
 from fullhead.synth.datasets.options import ViewsOptions
 from fullhead.synth.datasets.shots import PictureSet, RenderContext, ShotSpec, View, camera_label, head_pose, render_shot
@@ -92,8 +90,8 @@ class Views(PictureSet[ViewsOptions]):
         label = camera_label(orbit(yaw, pitch, radius=radius, focal=radius / MARGIN))
         return View(f"{part // PER_FOLDER:05d}/{part:06d}_{number}", round(yaw, 6), round(pitch, 6), label)
 
-    def lists(self, records: list[dict[str, Any]]) -> dict[str, str]:
-        return {"views.json": json.dumps([[view["key"], r["person"]] for r in records for view in r["views"]])}
+    def lists(self, records: Records) -> Iterator[tuple[str, Iterable[str]]]:
+        yield "views.json", json_rows([view["key"], r["person"]] for r in records for view in r["views"])
 
 
 def any_expression(random: RandomState) -> Weights:
