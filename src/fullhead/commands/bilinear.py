@@ -52,13 +52,9 @@ def bilinear(
     if out.suffix != ".safetensors":
         raise FullheadError(f"{out} must end in .safetensors")
     check_new(out, overwrite)
-    least = {
-        "--subjects": (subjects, 2),
-        "--held-out": (held_out, 0),
-        "--identity": (identity, 1),
-        "--components": (components, 1),
-    }
-    for option, (number, fewest) in least.items():
+    for option, number, fewest in (
+        ("--subjects", subjects, 2), ("--held-out", held_out, 0), ("--identity", identity, 1), ("--components", components, 1),
+    ):  # fmt: skip
         if number is not None and not fewest <= number <= 100_000:
             raise FullheadError(f"{option} {number}: between {fewest} and 100000")
     if metres_per_unit is not None and not 1e-6 <= metres_per_unit <= 1e3:

@@ -88,9 +88,9 @@ def read_header(path: str | Path) -> dict[str, Any]:
 
 
 def read_module(path: str | Path, cls: type[C]) -> C:
-    """The module of a file, in float32 (whole numbers in int64) and evaluation mode. FullheadError if the file holds one of another
-    class, or weights that are not of the shapes that its config says, which is found before they are read, or that no sound
-    network has."""
+    """The module of a file, in float32 (whole numbers in int64) and evaluation mode. FullheadError if the file holds one of
+    another class, or weights that are not of the shapes that its config says, which is found before they are read, or that no
+    sound network has."""
     path, header = Path(path), read_header(path)
     if header["family"] != cls.model_type:
         raise FullheadError(f"{path} holds {with_article(header['family'][:80])}, not {with_article(cls.model_type)}")
