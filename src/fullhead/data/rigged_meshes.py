@@ -167,6 +167,7 @@ def _shared(template: Path, count: int, first: Path) -> tuple[SharedMesh, float]
             dense_vertices=torch.empty(0, dtype=torch.int64),
             skin_weights=torch.empty(count, 0),
             pose_basis=torch.empty(0, count, 3),
+            importance=torch.ones(count),
         ),
         1.0,
     )

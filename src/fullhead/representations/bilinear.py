@@ -1,4 +1,4 @@
-"""The bilinear head: a mesh whose vertices are linear in an identity and linear in ARKit's 52 expressions [h360 §3.1].
+"""The bilinear head: a mesh whose vertices are linear in an identity and linear in ARKit's 52 expressions [h360 supp. A.1].
 
     vertices = basis (C_0 s + sum over e of b_e C_e s)
 
@@ -36,7 +36,7 @@ FACES = 1 + len(ARKIT)  # at rest, and the expressions
 OUTER_LIPS = slice(48, 60)  # among the 68 landmarks
 MORE = 20  # directions beyond those asked for, of the search for the leading ones
 NARROWEST = 1e-3  # of the directions of codes, beside the widest: the least deviation that one counts as having
-SHARED = tuple(f.name for f in fields(SharedMesh) if f.name != "parts")
+SHARED = tuple(f.name for f in fields(SharedMesh) if f.name not in ("parts", "importance"))
 
 
 @dataclass(frozen=True)
@@ -228,12 +228,15 @@ class BilinearMesh(ConfiguredModule):
 
 
 def fit_bilinear(heads: RiggedHeads, identity: int = 50, components: int = 128) -> BilinearMesh:
-    """The bilinear model of heads [h360 §3.1]. At most as many numbers and components as there are heads and shapes."""
+    """The bilinear model of heads, by higher-order singular value decomposition [h360 supp. A.1] [lathauwer00].
+
+    identity, components: at most these many numbers; there are no more than heads, and shapes of them.
+    """
     count, faces, vertices, _ = heads.vertices.shape
     identity, components = min(identity, count), min(components, min(identity, count) * faces, 3 * vertices)
-    gram = torch.zeros(count, count, dtype=torch.float64)
+    gram, importance = torch.zeros(count, count, dtype=torch.float64), heads.shared.importance.sqrt()[:, None]
     for e in range(faces):
-        shapes = heads.vertices[:, e].flatten(1).double()
+        shapes = (importance * heads.vertices[:, e]).flatten(1).double()
         gram += shapes @ shapes.T
     codes = _signed(torch.linalg.eigh(gram).eigenvectors.flip(1)[:, :identity].T).T  # U [N, K]
     unfolded = torch.stack([codes.T @ heads.vertices[:, e].flatten(1).double() for e in range(faces)], 1)  # [K, 53, 3 V]
@@ -316,7 +319,7 @@ def project(
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How well heads are met whose identity is taken from their face at rest, over all their faces."""
+    """How well heads are met whose identity is taken from their face at rest, over all their faces, without the shoulders."""
 
     explained: float  # share of the variance about the mean head with the same expression
     millimetres: float  # mean distance of the vertices
@@ -327,11 +330,13 @@ def fidelity(mesh: BilinearMesh, heads: RiggedHeads) -> Fidelity:
     """Of heads that the mesh was not made of, if it is to say something."""
     found = project(mesh, heads.vertices[:, 0], torch.zeros(1, len(ARKIT))).identity
     own, mean = mesh._personal(found), mesh._personal(mesh.identity_mean[None])
+    head = heads.shared.importance > 0.5
+    basis = mesh.basis[:, head].flatten(1)
     lost, total, off = 0.0, 0.0, torch.zeros(len(found))
     for e, name in enumerate(("", *ARKIT)):
         shown = [0, *([1 + ARKIT.index(BUILT_ON[name])] if name in BUILT_ON else []), *([e] if e else [])]
-        true = heads.vertices[:, e]
-        made, average = ((x[:, shown].sum(1) @ mesh.basis.flatten(1)).unflatten(1, (-1, 3)) for x in (own, mean))
+        true = heads.vertices[:, e, head]
+        made, average = ((x[:, shown].sum(1) @ basis).unflatten(1, (-1, 3)) for x in (own, mean))
         lost += float((made - true).square().sum())
         total += float((average - true).square().sum())
         off += (made - true).norm(dim=2).mean(1) / FACES

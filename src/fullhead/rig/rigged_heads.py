@@ -25,6 +25,7 @@ class SharedMesh:
     dense_vertices: Tensor  # [P] int64, the dense points of rig.landmarks, or none
     skin_weights: Tensor  # [V, J], for the joints of rig.template.JOINTS, or none
     pose_basis: Tensor  # [9 (J - 1), V, 3], as in rig.Rig
+    importance: Tensor  # [V], how much a vertex counts where heads are told apart: 1 on the head, less on the shoulders
 
 
 @dataclass(frozen=True)

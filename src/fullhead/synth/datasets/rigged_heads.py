@@ -14,7 +14,7 @@ from fullhead.rig.landmarks import dense_points, landmark_weights
 from fullhead.rig.rig import Rig
 from fullhead.rig.rigged_heads import RiggedHeads, SharedMesh
 from fullhead.rig.subdivision import triangles_from_quads
-from fullhead.rig.template import JOINTS, LEFT_EYE, PARTS, Template
+from fullhead.rig.template import JOINTS, LEFT_EYE, PARTS, ROOT, Template
 from fullhead.synth.anatomy.template_assets import TemplateAssets
 from fullhead.synth.datasets.heads360 import ENLARGED, MESH_SCALE, Heads360, subject_name
 from fullhead.synth.datasets.options import Heads360Options
@@ -24,6 +24,7 @@ from fullhead.synth.people.subject import Subject
 from fullhead.synth.rendering.person import METRES_PER_DM, WORLD_EYES, WORLD_PER_DM, world_scale
 
 MESH_PER_DM = WORLD_PER_DM * ENLARGED / MESH_SCALE  # units of its meshes per dm of a head of average height
+SHOULDERS = 0.05  # importance of what does not turn with the head
 METRES_PER_MESH_UNIT = METRES_PER_DM / MESH_PER_DM
 
 
@@ -81,4 +82,5 @@ def template_mesh(template: Template) -> SharedMesh:
         dense_vertices=torch.from_numpy(dense_points().vertex.astype(np.int64)),
         skin_weights=template.rig.skin_weights,
         pose_basis=template.rig.pose_basis * MESH_PER_DM,
+        importance=(1 - template.rig.skin_weights[:, ROOT]).clamp(min=SHOULDERS),
     )
