@@ -36,7 +36,7 @@ FACES = 1 + len(ARKIT)  # at rest, and the expressions
 OUTER_LIPS = slice(48, 60)  # among the 68 landmarks
 MORE = 20  # directions beyond those asked for, of the search for the leading ones
 NARROWEST = 1e-3  # of the directions of codes, beside the widest: the least deviation that one counts as having
-SHARED = tuple(f.name for f in fields(SharedMesh) if f.name not in ("parts", "importance"))
+SHARED = tuple(f.name for f in fields(SharedMesh) if f.name != "parts")
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class BilinearMesh(ConfiguredModule):
     dense_vertices: Tensor
     skin_weights: Tensor
     pose_basis: Tensor
+    importance: Tensor
 
     def __init__(self, config: BilinearConfig) -> None:
         super().__init__(config)
@@ -92,6 +93,7 @@ class BilinearMesh(ConfiguredModule):
             "uv": (c.uv_points, 2),
             "landmark_weights": corners,
             "skin_weights": (c.vertices, c.joints),
+            "importance": (c.vertices,),
             "pose_basis": (9 * max(c.joints - 1, 0), c.vertices, 3),
         }.items():
             self.register_buffer(name, torch.zeros(shape))
@@ -284,7 +286,8 @@ def project(
     """Identities and weights of heads [B, V, 3] in correspondence, in the mesh's frame: the likeliest ones.
 
     expression [B, 52]: the weights, where they are known; zeros for heads at rest. Else both are found in turns, weights in
-    [0, 1].  noise: millimetres by which coordinates deviate; the more, the closer identities stay to the mean.
+    [0, 1].  noise: millimetres by which coordinates deviate; the more, the closer identities stay to the mean. Vertices count
+    by their importance.
     """
     size = (mesh.config.vertices, 3)
     if vertices.shape[1:] != size:
@@ -292,7 +295,9 @@ def project(
     core, mean, spread = (x.double() for x in (mesh.core, mesh.identity_mean, mesh.identity_spread))
     variance = (noise / 1000 / mesh.config.metres_per_unit) ** 2
     prior = variance * torch.linalg.inv(spread @ spread)  # [K, K]
-    wanted = vertices.flatten(1).double() @ mesh.basis.flatten(1).double().T  # [B, R]
+    weighted = (mesh.basis.double() * mesh.importance.double()[:, None]).flatten(1)
+    root = torch.linalg.cholesky(mesh.basis.double().flatten(1) @ weighted.T)  # lengths times it are as vertices count
+    core, wanted = core @ root, vertices.flatten(1).double() @ weighted.T @ torch.linalg.inv(root).T  # [K, 53, R], [B, R]
     ridge = variance * np.eye(len(ARKIT))
     identities, weights = [], []
     for b in range(len(vertices)):
