@@ -1,4 +1,4 @@
-"""What the numbers of a bilinear head do: a row for each of the first ones, from -2 to 2 deviations, at rest and speaking."""
+"""What the numbers of a bilinear head do: a row for each of the first ones, from -2 to 2 deviations, and there with a smile."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def bilinear_sheet(mesh: BilinearMesh, size: int = 192) -> Bytes:
     for number in shown:
         white = torch.zeros(len(DEVIATIONS), mesh.config.identity)
         white[:, number] = torch.tensor(DEVIATIONS, dtype=torch.float32)
-        smile = arkit_weights(SMILE)[None].expand(len(white), -1)
-        heads = [*mesh.vertices(mesh.identity(white)), mesh.vertices(mesh.identity(white[2:3]), smile[:1])[0]]
+        identity = mesh.identity(white)
+        heads = [*mesh.vertices(identity), *mesh.vertices(identity[-1:], arkit_weights(SMILE)[None])]
         rows.append([_drawn(mesh, vertices, size) for vertices in heads])
     labels = [f"{number + 1}." for number in shown]
-    return contact_sheet(rows, row_labels=labels, column_labels=[*(f"{d:+d}" if d else "0" for d in DEVIATIONS), "0, a smile"])
+    return contact_sheet(rows, row_labels=labels, column_labels=[*(f"{d:+d}" if d else "0" for d in DEVIATIONS), "+2, a smile"])
 
 
 def _drawn(mesh: BilinearMesh, vertices: torch.Tensor, size: int) -> Bytes:
