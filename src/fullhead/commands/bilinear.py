@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -98,13 +99,13 @@ def bilinear(
     measured = {k: fidelity(mesh.truncated(k), new) for k in tracked(ranks, "lengths of the code", len(ranks))}
     errors = {str(k): {n: round(x, 4) for n, x in vars(of).items()} for k, of in measured.items()}
     about |= {"heads": list(found.names[:count]), "held_out": list(found.names[count:]), "held_out_errors": errors}
-    with written_whole(out) as file:
+    with written_whole(out) as file, nullcontext() if sheet is None else written_whole(sheet) as picture:  # both or none
         save(mesh, file, about=about)
-        if sheet is not None:
+        if picture is not None:
             from fullhead.io.images import save_image
             from fullhead.viewing.bilinear_sheet import bilinear_sheet
 
-            save_image(bilinear_sheet(mesh), sheet)
+            save_image(bilinear_sheet(mesh), picture)
     for k, of in measured.items():
         print(
             f"{counted(k, 'number')} of an identity: {counted(held_out, 'new head')} met within {of.millimetres:.2f} mm, the "
