@@ -17,6 +17,7 @@ import tyro
 import fullhead
 from fullhead.commands.align import align
 from fullhead.commands.animate import animate
+from fullhead.commands.bilinear import bilinear
 from fullhead.commands.cameras import cameras
 from fullhead.commands.convert import convert
 from fullhead.commands.demo import demo
@@ -39,8 +40,8 @@ from fullhead.core.errors import FullheadError
 from fullhead.kernels.allocator import keep_memory
 
 NAMED = (
-    demo, sample, orbit, interpolate, mesh, animate, export, read, invert, fit_scan, synth, prepare, align, train, study,
-    convert, cameras, presets,
+    demo, sample, orbit, interpolate, mesh, animate, export, read, invert, fit_scan, synth, prepare, align, bilinear, train,
+    study, convert, cameras, presets,
 )  # fmt: skip
 COMMANDS: dict[str, Callable[..., None]] = {f.__name__.replace("_", "-"): f for f in NAMED}
 

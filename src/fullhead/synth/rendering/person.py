@@ -90,7 +90,7 @@ def build_person(assets: TemplateAssets, subject: Subject, detail: float = 1.0) 
         skin_roughness=skin_roughness(assets, subject),
         garment_texture=garment_texture(subject, max(192, assets.atlas.size // 2)),
         eye_texture=eye_texture(subject),
-        scale=WORLD_PER_DM * (HEAD_HEIGHT / _head_height(assets, skin)) ** 0.85,
+        scale=world_scale(assets, skin),
         detail=detail,
     )
 
@@ -113,6 +113,11 @@ def _hair_and_accessories(
         meshes += hat_meshes(scalp, subject, skull)
         hair = replace(hair, points=press_hair(skull, worn.hat, hair.points).astype(np.float32))
     return hair, meshes
+
+
+def world_scale(assets: TemplateAssets, skin: NDArray) -> float:
+    """World units per dm of a subject with this subdivided skin."""
+    return WORLD_PER_DM * (HEAD_HEIGHT / _head_height(assets, skin)) ** 0.85
 
 
 def _head_height(assets: TemplateAssets, skin: NDArray) -> float:
