@@ -24,6 +24,7 @@ KEY = "fullhead"  # of the header entry
 LATENTS = "latents."  # before the names of a fitted head's latents, which stand beside the weights
 LARGEST = 1e6  # a weight of a sound network is far from it
 KINDS = ("F64", "F32", "F16", "BF16")  # of numbers
+WHOLE = ("I64", "I32")  # of whole ones, as rows of a mesh are
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -99,10 +100,13 @@ def read_module(path: str | Path, cls: type[C]) -> C:
         raise FullheadError(f"the config of {path} cannot be right: {error}") from None
     with _opened(path) as handle:
         names = [name for name in handle.keys() if not name.startswith(LATENTS)]  # noqa: SIM118
-        check_shapes(module, {name: _shape(handle, name) for name in names}, str(path))
-        tensors = {name: handle.get_tensor(name).to(torch.float32, copy=True) for name in names}
+        due = module.state_dict()
+        whole = {name for name, tensor in due.items() if not tensor.is_floating_point()}
+        check_shapes(module, {name: _shape(handle, name, WHOLE if name in whole else KINDS) for name in names}, str(path))
+        tensors = {name: handle.get_tensor(name).to(due[name].dtype, copy=True) for name in names}
     check_values(tensors, str(path))
     module = with_weights(module, tensors, str(path))
+    module.check()
     module.about = header["about"]
     return module
 
@@ -127,10 +131,10 @@ def read_latents(path: str | Path, cls: type[L], model: HeadModel[L, Any]) -> L 
     return cls(**found)
 
 
-def _shape(handle: Any, name: str) -> Size:
-    """The shape of a tensor of an opened file, unread; () for one that is not of numbers, which no shape fits."""
+def _shape(handle: Any, name: str, kinds: tuple[str, ...] = KINDS) -> Size:
+    """The shape of a tensor of an opened file, unread; one that none fits for a tensor that is not of these kinds of numbers."""
     part = handle.get_slice(name)
-    return Size(part.get_shape()) if part.get_dtype() in KINDS else Size([-1])
+    return Size(part.get_shape()) if part.get_dtype() in kinds else Size([-1])
 
 
 def check_shapes(module: nn.Module, theirs: Mapping[str, Size], what: str) -> None:
