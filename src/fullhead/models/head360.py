@@ -65,7 +65,9 @@ class Head360Config(Limited):
     shapes: Width = 50  # numbers of a shape code
     z_dim: Width = 256  # of a texture code and of a hair code
     w_dim: Width = 512
-    codes: Literal["apart", "shape"] = "apart"  # texture and hair have codes of their own; or follow from the shape's, as released
+    codes: Literal["apart", "shape"] = (
+        "apart"  # texture and hair have codes of their own; or follow from the shape's, as released
+    )
     finish_dim: Annotated[int, (0, 1 << 14)] = 0  # numbers of a code for the super-resolution's style; 0: the texture's style
     mapping_layers: Depth = 2
     conditioned: bool = False  # the mappings see the camera, as released; without it, zeros
@@ -294,7 +296,9 @@ class Head360(HubModel):
     ) -> DecodedHead360:
         """The heads in a pose (None: at rest). Of heads that are `known` all is taken over that does not differ: another hair leaves
         the head's planes as they are, another expression or shape leaves texture and hair, another texture leaves the hair."""
-        pose = self.rest_pose(len(latents)) if pose is None else pose if len(pose) == len(latents) else pose.expand(len(latents))
+        pose = (
+            self.rest_pose(len(latents)) if pose is None else pose if len(pose) == len(latents) else pose.expand(len(latents))
+        )
 
         def kept(*parts: str) -> bool:
             return known is not None and all(_equal(getattr(known.latents, x), getattr(latents, x)) for x in parts)
@@ -320,9 +324,7 @@ class Head360(HubModel):
         with torch.no_grad():
             return self.decode(head.latents, pose, options, known=head)
 
-    def _synthesised(
-        self, synthesis: Synthesis, w: Tensor, generator: torch.Generator | None, dtype: torch.dtype
-    ) -> Tensor:
+    def _synthesised(self, synthesis: Synthesis, w: Tensor, generator: torch.Generator | None, dtype: torch.dtype) -> Tensor:
         return synthesis(_of_layers(w, synthesis.num_ws), generator=generator, dtype=dtype)
 
     def head_planes(
@@ -363,7 +365,12 @@ class Head360(HubModel):
         return self.decoder(hex_planes.features(head.planes, xyz, self.config.march.box_size))
 
     def render(
-        self, head: DecodedHead360, cameras: Cameras, options: RenderOptions = RenderOptions(), *, neural_size: int | None = None
+        self,
+        head: DecodedHead360,
+        cameras: Cameras,
+        options: RenderOptions = RenderOptions(),
+        *,
+        neural_size: int | None = None,
     ) -> Render:
         """Images of heads, one camera each, on the heads' device, before white unless the options leave the background out."""
         seen = self.render_own(head, self.own_cameras(head, cameras), options, neural_size=neural_size)

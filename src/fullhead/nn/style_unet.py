@@ -1,7 +1,7 @@
 """A generator that redraws an image: StyleGAN2's upper blocks, which see features of the image at every size [h360 A.2] [next3d].
 
-    image --encoder--> features at half, a quarter, ... of its size, down to `lowest`
-    features at `lowest` --fusion, block--> twice the size --beside the features of that size: fusion, block--> ... --> new image
+image --encoder--> features at half, a quarter, ... of its size, down to `lowest`
+features at `lowest` --fusion, block--> twice the size --beside the features of that size: fusion, block--> ... --> new image
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ class StyleUNet(nn.Module):
         stages = [input_size >> i for i in range(int(math.log2(input_size // lowest)))]
         self.encoder = nn.ModuleList([EncoderStage(image_channels, width(r), width(r // 2)) for r in stages])
         seen = [r // 2 for r in reversed(stages)]  # sizes of the features, the lowest first
-        self.fusion = nn.ModuleList(
-            [Conv(width(r) * (1 if r == lowest else 2), width(r), 3, leaky=False) for r in seen]
-        )
+        self.fusion = nn.ModuleList([Conv(width(r) * (1 if r == lowest else 2), width(r), 3, leaky=False) for r in seen])
         self.sizes = [lowest << i for i in range(1, int(math.log2(size // lowest)) + 1)]
         for r in self.sizes:
             setattr(self, f"b{r}", SynthesisBlock(width(r // 2), width(r), w_dim, r, image_channels))

@@ -52,8 +52,12 @@ class HexPlanesConfig(Limited):
 
     size: Side = 256  # pixels a side
     channels: Width = 64  # of a plane
-    pairing: Literal["add", "concat"] = "add"  # of opposite views: the paper's; the released program's, each with half of the channels
-    hair: Literal["add", "alpha"] = "add"  # onto the head's planes; or under them, where the mesh does not cover (the released stage one)
+    pairing: Literal["add", "concat"] = (
+        "add"  # of opposite views: the paper's; the released program's, each with half of the channels
+    )
+    hair: Literal["add", "alpha"] = (
+        "add"  # onto the head's planes; or under them, where the mesh does not cover (the released stage one)
+    )
     scale: Positive = 9.0  # plane units per unit of the mesh
     as_released: bool = False  # four habits that only the released program's weights want: see `look_up` and `covered`
 
