@@ -12,7 +12,7 @@ from fullhead.models.head360 import Head360, Head360Config, HeadMesh, MeshConfig
 from fullhead.nn.superres import SuperresConfig
 from fullhead.representations.hex_planes import HexPlanesConfig
 from fullhead.representations.volume import MarchConfig
-from fullhead.rig.arkit import ARKIT
+from fullhead.rig.arkit import ARKIT, arkit_weights
 
 ROWS, COLUMNS, SHAPES = 10, 16, 4
 SMALL = Head360Config(
@@ -71,8 +71,6 @@ def small_head360(config: Head360Config = SMALL, seed: int = 0) -> Head360:
     return model
 
 
-def smiling(strength: float = 1.0, name: str = "jawOpen") -> Tensor:
-    """ARKit weights [1, 52] of one expression."""
-    weights = torch.zeros(1, len(ARKIT))
-    weights[0, ARKIT.index(name)] = strength
-    return weights
+def arkit(**weights: float) -> Tensor:
+    """ARKit weights [1, 52] by name."""
+    return arkit_weights(weights)[None]

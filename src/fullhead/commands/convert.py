@@ -40,7 +40,9 @@ def _generator(original: Path, out: Path, which: Literal["G_ema", "G", "D"]) -> 
     found = convert_checkpoint(original, out, which)
     family = RELATIVES.get(found.family) or FAMILIES[found.family].title
     numbers = sum(tensor.numel() for tensor in found.tensors.values())
-    mesh = "\nIts mesh is not in the file: to draw heads, give it one (model.use_mesh)." if "mouth_backbone" in found.parts else ""
+    mesh = (
+        "\nIts mesh is not in the file: to draw heads, give it one (model.use_mesh)." if "mouth_backbone" in found.parts else ""
+    )
     return (
         f"Found {family} {which} ({found.parts['']}): {numbers / 1e6:.2f} million numbers in {len(found.tensors)} tensors,\n"
         f"images of {found.init_kwargs['img_resolution']} px, rendered at {found.neural_rendering_resolution} px.{mesh}"

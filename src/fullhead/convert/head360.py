@@ -1,7 +1,7 @@
 """Original snapshots of Head360 as models of ours [h360 spec 7].
 
-A third of such a snapshot is never used when it draws a head: whole mappings, the lower blocks of the networks that redraw, a second
-backbone of which only the mapping serves. That is left out, and so is the mesh, which a licence keeps with its user.
+A third of such a snapshot is never used when it draws a head: whole mappings, the lower blocks of the networks that redraw, a
+second backbone of which only the mapping serves. That is left out, and so are the faces: the vertices are not in the file.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ UNUSED = re.compile(
 
 
 def is_head360(generator: Module) -> bool:
-    return PARTS <= {name for name, part in generator.modules.items() if part is not None}
+    return PARTS.issubset(name for name, part in generator.modules.items() if part is not None)
 
 
 def find_family(generator: Module) -> str:
@@ -79,9 +79,7 @@ def config_from_original(converted: Converted) -> Head360Config:
         channel_max=integer(kwargs, "channel_max", 512),
         mesh=None,
         planes=replace(HEAD360_RELEASED512.planes, size=max(sizes_of(tensors, "backbone.synthesis.b")), channels=channels),
-        decoder=DecoderConfig(
-            hidden=hidden, lr_multiplier=number(rendering, "decoder_lr_mul", 1.0), activation="sigmoid"
-        ),
+        decoder=DecoderConfig(hidden=hidden, lr_multiplier=number(rendering, "decoder_lr_mul", 1.0), activation="sigmoid"),
         march=MarchConfig(
             near=number(rendering, "ray_start"),
             far=number(rendering, "ray_end"),
@@ -98,7 +96,7 @@ def config_from_original(converted: Converted) -> Head360Config:
 
 
 def build(converted: Converted) -> Head360:
-    """Our module with the original's tensors, which must fit it one to one, and no mesh. For saving: constants are not filled in."""
+    """Our module with the original's tensors, which must fit it one to one, and no mesh."""
     if converted.which == "D":
         raise FullheadError("the discriminator of a Head360 is not converted: take G_ema or G")
     module = unfilled(Head360, config_from_original(converted))

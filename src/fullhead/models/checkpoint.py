@@ -132,7 +132,7 @@ def read_latents(path: str | Path, cls: type[L], model: HeadModel[L, Any]) -> L 
 
 
 def _shape(handle: Any, name: str, kinds: tuple[str, ...] = KINDS) -> Size:
-    """The shape of a tensor of an opened file, unread; one that none fits for a tensor that is not of these kinds of numbers."""
+    """The shape of a tensor of an opened file, unread; one that nothing fits for a tensor of other kinds of numbers."""
     part = handle.get_slice(name)
     return Size(part.get_shape()) if part.get_dtype() in kinds else Size([-1])
 

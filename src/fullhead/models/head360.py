@@ -6,8 +6,8 @@
     hair code --mapping--> style --synthesis--> hair planes
     head planes + hair planes --march--> feature image --super-resolution--> image
 
-Its world is that of the cameras of SynHead100, a box of side 1, in which heads are ENLARGED: its narrow cameras frame them as those
-of the other families do. Applications speak in the world of all families; what is in Head360's own says so.
+Its world is that of the cameras of SynHead100, a box of side 1, in which heads are ENLARGED: its narrow cameras frame them as
+those of the other families do. Applications speak in the world of all families; what is in Head360's own says so.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Head360Config(Limited):
 
 
 class HeadMesh(nn.Module):
-    """The bilinear mesh as the model keeps it: V(s, b) = C_0 s + sum_e b_e (C_e - C_0) s [h360 §3.1] [facescape]."""
+    """The bilinear mesh as the model keeps it: V(s, b) = C_0 s + sum_e b_e (C_e - C_0) s [h360 §3.1]."""
 
     core: Tensor  # [1 + E, V, 3, S]: C_0, then each C_e - C_0; in units of which `HexPlanesConfig.scale` says what they are
     faces: Tensor  # [F, 3]
@@ -147,8 +147,9 @@ class Head360Latents(Batch):
 
 @dataclass(frozen=True)
 class DecodedHead360(Batch):
-    """B decoded heads with the steps on the way: neural `texture` [B, C, S, S], planes `hair` and `head` [B, 3, P, S, S], how far the
-    mesh covers these `alpha` [B, 3, 1, S, S] (None where they are added), and the `planes` that are rendered, [B, 3, P, 1, S, S]."""
+    """B decoded heads with the steps on the way: neural `texture` [B, C, S, S], planes `hair` and `head` [B, 3, P, S, S], how
+    far the mesh covers these `alpha` [B, 3, 1, S, S] (None where they are added), and the `planes` that are rendered,
+    [B, 3, P, 1, S, S]."""
 
     latents: Head360Latents
     pose: HeadPose
@@ -170,6 +171,7 @@ class Head360(HubModel):
 
     model_type, config_class = "head360", Head360Config
     config: Head360Config
+    uv_mask: Tensor  # [S, S] in [0, 1], what of the texture covers hair, where hair lies under the head
     latent_parts = ("texture", "shape", "hair")
 
     def __init__(self, config: Head360Config) -> None:
@@ -230,7 +232,7 @@ class Head360(HubModel):
         cameras: Cameras | None = None,
         vary: Collection[str] = latent_parts,
     ) -> Head360Latents:
-        """Of codes [B, .], named as in `code_sizes`, the heads; parts that are not in `vary` stay average. `cameras`, one a head,
+        """The heads of codes [B, .] named as in `code_sizes`; parts that are not in `vary` stay average. `cameras`, one a head,
         in the own world: what the mappings see if they are conditioned; None: the front."""
         shape = codes["shape"]
         seen = orbit(0.0, radius=RADIUS, focal=FOCAL) if cameras is None else cameras
@@ -268,8 +270,8 @@ class Head360(HubModel):
     # -- poses
 
     def rig_pose(self, pose: HeadPose) -> HeadPose:
-        """ARKit's 52 weights, to which turns of the eyes and the jaw are added, and two joints, root and neck, which turn the whole
-        head."""
+        """ARKit's 52 weights, to which turns of the eyes and the jaw are added, and two joints, root and neck, which turn the
+        whole head."""
         turns, weights = torch.rad2deg(pose.joint_pose), pose.expression.clone()
         for side, joint, outwards in (("Left", LEFT_EYE, 1), ("Right", RIGHT_EYE, -1)):
             for word, (about_x, out) in LOOK.items():
@@ -294,8 +296,9 @@ class Head360(HubModel):
         known: DecodedHead360 | None = None,
         generator: torch.Generator | None = None,
     ) -> DecodedHead360:
-        """The heads in a pose (None: at rest). Of heads that are `known` all is taken over that does not differ: another hair leaves
-        the head's planes as they are, another expression or shape leaves texture and hair, another texture leaves the hair."""
+        """The heads in a pose (None: at rest). Of heads that are `known` all is taken over that does not differ: another hair
+        leaves the head's planes as they are, another expression or shape leaves texture and hair, another texture the hair.
+        """
         pose = (
             self.rest_pose(len(latents)) if pose is None else pose if len(pose) == len(latents) else pose.expand(len(latents))
         )
@@ -335,7 +338,7 @@ class Head360(HubModel):
         options: RenderOptions = RenderOptions(),
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Planes [B, 3, P, S, S] of textures [B, C, S, S] on meshes [B, V, 3], and how far these cover them, where hair lies under
+        """Planes [B, 3, P, S, S] of textures [B, C, S, S] on meshes [B, V, 3], and how far these cover them if hair lies under
         them [h360 §3.2]. The front view's mouth is drawn anew, and then the whole front view, in the style w [B, w_dim]."""
         config, mesh = self.config.planes, self.known_mesh
         points = vertices * config.scale
@@ -360,8 +363,8 @@ class Head360(HubModel):
         return self.blend(hex_planes.pasted(front, squares, mouths), ws, generator=generator, dtype=options.dtype)
 
     def point_values(self, head: DecodedHead360, xyz: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw density [B, N] and colour features [B, N, P] of points xyz [B, N, 3] in the own world, about heads that look straight
-        ahead."""
+        """Raw density [B, N] and colour features [B, N, P] of points xyz [B, N, 3] in the own world, about heads that have not
+        turned."""
         return self.decoder(hex_planes.features(head.planes, xyz, self.config.march.box_size))
 
     def render(
@@ -377,7 +380,7 @@ class Head360(HubModel):
         return replace(seen, depth=seen.depth / ENLARGED)
 
     def own_cameras(self, head: DecodedHead360, cameras: Cameras) -> Cameras:
-        """Cameras of the world of all families in the own world, moved about heads that look straight ahead."""
+        """Cameras of the world of all families in the own world, moved about heads that have not turned."""
         cameras = cameras.to(head.planes)
         c2w = cameras.c2w.clone()
         c2w[:, :3, 3] *= ENLARGED
@@ -396,7 +399,7 @@ class Head360(HubModel):
         generator: torch.Generator | None = None,
         density_noise: float = 0.0,
     ) -> Render:
-        """`render` for cameras of the own world, such as those of SynHead100 or `fullhead synth heads360`; depths are of it, too."""
+        """`render` for cameras of the own world, as those of SynHead100 and `fullhead synth heads360`; so are depths."""
         options.refuse("a Head360", shading="colour")
         config, size = self.config, neural_size or self.config.neural_size
         values = partial(self.point_values, head)
@@ -423,7 +426,7 @@ class Head360(HubModel):
         return self._coloured(self.point_values(head, self._own_points(head, xyz))[1][..., :3]).clamp(-1, 1)
 
     def _own_points(self, head: DecodedHead360, xyz: Tensor) -> Tensor:
-        """Points of the world of all families in the own one, about heads that look straight ahead."""
+        """Points of the world of all families in the own one, about heads that have not turned."""
         pivot = xyz.new_tensor(PIVOT)
         return (ENLARGED * xyz - pivot) @ head.pose_turn + pivot
 

@@ -1,4 +1,4 @@
-"""A generator that redraws an image: StyleGAN2's upper blocks, which see features of the image at every size [h360 A.2] [next3d].
+"""A generator that redraws an image: StyleGAN2's upper blocks, which see features of the image at every size [h360 supp. A.2].
 
 image --encoder--> features at half, a quarter, ... of its size, down to `lowest`
 features at `lowest` --fusion, block--> twice the size --beside the features of that size: fusion, block--> ... --> new image
@@ -31,8 +31,8 @@ class EncoderStage(nn.Module):
 
 
 class StyleUNet(nn.Module):
-    """Images of `image_channels` at `input_size` to such at `size`, by styles. Its tensors have the names of Next3D's checkpoints,
-    without those that it never used."""
+    """Images of `image_channels` at `input_size` to such at `size`, by styles. Its tensors have the published names; those
+    that were never used are left out."""
 
     def __init__(
         self,

@@ -1,9 +1,9 @@
-"""A textured head mesh drawn onto three planes from six sides [h360 §3.2] [h360 A.2].
+"""A textured head mesh drawn onto three planes from six sides [h360 §3.2] [h360 supp. A.2].
 
     mesh, neural texture --draw--> views [B, 6, C, S, S] --pair opposite ones--> planes [B, 3, P, S, S]
 
 Mesh vertices times `scale` are plane units: the square [-1, 1]^2 of a plane, and the cube [-1, 1]^3 of space. Opposite views
-are laid onto the same plane, each as it looks from the plane's own side, so that a point of space lies at the same pixel in both.
+are laid onto the same plane, one of them flipped, so that a point of space lies at the same pixel in both.
 A row further down is further along the plane's height: the front plane holds the face upside down.
 """
 
@@ -77,8 +77,8 @@ class Topology(Protocol):
 
 
 def look_up(vertices: Tensor, mesh: Topology, config: HexPlanesConfig) -> tuple[Tensor, Tensor]:
-    """Where in the texture each pixel of the six views looks: coordinates [B, 6, S, S, 2] as grid_sample takes them, and whether
-    the pixel sees the mesh [B, 6, S, S]. vertices [B, V, 3] in plane units; no gradient. On the CPU, wherever they are.
+    """Where in the texture each pixel of the six views looks: coordinates [B, 6, S, S, 2] as grid_sample takes them, and
+    whether it sees the mesh [B, 6, S, S]. vertices [B, V, 3] in plane units; no gradient. On the CPU, wherever they are.
 
     A pixel that sees nothing looks outside the texture. As released: it looks at the texture's middle; coordinates of grazing
     faces shrink towards it; and the view from below is flipped sideways, so that front and back of it are exchanged.
@@ -101,7 +101,7 @@ def _one_view(points: NDArray, faces: NDArray, corners: NDArray, config: HexPlan
     """Coordinates [S, S, 2] and coverage [S, S] of points [V, 3] along width, height and towards the eye."""
     flat = points[faces, :2].astype(np.float64)  # [F, 3, 2]: grazing faces want the digits
     shown = np.flatnonzero(_twice_areas(flat).sum(axis=1) > GRAZING)  # what faces the eye goes round counter-clockwise
-    found = orthographic(points * np.float32([1, -1, 1]), faces[shown], config.size)[0]
+    found = orthographic(points * np.array([1, -1, 1], np.float32), faces[shown], config.size)[0]
     seen = found >= 0
     face = shown[found[seen]]
     pixels = (2 * np.argwhere(seen)[:, None, ::-1] + 1) / config.size - 1
@@ -113,7 +113,7 @@ def _one_view(points: NDArray, faces: NDArray, corners: NDArray, config: HexPlan
 
 
 def _twice_areas(corners: NDArray) -> NDArray:
-    """Of the triangles [..., 3] that the origin makes with the sides opposite to corners [..., 3, 2]; they sum to the face's."""
+    """Of the triangles [..., 3] that the origin makes with the sides opposite to corners [..., 3, 2]."""
     a, b = np.roll(corners, -1, axis=-2), np.roll(corners, -2, axis=-2)
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
@@ -125,14 +125,14 @@ def draw(texture: Tensor, grid: Tensor) -> Tensor:
 
 
 def paired(views: Tensor, config: HexPlanesConfig) -> Tensor:
-    """Planes [B, 3, P, S, S] of six views [B, 6, C, S, S]: opposite ones added [h360 A.2], or as released one after the other."""
+    """Planes [B, 3, P, S, S] of six views [B, 6, C, S, S]: opposite ones added [h360 supp. A.2], or side by side."""
     first, second = (views[:, list(side)] for side in zip(*PAIRS, strict=True))
     return first + second if config.pairing == "add" else torch.cat([first, second], dim=2)
 
 
 def covered(grid: Tensor, seen: Tensor, mask: Tensor, config: HexPlanesConfig) -> Tensor:
-    """How much of each plane the mesh covers, [B, 3, 1, S, S] in [0, 1]: where either view sees it, of the texture [T, T] what the
-    `mask` keeps, and all that is enclosed. As released: what the first view of a pair sees, and at the side all or nothing."""
+    """How much of each plane the mesh covers, [B, 3, 1, S, S] in [0, 1]: where either view sees it, of the texture what the
+    `mask` [T, T] keeps, and all that is enclosed. As released: what the first view of a pair sees, and at the side all or nothing."""
     views = [first for first, _ in PAIRS] if config.as_released else list(range(len(VIEWS)))
     sampled = F.grid_sample(mask.expand(len(grid), 1, -1, -1), grid[:, views].flatten(1, 2), align_corners=False)
     alpha = sampled.unflatten(2, (len(views), -1))[:, 0] * seen[:, views]  # [B, 3 or 6, S, S]
@@ -146,7 +146,7 @@ def covered(grid: Tensor, seen: Tensor, mask: Tensor, config: HexPlanesConfig) -
 
 def _filled(alpha: Tensor) -> Tensor:
     """alpha [S, S] with all that cannot be reached from its first corner made solid."""
-    regions = np.asarray(ndimage.label(alpha.cpu().numpy() <= SOLID)[0])
+    regions: NDArray = ndimage.label(alpha.cpu().numpy() <= SOLID)[0]  # type: ignore[assignment]
     outside = torch.from_numpy(regions == regions[0, 0]).to(alpha.device)
     return torch.where(outside, alpha, torch.ones_like(alpha)) if regions[0, 0] else torch.ones_like(alpha)
 
@@ -190,8 +190,8 @@ def pasted(views: Tensor, squares: list[Square], patches: Tensor) -> Tensor:
 
 
 def joined(head: Tensor, hair: Tensor, amount: Tensor, alpha: Tensor | None) -> Tensor:
-    """The planes that are rendered, [B, 3, P, 1, S, S]: head and hair [B, 3, P, S, S], of which `amount` [B, 1] is taken, added; with
-    alpha [B, 3, 1, S, S], the head over the hair."""
+    """The planes that are rendered, [B, 3, P, 1, S, S]: those of head and hair [B, 3, P, S, S], of which `amount` [B, 1] is
+    taken, added; with alpha [B, 3, 1, S, S], the head over the hair."""
     hair = amount[:, :, None, None, None] * hair
     planes = head + hair if alpha is None else head * alpha + hair * (1 - alpha)
     return channels_last(planes[:, :, :, None])

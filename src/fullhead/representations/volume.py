@@ -42,7 +42,7 @@ class MarchConfig(Limited):
         0.1  # space nearer than this to the box's sides (x and z) is empty; None keeps it all
     )
     in_disparity: bool = False  # strata even in 1 / t instead of t
-    from_end_to_end: bool = False  # coarse samples without chance, evenly from near to far, both ends too [h360 code]
+    from_end_to_end: bool = False  # coarse samples without chance, evenly from near to far, both ends too
     white_background: bool = False  # add the missing opacity to every feature
     rays_at_once: Annotated[int, (1, 1 << 20)] = 2048  # bounds memory when no gradient is wanted
 

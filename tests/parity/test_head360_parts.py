@@ -68,9 +68,9 @@ def test_what_redraws_mouth_and_front_agrees(name: str, seen: int, lowest: int):
     unet = StyleUNet(32, 64, 6, input_size=seen, lowest=lowest, channel_base=1024, channel_max=16)
     filled(unet, n)
     stages: dict[str, Tensor] = {}
-    for part in ("encoder", "fusion"):
-        for i, module in enumerate(getattr(unet, part)):
-            module.register_forward_hook(lambda _, __, out, key=f"{part[:3 if part == 'encoder' else 6]}{i}": stages.update({key: out}))
+    for part, short in ((unet.encoder, "enc"), (unet.fusion, "fusion")):
+        for i, module in enumerate(part):
+            module.register_forward_hook(lambda _, __, out, key=f"{short}{i}": stages.update({key: out}))
     assert_close(unet(n["x"], n["ws"]), n["out"], 1e-5)
     for stage in ("enc0", "enc1", "fusion0", "fusion1"):
         assert_close(stages[stage], n[stage], 1e-5)
@@ -125,7 +125,9 @@ def test_at_full_size_its_tensors_are_the_published_ones_that_are_used():
             shapes[original[start] + name.removeprefix(start)] = list(value.shape)
     assert {name: OFFICIAL.get(name) for name in shapes} == shapes
     assert all(UNUSED.match(name) or name in MESH for name in OFFICIAL.keys() - shapes)
-    assert sum(p.numel() for p in model.parameters()) == 191_114_420 - 62_392_399 + 4  # four strengths of noise are not used either
+    assert (
+        sum(p.numel() for p in model.parameters()) == 191_114_420 - 62_392_399 + 4
+    )  # four strengths of noise are not used either
 
 
 def test_the_papers_textures_are_as_wide_as_its_planes():
