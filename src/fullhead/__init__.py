@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fullhead.convert.panohead import convert_checkpoint as convert_checkpoint
+    from fullhead.convert.snapshots import convert_checkpoint as convert_checkpoint
     from fullhead.core.cameras import Cameras as Cameras
     from fullhead.core.cameras import orbit as orbit
     from fullhead.core.errors import FullheadError as FullheadError
@@ -63,7 +63,7 @@ _HOMES = {
     "align_photos": "data.align",
     "animate": "viewing.animate",
     "contact_sheet": "io.images",
-    "convert_checkpoint": "convert.panohead",
+    "convert_checkpoint": "convert.snapshots",
     "draw_mesh": "viewing.draw_mesh",
     "extract_mesh": "export.mesh",
     "invert_photo": "fitting.invert",

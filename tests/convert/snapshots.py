@@ -21,7 +21,7 @@ PLANE_AXES = {
     "eg3d": [[[1, 0, 0], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 0, 1], [0, 1, 0]], [[0, 0, 1], [1, 0, 0], [0, 1, 0]]],
     "panohead": [[[1, 0, 0], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 0, 1], [0, 1, 0]], [[0, 1, 0], [0, 0, 1], [1, 0, 0]]],
 }
-BUFFERS = ("resample_filter", "noise_const", "w_avg", "dataset_label_std")
+BUFFERS = ("resample_filter", "noise_const", "w_avg", "dataset_label_std", "faces", "uvfaces", "uvcoords", "raw_uvcoords")
 
 
 def _reconstruct_persistent_obj(meta: dict) -> None:

@@ -10,16 +10,10 @@ from safetensors import safe_open
 from snapshots import FIR, PLANE_AXES, Persistent, dumps, generator, network, ordered, recipe, snapshot
 
 from fullhead.commands.convert import convert as command
-from fullhead.convert.panohead import (
-    Converted,
-    Which,
-    build,
-    config_from_original,
-    convert_checkpoint,
-    discriminator_config,
-    extract,
-)
+from fullhead.convert.networks import Converted, Which
+from fullhead.convert.panohead import build, config_from_original, discriminator_config
 from fullhead.convert.reader import read_snapshot
+from fullhead.convert.snapshots import convert_checkpoint, extract
 from fullhead.core.cameras import cameras_from_labels, orbit
 from fullhead.core.errors import FullheadError
 from fullhead.models import presets

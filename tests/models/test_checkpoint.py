@@ -55,7 +55,9 @@ def test_half_precision_halves_the_file_and_hardly_changes_the_picture(model: Pa
 def test_a_discriminator_is_refused_where_a_generator_is_due(tmp_path: Path):
     D = Discriminator(DiscriminatorConfig(image_size=16, channel_base=64, channel_max=4))
     save(D, tmp_path / "d.safetensors")
-    with pytest.raises(FullheadError, match=r"panohead-discriminator, not a head: a head is of panohead, ganhead, i3dmm"):
+    with pytest.raises(
+        FullheadError, match=r"panohead-discriminator, not a head: a head is of panohead, ganhead, head360, i3dmm"
+    ):
         load(str(tmp_path / "d.safetensors"))
     assert isinstance(read_module(tmp_path / "d.safetensors", Discriminator), Discriminator)
 

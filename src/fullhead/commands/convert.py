@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Literal
 
 from fullhead.core.errors import FullheadError, counted
+from fullhead.families.table import FAMILIES
 from fullhead.io.files import check_new
+
+RELATIVES = {"eg3d": "EG3D", "spherehead": "SphereHead"}  # which a model of another family stands for
 
 
 def convert(original: Path, out: Path, /, which: Literal["G_ema", "G", "D"] = "G_ema", overwrite: bool = False) -> None:
-    """Turn an original checkpoint of PanoHead, EG3D, SphereHead (.pkl) or GANHead (.ckpt) into a model file, without executing
-    anything in it.
+    """Turn an original checkpoint of PanoHead, EG3D, SphereHead, Head360 (.pkl) or GANHead (.ckpt) into a model file, without
+    executing anything in it.
 
     Args:
         original: The file of the original release, or of a training run of the original code.
@@ -32,14 +35,17 @@ def convert(original: Path, out: Path, /, which: Literal["G_ema", "G", "D"] = "G
 
 
 def _generator(original: Path, out: Path, which: Literal["G_ema", "G", "D"]) -> str:
-    from fullhead.convert.panohead import convert_checkpoint
+    from fullhead.convert.snapshots import convert_checkpoint
 
     found = convert_checkpoint(original, out, which)
-    family = {"panohead": "PanoHead", "eg3d": "EG3D", "spherehead": "SphereHead"}[found.family]
+    family = RELATIVES.get(found.family) or FAMILIES[found.family].title
     numbers = sum(tensor.numel() for tensor in found.tensors.values())
+    mesh = (
+        "\nIts mesh is not in the file: to draw heads, give it one (model.use_mesh)." if "mouth_backbone" in found.parts else ""
+    )
     return (
         f"Found {family} {which} ({found.parts['']}): {numbers / 1e6:.2f} million numbers in {len(found.tensors)} tensors,\n"
-        f"images of {found.init_kwargs['img_resolution']} px, rendered at {found.neural_rendering_resolution} px."
+        f"images of {found.init_kwargs['img_resolution']} px, rendered at {found.neural_rendering_resolution} px.{mesh}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Read an original snapshot (PanoHead, EG3D, SphereHead) as data, executing nothing in it [pano spec 6].
+"""Read an original snapshot (PanoHead, EG3D, SphereHead, Head360) as data, executing nothing in it [pano spec 6].
 
 Such a file is a plain pickle whose own loader runs source text that is stored inside. Here every global that may occur has a
 function below that builds a plain value; `fullhead.io.pickles` refuses all others. Tensors are windows into storages, so
@@ -148,14 +148,15 @@ def _check_start(path: Path, start: bytes) -> None:
 
 
 def _snapshot_vocabulary() -> Vocabulary:
-    """The complete list of globals of the three families [pano spec 6.4]."""
+    """The complete list of globals of the families [pano spec 6.4] [h360 spec 7]."""
+    rendering = ("ray_sampler.RaySampler", "renderer.ImportanceRenderer", "ray_marcher.MipRayMarcher2")
     by_reference = (
         "torch.nn.modules.container.Sequential",
+        "torch.nn.modules.container.ModuleList",
         "torch.nn.modules.activation.Softplus",
-        "training.volumetric_rendering.ray_sampler.RaySampler",
-        "training.volumetric_rendering.renderer.ImportanceRenderer",
-        "training.volumetric_rendering.ray_marcher.MipRayMarcher2",
+        *(f"{p}.volumetric_rendering.{name}" for p in ("training", "training_avatar_texture") for name in rendering),
         "training.triplane.OSGDecoder",
+        *(f"training_avatar_texture.triplane_{name}.OSGDecoder" for name in ("next3d", "head360")),
     )
     return Vocabulary(
         operations=MAX_OPERATIONS,

@@ -19,6 +19,9 @@ def plane_axes(*names: str) -> Tensor:
 
 PANOHEAD_AXES = plane_axes("xyz", "xzy", "yzx")
 EG3D_AXES = plane_axes("xyz", "xzy", "zxy")  # the released EG3D weights: the third plane repeats the second, turned
+HEX_AXES = torch.tensor([  # front, side, top, as they are seen from in front, the left, above [h360 supp. A.2]
+    [[1.0, 0, 0], [0, 1, 0], [0, 0, 1]], [[0.0, 0, -1], [0, 1, 0], [1, 0, 0]], [[1.0, 0, 0], [0, 0, -1], [0, 1, 0]],
+])  # fmt: skip
 
 
 def in_planes(xyz: Tensor, axes: Tensor, box_size: float) -> Tensor:

@@ -75,6 +75,13 @@ def _ganhead() -> Parts:
     return Parts(GANHead, GANHeadCodes, runs=GANHEAD_RUNS, fit_scan=fit_scan, rigged=rig_ganhead)
 
 
+def _head360() -> Parts:
+    from fullhead.models.head360 import Head360, Head360Latents
+    from fullhead.models.presets import HEAD360S
+
+    return Parts(Head360, Head360Latents, HEAD360S)
+
+
 def _i3dmm() -> Parts:
     from fullhead.models.i3dmm import I3DMM, I3DMMCodes
     from fullhead.training.presets import I3DMM_RUNS
@@ -85,6 +92,7 @@ def _i3dmm() -> Parts:
 FAMILIES: dict[str, Family] = {
     "panohead": Family("PanoHead", _panohead),
     "ganhead": Family("GANHead", _ganhead, GANHeadOptions),
+    "head360": Family("Head360", _head360),
     "i3dmm": Family("i3DMM", _i3dmm),
 }
 

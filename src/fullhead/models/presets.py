@@ -1,7 +1,9 @@
 """Configs by name. A preset is a Python value; `fullhead train` and `overridden` change single keys."""
 
+from fullhead.models.head360 import RADIUS, Head360Config
 from fullhead.models.panohead import PanoHeadConfig
 from fullhead.nn.superres import SuperresConfig
+from fullhead.representations.hex_planes import HexPlanesConfig
 from fullhead.representations.planes import DecoderConfig, PlanesConfig
 from fullhead.representations.volume import MarchConfig
 
@@ -41,3 +43,17 @@ PANOHEADS: dict[str, PanoHeadConfig] = {
     "spherehead512": SPHEREHEAD512,
     "panohead-synth64": PANOHEAD_SYNTH64,
 }
+
+HEAD360_512 = Head360Config()
+
+# What the released program builds: texture and hair follow from the shape code, opposite views stand one after the other.
+HEAD360_RELEASED512 = Head360Config(
+    z_dim=50,
+    codes="shape",
+    finish_dim=512,
+    conditioned=True,
+    planes=HexPlanesConfig(pairing="concat", hair="alpha", as_released=True),
+    march=MarchConfig(near=20, far=25, radius=RADIUS, crop=None, white_background=True, from_end_to_end=True),
+)
+
+HEAD360S: dict[str, Head360Config] = {"head360-512": HEAD360_512, "head360-released512": HEAD360_RELEASED512}

@@ -27,15 +27,18 @@ class Mapping(nn.Module):
         w_dim: int,
         *,
         layers: int = 2,
+        embed_dim: int | None = None,
         lr_multiplier: float = 0.01,
         last_leaky: bool = True,
         last_scale: float = 1.0,
     ) -> None:
+        """`embed_dim` numbers stand for the label beside z, by default `w_dim`."""
         super().__init__()
         self.z_dim, self.layers = z_dim, layers
-        self.embed = FullyConnected(label_dim, w_dim)
+        embed_dim = w_dim if embed_dim is None else embed_dim
+        self.embed = FullyConnected(label_dim, embed_dim)
         for i in range(layers):
-            inputs = z_dim + w_dim if i == 0 else w_dim
+            inputs = z_dim + embed_dim if i == 0 else w_dim
             leaky = last_leaky or i < layers - 1
             layer = FullyConnected(inputs, w_dim, lr_multiplier=lr_multiplier, leaky=leaky)
             if i == layers - 1:

@@ -60,7 +60,12 @@ class TriPlane(TriGrid):
         super().__init__(replace(config, depth=1))
 
     def features(self, planes: Tensor, xyz: Tensor, box_size: float) -> Tensor:
-        return sample_planes_mean(planes, in_planes(xyz, EG3D_AXES, box_size) * torch.tensor([1.0, 1.0, 0.0]).to(xyz))
+        return flat_features(planes, xyz, EG3D_AXES, box_size)
+
+
+def flat_features(planes: Tensor, xyz: Tensor, axes: Tensor, box_size: float) -> Tensor:
+    """Features [B, N, C] of points xyz [B, N, 3] in world units: the mean over flat planes [B, P, C, 1, H, W] along `axes`."""
+    return sample_planes_mean(planes, in_planes(xyz, axes, box_size) * torch.tensor([1.0, 1.0, 0.0]).to(xyz))
 
 
 class DualSphericalPlanes(nn.Module):

@@ -32,6 +32,9 @@ class MarchConfig(Limited):
         2.25  # distance at which rays begin, in world units; with near = far the box itself bounds them
     )
     far: Annotated[float, (0, 1000)] = 3.3
+    radius: Annotated[float, (0, 1000)] | None = (
+        None  # distance of the cameras from the origin that near and far are for: others' are moved with them; None: for all
+    )
     coarse: Annotated[int, (4, 1024)] = 48  # stratified samples
     fine: Annotated[int, (0, 1024)] = 48  # importance samples; 0 for none
     box_size: Annotated[float, (1e-3, 1000)] = 1.0  # side of the cube that the planes cover
@@ -39,6 +42,7 @@ class MarchConfig(Limited):
         0.1  # space nearer than this to the box's sides (x and z) is empty; None keeps it all
     )
     in_disparity: bool = False  # strata even in 1 / t instead of t
+    from_end_to_end: bool = False  # coarse samples without chance, evenly from near to far, both ends too
     white_background: bool = False  # add the missing opacity to every feature
     rays_at_once: Annotated[int, (1, 1 << 20)] = 2048  # bounds memory when no gradient is wanted
 
@@ -56,7 +60,9 @@ def ray_ranges(config: MarchConfig, origins: Tensor, directions: Tensor) -> tupl
     """First and last distance of each ray, [B, R, 1]."""
     if config.near != config.far:
         shape = (*origins.shape[:-1], 1)
-        return origins.new_full(shape, config.near), origins.new_full(shape, config.far)
+        moved = 0.0 if config.radius is None else origins.norm(dim=-1, keepdim=True) - config.radius
+        near, far = (origins.new_full(shape, end) + moved for end in (config.near, config.far))
+        return near.clamp(min=0), far
     near, far, hit = box_range(origins, directions, config.box_size)
     if not bool(hit.any()):
         return near, far
@@ -67,6 +73,8 @@ def ray_ranges(config: MarchConfig, origins: Tensor, directions: Tensor) -> tupl
 def coarse_distances(config: MarchConfig, origins: Tensor, directions: Tensor, generator: torch.Generator | None) -> Tensor:
     """Stratified distances [B, R, S]."""
     near, far = ray_ranges(config, origins, directions)
+    if config.from_end_to_end:
+        return near + (far - near) * torch.linspace(0, 1, config.coarse).to(near)
     if not config.in_disparity:
         return stratified(near, far, config.coarse, generator)
     s = stratified(torch.zeros_like(near), torch.ones_like(far), config.coarse, generator)
