@@ -24,7 +24,6 @@ PAPERS = {
     "pano": "An et al., PanoHead: Geometry-Aware 3D Full-Head Synthesis in 360 degrees, CVPR 2023",
     "eg3d": "Chan et al., Efficient Geometry-aware 3D Generative Adversarial Networks, CVPR 2022",
     "spherehead": "Li et al., SphereHead: Stable 3D Full-head Synthesis with Spherical Tri-plane Representation, ECCV 2024",
-    "h360": "He et al., Head360: Learning a Parametric 3D Full-Head for Free-View Synthesis in 360°, ECCV 2024",
     "stylegan": "Karras et al., A Style-Based Generator Architecture for Generative Adversarial Networks, CVPR 2019",
     "stylegan2": "Karras et al., Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020",
     "progressive-gan": "Karras et al., Progressive Growing of GANs for Improved Quality, Stability, and Variation, ICLR 2018",
@@ -50,6 +49,8 @@ PAPERS = {
     "umeyama91": "Umeyama, Least-Squares Estimation of Transformation Parameters Between Two Point Patterns, TPAMI 1991",
     "i3dmm": "Yenamandra et al., i3DMM: Deep Implicit 3D Morphable Model of Human Heads, CVPR 2021",
     "pointflow": "Yang et al., PointFlow: 3D Point Cloud Generation with Continuous Normalizing Flows, ICCV 2019",
+    "h360": "He et al., Head360: Learning a Parametric 3D Full-Head for Free-View Synthesis in 360 degrees, ECCV 2024",
+    "lathauwer00": "De Lathauwer et al., A Multilinear Singular Value Decomposition, SIAM J. Matrix Analysis 2000",
     "mip-nerf": "Barron et al., Mip-NeRF: A Multiscale Representation for Anti-Aliasing Neural Radiance Fields, ICCV 2021",
 }
 NUMBER = r"§[\w.]+|Eq\.\d+(?:-\d+)?|supp\.(?: [A-Z\d](?:\.\d+)?| Eq\.\d+)?"

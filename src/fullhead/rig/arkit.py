@@ -20,6 +20,7 @@ ARKIT = (
     "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
     "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
 )  # fmt: skip
+SPELT = {name.lower(): name for name in ARKIT}
 BUILT_ON = {"mouthClose": "jawOpen"}  # an expression that is defined on top of another: it closes the lips of an open jaw
 
 
@@ -31,13 +32,18 @@ def alone(name: str) -> dict[str, float]:
 def check_names(names: Iterable[str]) -> None:
     """Raise FullheadError, with the nearest name, for one that ARKit does not have."""
     for name in sorted(set(names) - set(ARKIT)):
-        spelt = {known.lower(): known for known in ARKIT}
-        near = get_close_matches(name.lower(), spelt, 1)
-        hint = f"did you mean {spelt[near[0]]}?" if near else "names are as eyeBlinkLeft or jawOpen"
+        near = get_close_matches(name.lower(), SPELT, 1)
+        hint = f"did you mean {SPELT[near[0]]}?" if near else "names are as eyeBlinkLeft or jawOpen"
         raise FullheadError(f"no ARKit blendshape {name!r}: {hint}")
 
 
 def arkit_weights(weights: Mapping[str, float]) -> Tensor:
-    """[52] of weights by name; those left out are 0."""
-    check_names(weights)
-    return torch.tensor([float(weights.get(name, 0.0)) for name in ARKIT])
+    """[52] of weights by name, in any case; those left out are 0."""
+    spelt = {SPELT.get(name.lower(), name): weight for name, weight in weights.items()}
+    check_names(spelt)
+    return torch.tensor([float(spelt.get(name, 0.0)) for name in ARKIT])
+
+
+def named_weights(weights: Tensor) -> dict[str, float]:
+    """Weights [52] by name."""
+    return dict(zip(ARKIT, weights.tolist(), strict=True))
