@@ -31,6 +31,7 @@ ABOUT = {
     "align": "What errors of a reader become in aligned photos, by yaw: what camera self-adaptation should still find.",
     "ganhead": "Processor time of the parts of a full-size GANHead, on one thread.",
     "ganhead_quality": "How well a model of scans does on people whom it has not seen, beside what real scans would get.",
+    "head360": "Processor time of a full-size Head360 with random weights, by stage and by what changes, and the original's.",
     "landmarks": "Whether a network that learns facial landmarks on some procedural heads finds them on other heads.",
     "normal_cells": "How `kid_normals` changes when normal maps are damaged: marks to read its scale by.",
     "quality": "How close the images of a PanoHead are to held-out photos of procedural heads.",
@@ -40,6 +41,7 @@ ABOUT = {
 }
 UNITS = {  # the first pattern that is found in a figure's path tells its unit
     r"_mm$": "mm",
+    r"cpu_seconds": "CPU s",
     r"yaw_error_deg$": "degrees",
     r"cpu_hours$": "CPU h",
     r"gigabytes$": "GB",

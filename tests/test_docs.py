@@ -28,6 +28,7 @@ from fullhead.commands.synth.export import export as synth_export
 from fullhead.commands.synth.sets import photos
 from fullhead.models.checkpoint import save
 from fullhead.models.i3dmm import I3DMM, I3DMMConfig
+from small_head360 import small_head360
 from small_scans import write_balls
 
 ROOT = Path(__file__).parents[1]
@@ -97,10 +98,16 @@ def write_i3dmm(folder: Path) -> None:
     save(I3DMM(replace(config, reference_width=32, image_size=64)), folder / "runs/i3dmm/model.safetensors")
 
 
+def made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
 GIVEN: dict[str, Callable[[Path], object]] = {  # what a page's reader has made or brought
     "invert": lambda folder: Image.fromarray(astronaut()).save(folder / "portrait.jpg"),
     "prepare": lambda folder: write_balls(folder / "prepared"),
     "i3dmm": write_i3dmm,
+    "head360": lambda folder: save(small_head360(), made(folder / "runs/head360") / "model.safetensors"),
 }
 
 

@@ -24,7 +24,6 @@ PAPERS = {
     "pano": "An et al., PanoHead: Geometry-Aware 3D Full-Head Synthesis in 360 degrees, CVPR 2023",
     "eg3d": "Chan et al., Efficient Geometry-aware 3D Generative Adversarial Networks, CVPR 2022",
     "spherehead": "Li et al., SphereHead: Stable 3D Full-head Synthesis with Spherical Tri-plane Representation, ECCV 2024",
-    "h360": "He et al., Head360: Learning a Parametric 3D Full-Head for Free-View Synthesis in 360°, ECCV 2024",
     "stylegan": "Karras et al., A Style-Based Generator Architecture for Generative Adversarial Networks, CVPR 2019",
     "stylegan2": "Karras et al., Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020",
     "progressive-gan": "Karras et al., Progressive Growing of GANs for Improved Quality, Stability, and Variation, ICLR 2018",

@@ -27,6 +27,9 @@ TILE, OVERLAP = 1024, 128  # pixels of a level of the pyramid that are searched 
 SAME = 0.4  # heads whose centres are nearer than this part of the larger window are one
 MOST = 100  # windows of a photo that the reader looks through
 ALIKE = 2.0  # and whose windows' sides differ by less than this factor
+WITHIN = 0.3  # a head whose centre is nearer than this part of a surer one's side to its centre is a piece of it
+LEAST_LOGIT = 3.0  # of a head in its window: where the network itself is half sure
+MOST_DEVIATION, SPREAD = 0.08, 0.012  # of points, in sides of the window: what is no head has no places for them
 AT_ONCE = 16  # windows that are read together
 MOVED = 0.05  # of a window's side, its logarithm, and half of the radians: what is less needs no second look
 LENGTHS = {
@@ -109,8 +112,9 @@ class Eyes:
         turn = np.array(
             [[math.cos(window.turn), -math.sin(window.turn), 0], [math.sin(window.turn), math.cos(window.turn), 0], [0, 0, 1]]
         )
+        doubt = float(given.deviation[k].quantile(0.25)) / float(given.side[k])
         return Reading(
-            score=float(torch.sigmoid(given.head[k])),
+            score=_sigmoid(float(given.head[k]) - LEAST_LOGIT) * _sigmoid((MOST_DEVIATION - doubt) / SPREAD),
             centre=window.to_photo(given.centre[k].double().numpy()),
             unit=float(given.side[k]) * window.side / SIDE_OF_A_HEAD,
             rotation=turn @ given.rotation[k].double().numpy(),
@@ -196,9 +200,18 @@ def distinct_readings(readings: list[Reading]) -> list[Reading]:
     """One for each head, the surest first."""
     found: list[Reading] = []
     for one in sorted(readings, key=lambda r: -r.score):
-        if not any(same_head(one.head_window(), other.head_window()) for other in found):
+        if not any(_is_of(one.head_window(), other.head_window()) for other in found):
             found.append(one)
     return found
+
+
+def _is_of(window: Window, surer: Window) -> bool:
+    """Whether a window is around the head of a surer one, or a piece of it."""
+    return same_head(window, surer) or math.hypot(window.x - surer.x, window.y - surer.y) < WITHIN * surer.side
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(min(-x, 60.0)))
 
 
 def _by_name(names: tuple[str, ...], logits: Tensor) -> dict[str, float]:

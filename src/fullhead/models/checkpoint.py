@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,8 +23,7 @@ from fullhead.nn.module import C, ConfiguredModule, unfilled
 KEY = "fullhead"  # of the header entry
 LATENTS = "latents."  # before the names of a fitted head's latents, which stand beside the weights
 LARGEST = 1e6  # a weight of a sound network is far from it
-KINDS = ("F64", "F32", "F16", "BF16")  # of numbers
-WHOLE = ("I64", "I32")  # of whole ones, as rows of a mesh are
+FRACTIONS, WHOLE = ("F64", "F32", "F16", "BF16"), ("I64",)  # kinds of numbers
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -89,9 +88,9 @@ def read_header(path: str | Path) -> dict[str, Any]:
 
 
 def read_module(path: str | Path, cls: type[C]) -> C:
-    """The module of a file, in float32 (whole numbers as the module has them) and evaluation mode. FullheadError if the file
-    holds one of another class, or weights that are not of the shapes that its config says, which is found before they are read,
-    or that no sound network has."""
+    """The module of a file, in float32 (whole numbers in int64) and evaluation mode. FullheadError if the file holds one of
+    another class, or weights that are not of the shapes that its config says, which is found before they are read, or that no
+    sound network has."""
     path, header = Path(path), read_header(path)
     if header["family"] != cls.model_type:
         raise FullheadError(f"{path} holds {with_article(header['family'][:80])}, not {with_article(cls.model_type)}")
@@ -101,13 +100,12 @@ def read_module(path: str | Path, cls: type[C]) -> C:
         raise FullheadError(f"the config of {path} cannot be right: {error}") from None
     with _opened(path) as handle:
         names = [name for name in handle.keys() if not name.startswith(LATENTS)]  # noqa: SIM118
-        due = module.state_dict()
-        whole = {name for name, tensor in due.items() if not tensor.is_floating_point()}
-        check_shapes(module, {name: _shape(handle, name, WHOLE if name in whole else KINDS) for name in names}, str(path))
-        tensors = {name: handle.get_tensor(name).to(due[name].dtype, copy=True) for name in names}
+        types = {name: tensor.dtype for name, tensor in module.state_dict().items()}
+        kinds = {name: WHOLE if types.get(name) == torch.int64 else FRACTIONS for name in names}
+        check_shapes(module, {name: _shape(handle, name, kinds[name]) for name in names}, str(path))
+        tensors = {name: handle.get_tensor(name).to(types[name], copy=True) for name in names}
     check_values(tensors, str(path))
     module = with_weights(module, tensors, str(path))
-    module.check()
     module.about = header["about"]
     return module
 
@@ -132,8 +130,8 @@ def read_latents(path: str | Path, cls: type[L], model: HeadModel[L, Any]) -> L 
     return cls(**found)
 
 
-def _shape(handle: Any, name: str, kinds: tuple[str, ...] = KINDS) -> Size:
-    """The shape of a tensor of an opened file, unread; one that nothing fits for a tensor of other kinds of numbers."""
+def _shape(handle: Any, name: str, kinds: Sequence[str] = FRACTIONS) -> Size:
+    """The shape of a tensor of an opened file, unread; for one that is not of these kinds of numbers one that nothing fits."""
     part = handle.get_slice(name)
     return Size(part.get_shape()) if part.get_dtype() in kinds else Size([-1])
 

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fullhead.core import cameras as cams
 from fullhead.core.cameras import Cameras, labels_from_cameras, orbit
@@ -34,6 +34,7 @@ from fullhead.nn.style_unet import StyleUNet
 from fullhead.nn.stylegan2 import Mapping, Synthesis
 from fullhead.nn.superres import Superres, SuperresConfig, resized
 from fullhead.representations import hex_planes
+from fullhead.representations.bilinear import BilinearConfig, BilinearMesh
 from fullhead.representations.hex_planes import HexPlanesConfig
 from fullhead.representations.planes import Decoder, DecoderConfig
 from fullhead.representations.volume import MarchConfig, render_features
@@ -45,17 +46,8 @@ RADIUS, FOCAL = 22.5, 28.0  # of SynHead100's cameras, in Head360's own world
 ENLARGED = (RADIUS / FOCAL) / (cams.RADIUS / cams.FOCAL)  # own units per unit of the world of all families
 PIVOT = (0.0, -0.206, -0.070)  # about which the neck turns a head: the template's neck joint, in Head360's own world
 JAW_OPEN = 24.5  # degrees by which the template's jaw turns where jawOpen is 1
+SYNHEAD100_MESH = BilinearConfig(vertices=2548, triangles=5048, uv_points=2654, heads=100, landmarks=12)
 LEAST_OPACITY = 0.05  # rays stopped less than this fade out when a head is rendered alone
-
-
-@dataclass(frozen=True)
-class MeshConfig(Limited):
-    """Sizes of the mesh."""
-
-    vertices: Annotated[int, (3, 1 << 17)] = 2548
-    faces: Annotated[int, (1, 1 << 18)] = 5048
-    texture_points: Annotated[int, (1, 1 << 17)] = 2654
-    lips: Annotated[int, (2, 1 << 10)] = 12  # vertices around the mouth
 
 
 @dataclass(frozen=True)
@@ -75,7 +67,7 @@ class Head360Config(Limited):
     neural_size: Annotated[int, (1, 512)] = 64  # pixels of the volume-rendered image
     channel_base: Annotated[int, (1, 1 << 20)] = 32768  # channels of a generator at size r: min(channel_base / r, channel_max)
     channel_max: Width = 512
-    mesh: MeshConfig | None = field(default_factory=MeshConfig)  # None: it is given later, by `use_mesh`
+    mesh: BilinearConfig | None = SYNHEAD100_MESH  # None: it is given later, by `use_mesh`
     planes: HexPlanesConfig = field(default_factory=HexPlanesConfig)
     decoder: DecoderConfig = field(default_factory=lambda: DecoderConfig(activation="sigmoid"))
     march: MarchConfig = field(
@@ -88,49 +80,14 @@ class Head360Config(Limited):
         super().__post_init__()
         if self.codes == "shape" and self.z_dim != self.shapes:
             raise FullheadError(f"codes are the shape's, of {self.shapes} numbers: z_dim must be as many, not {self.z_dim}")
+        if self.mesh is not None and self.mesh.identity != self.shapes:
+            raise FullheadError(
+                f"the mesh takes {self.mesh.identity} numbers of a shape, not {self.shapes}: make them the same"
+            )
         if self.planes.size < 16:
             raise FullheadError(f"planes of {self.planes.size} pixels: at least 16, so that the mouth is seen")
         if self.planes.pairing == "concat" and self.planes.channels % 2:
             raise FullheadError(f"{self.planes.channels} channels cannot be shared by two views: give an even number")
-
-
-class HeadMesh(nn.Module):
-    """The bilinear mesh as the model keeps it: V(s, b) = C_0 s + sum_e b_e (C_e - C_0) s [h360 §3.1]."""
-
-    core: Tensor  # [1 + E, V, 3, S]: C_0, then each C_e - C_0; in units of which `HexPlanesConfig.scale` says what they are
-    faces: Tensor  # [F, 3]
-    uv: Tensor  # [T, 2]
-    uv_faces: Tensor  # [F, 3]
-    lips: Tensor  # [L]
-    shape_mean: Tensor  # [S], of people
-    shape_spread: Tensor  # [S, S]: shape codes are shape_mean + shape_spread z for standard normal z
-
-    def __init__(self, config: MeshConfig, shapes: int) -> None:
-        super().__init__()
-        whole = partial(torch.zeros, dtype=torch.int64)
-        self.register_buffer("core", torch.zeros(1 + len(ARKIT), config.vertices, 3, shapes))
-        self.register_buffer("faces", whole(config.faces, 3))
-        self.register_buffer("uv", torch.zeros(config.texture_points, 2))
-        self.register_buffer("uv_faces", whole(config.faces, 3))
-        self.register_buffer("lips", whole(config.lips))
-        self.register_buffer("shape_mean", torch.zeros(shapes))
-        self.register_buffer("shape_spread", torch.zeros(shapes, shapes))
-
-    def vertices(self, shape: Tensor, expression: Tensor) -> Tensor:
-        """shape [B, S], ARKit weights [B, E] -> [B, V, 3]."""
-        factors = torch.cat([torch.ones_like(expression[:, :1]), expression], dim=1)
-        return torch.einsum("be,evds,bs->bvd", factors, self.core, shape)
-
-    def shape_of(self, noise: Tensor) -> Tensor:
-        """Shape codes of standard normal noise, [B, S] each."""
-        return self.shape_mean + noise @ self.shape_spread.T
-
-    def check(self) -> None:
-        """FullheadError if faces or lips name vertices that are not there."""
-        for name, rows in (("faces", self.core.shape[1]), ("lips", self.core.shape[1]), ("uv_faces", len(self.uv))):
-            low, high = map(int, getattr(self, name).aminmax())
-            if not 0 <= low <= high < rows:
-                raise FullheadError(f"the mesh is broken: {name} go from {low} to {high}, of {rows}; get the file again")
 
 
 @dataclass(frozen=True)
@@ -181,7 +138,7 @@ class Head360(HubModel):
         mapping = partial(Mapping, label_dim=LABEL, w_dim=w_dim, layers=config.mapping_layers)
         synthesis = partial(Synthesis, w_dim, size, channel_base=config.channel_base, channel_max=config.channel_max)
         redraw = partial(StyleUNet, w_dim, size, channels, channel_base=config.channel_base, channel_max=config.channel_max)
-        self.mesh = None if config.mesh is None else HeadMesh(config.mesh, config.shapes)
+        self.mesh = None if config.mesh is None else BilinearMesh(config.mesh)
         self.mapping = mapping(config.z_dim, embed_dim=config.z_dim)
         if config.codes == "apart":
             self.hair_mapping = mapping(config.z_dim, embed_dim=config.z_dim)
@@ -200,22 +157,16 @@ class Head360(HubModel):
 
     # -- the mesh
 
-    def use_mesh(self, mesh: HeadMesh) -> None:
-        """Be moved by this mesh, which files keep from then on. FullheadError if it is of other shape codes."""
-        if mesh.core.shape[3] != self.config.shapes:
-            raise FullheadError(f"the mesh takes {mesh.core.shape[3]} shape numbers, this Head360 {self.config.shapes}")
-        sizes = MeshConfig(mesh.core.shape[1], len(mesh.faces), len(mesh.uv), len(mesh.lips))
-        self.mesh, self.config = mesh.to(device_of(self)), replace(self.config, mesh=sizes)
+    def use_mesh(self, mesh: BilinearMesh) -> None:
+        """Be moved by this mesh, which files keep from then on. FullheadError if its codes are of another length."""
+        self.config = replace(self.config, mesh=mesh.config)
+        self.mesh = mesh.to(device_of(self))
 
     @property
-    def known_mesh(self) -> HeadMesh:
+    def known_mesh(self) -> BilinearMesh:
         if self.mesh is None:
             raise FullheadError("this Head360 came without its mesh: give it one with model.use_mesh(mesh)")
         return self.mesh
-
-    def check(self) -> None:
-        if self.mesh is not None:
-            self.mesh.check()
 
     # -- latents
 
@@ -246,14 +197,14 @@ class Head360(HubModel):
 
         texture, hair = style(self.mapping, "texture"), style(hair_mapping, "hair")
         finish = style(self.finish_mapping, "finish") if self.config.finish_dim else texture
-        mean = torch.zeros_like(shape) if self.mesh is None else self.mesh.shape_mean.expand_as(shape)
+        mean = torch.zeros_like(shape) if self.mesh is None else self.mesh.identity_mean.expand_as(shape)
         shape = mean + (truncation if "shape" in vary else 0.0) * (shape - mean)
         return Head360Latents(texture, hair, finish, shape, torch.ones_like(shape[:, :1]))
 
     def codes_of(self, noise: Tensor) -> dict[str, Tensor]:
         """Codes of standard normal noise [B, .], as many numbers as all codes have."""
         parts = dict(zip(self.code_sizes, noise.split(list(self.code_sizes.values()), dim=1), strict=True))
-        return parts if self.mesh is None else {**parts, "shape": self.mesh.shape_of(parts["shape"])}
+        return parts if self.mesh is None else {**parts, "shape": self.mesh.identity(parts["shape"])}
 
     def sample_latents(self, n: int, generator: torch.Generator | None = None) -> Head360Latents:
         """n random heads, untruncated."""
@@ -341,10 +292,10 @@ class Head360(HubModel):
         """Planes [B, 3, P, S, S] of textures [B, C, S, S] on meshes [B, V, 3], and how far these cover them if hair lies under
         them [h360 §3.2]. The front view's mouth is drawn anew, and then the whole front view, in the style w [B, w_dim]."""
         config, mesh = self.config.planes, self.known_mesh
-        points = vertices * config.scale
-        grid, seen = hex_planes.look_up(points, mesh, config)
+        lips = mesh.outer_lips(vertices) * config.scale
+        grid, seen = hex_planes.look_up(vertices * config.scale, mesh, config)
         views = hex_planes.draw(texture, grid)
-        front = self.redrawn(views[:, hex_planes.FRONT], points[:, mesh.lips], w, options, generator)
+        front = self.redrawn(views[:, hex_planes.FRONT], lips, w, options, generator)
         planes = hex_planes.paired(torch.cat([front[:, None], views[:, 1:]], dim=1), config)
         return planes, hex_planes.covered(grid, seen, self.uv_mask, config) if config.hair == "alpha" else None
 

@@ -22,9 +22,6 @@ class ConfiguredModule(nn.Module):
         super().__init__()
         self.config, self.about = config, {}
 
-    def check(self) -> None:
-        """Raise FullheadError if the tensors, each of the right shape, do not go together: called when a file has been read."""
-
 
 C = TypeVar("C", bound=ConfiguredModule)
 

@@ -67,13 +67,12 @@ class HexPlanesConfig(Limited):
 
 
 class Topology(Protocol):
-    """What of a mesh does not move: `faces` [F, 3], outwards counter-clockwise; `uv` [T, 2] in [0, 1], v upwards; `uv_faces`
-    [F, 3], rows of uv; `lips` [L], vertices around the mouth from one corner over the other, at L / 2, and back."""
+    """What of a mesh does not move: `faces` [F, 3], counter-clockwise seen from outside; `uv` [T, 2] in [0, 1], v upwards;
+    `uv_faces` [F, 3], rows of uv."""
 
     faces: Tensor
     uv: Tensor
     uv_faces: Tensor
-    lips: Tensor
 
 
 def look_up(vertices: Tensor, mesh: Topology, config: HexPlanesConfig) -> tuple[Tensor, Tensor]:
@@ -132,7 +131,7 @@ def paired(views: Tensor, config: HexPlanesConfig) -> Tensor:
 
 def covered(grid: Tensor, seen: Tensor, mask: Tensor, config: HexPlanesConfig) -> Tensor:
     """How much of each plane the mesh covers, [B, 3, 1, S, S] in [0, 1]: where either view sees it, of the texture what the
-    `mask` [T, T] keeps, and all that is enclosed. As released: what the first view of a pair sees, and at the side all or nothing."""
+    `mask` [T, T] keeps, and all that is enclosed. As released: what a pair's first view sees, all or nothing at the side."""
     views = [first for first, _ in PAIRS] if config.as_released else list(range(len(VIEWS)))
     sampled = F.grid_sample(mask.expand(len(grid), 1, -1, -1), grid[:, views].flatten(1, 2), align_corners=False)
     alpha = sampled.unflatten(2, (len(views), -1))[:, 0] * seen[:, views]  # [B, 3 or 6, S, S]
@@ -164,7 +163,8 @@ class Square:
 
 
 def mouth_squares(lips: Tensor, size: int) -> list[Square]:
-    """Where on the front view, of `size` pixels, the mouths are: lips [B, L, 3] in plane units. Each lies within the view."""
+    """Where on the front view, of `size` pixels, the mouths are: lips [B, L, 3] in plane units, from one corner over the other,
+    at L / 2, and back. Each lies within the view."""
     squares = []
     for points in lips[..., :2].detach().float().cpu():
         pixels = points * (size / 2) + size / 2
