@@ -28,8 +28,8 @@ SAME = 0.4  # heads whose centres are nearer than this part of the larger window
 MOST = 100  # windows of a photo that the reader looks through
 ALIKE = 2.0  # and whose windows' sides differ by less than this factor
 WITHIN = 0.3  # a head whose centre is nearer than this part of a surer one's side to its centre is a piece of it
-LEAST_LOGIT = 3.0  # of a head in its window: where the network itself is half sure
-MOST_DEVIATION, SPREAD = 0.08, 0.012  # of points, in sides of the window: what is no head has no places for them
+LEAST_LOGIT = 4.0  # of a head in its window: where the network itself is half sure
+MOST_DEVIATION, SPREAD = 0.06, 0.01  # of points, in sides of the window: what is no head has no places for them
 AT_ONCE = 16  # windows that are read together
 MOVED = 0.05  # of a window's side, its logarithm, and half of the radians: what is less needs no second look
 LENGTHS = {
@@ -52,7 +52,7 @@ class Eyes:
     """A Reader. `smallest`: height of the smallest heads that are looked for, pixels; `sure`: the least score of a reading;
     `doubt`: score of the finder above which the reader has a look."""
 
-    def __init__(self, networks: EyeNetworks, *, smallest: float = 20.0, sure: float = 0.5, doubt: float = 0.25) -> None:
+    def __init__(self, networks: EyeNetworks, *, smallest: float = 20.0, sure: float = 0.5, doubt: float = 0.15) -> None:
         self.config, self.smallest, self.sure, self.doubt = networks.config, smallest, sure, doubt
         networks = _fused(networks.eval()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.finder, self.reader = networks.finder, networks.reader
