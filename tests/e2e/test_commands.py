@@ -375,7 +375,7 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["sample", "--model", "no-such-model"], "`fullhead presets` lists them"),
         (["sample", "--model", "missing.safetensors"], "no model file"),
         (["sample", "--model", "PICTURE"], "not a model file"),
-        (["sample", "--model", "DISCRIMINATOR"], "not a head: a head is of panohead, ganhead, i3dmm"),
+        (["sample", "--model", "DISCRIMINATOR"], "not a head: a head is of panohead, ganhead, head360, i3dmm"),
         (["sample", "--model", "GANHEAD", "--background-seed", "1"], "--background"),
         (["sample", "--model", "GANHEAD", "--precision", "bf16"], "leave precision at fp32"),
         (["sample", "--model", "GANHEAD", "--flame", "missing.pkl"], "leave FLAME's file out"),

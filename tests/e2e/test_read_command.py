@@ -155,7 +155,7 @@ def test_a_film_gives_a_line_for_each_frame_and_a_film(suffix: str):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["nowhere.jpg"], "no image or a film at nowhere.jpg"),
+        (["nowhere.jpg"], "no image or film at nowhere.jpg"),
         (["empty"], "has no photos or films"),
         ([], "nothing to read"),
         (["cut.mp4"], "ffmpeg finds no pictures in it|pip install imageio-ffmpeg"),

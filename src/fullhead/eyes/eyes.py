@@ -25,11 +25,12 @@ from fullhead.io.images import Bytes
 HEAD_OF_WINDOW = 0.66  # part of a window's side that a head is high
 TILE, OVERLAP = 1024, 128  # pixels of a level of the pyramid that are searched at once
 SAME = 0.4  # heads whose centres are nearer than this part of the larger window are one
-MOST = 100  # windows of a photo that the reader looks through
+MOST = 80  # windows of a photo that the reader looks through
 ALIKE = 2.0  # and whose windows' sides differ by less than this factor
 WITHIN = 0.3  # a head whose centre is nearer than this part of a surer one's side to its centre is a piece of it
 LEAST_LOGIT = 4.0  # of a head in its window: where the network itself is half sure
 MOST_DEVIATION, SPREAD = 0.06, 0.01  # of points, in sides of the window: what is no head has no places for them
+HOPE = 0.02  # score of a first reading above which a second look may find a head
 AT_ONCE = 16  # windows that are read together
 MOVED = 0.05  # of a window's side, its logarithm, and half of the radians: what is less needs no second look
 LENGTHS = {
@@ -88,7 +89,7 @@ class Eyes:
         out to be none are left out."""
         windows = [one.window for one in candidates[:MOST]]
         found = self._read(photo, windows)
-        again = [k for k, one in enumerate(found) if has_moved(windows[k], one.head_window())]
+        again = [k for k, one in enumerate(found) if one.score > HOPE and has_moved(windows[k], one.head_window())]
         for k, better in zip(again, self._read(photo, [found[k].head_window() for k in again]), strict=True):
             found[k] = better
         return distinct_readings([one for one in found if one.score >= self.sure and _is_in(photo, one.head_window())])
@@ -167,8 +168,8 @@ def distinct(candidates: list[Candidate]) -> list[Candidate]:
     left, found = sorted(candidates, key=lambda one: -one.score), []
     while left:
         first, w = left[0], left[0].window
-        same = [one for one in left if one is first or same_head(w, one.window)]
-        left = [one for one in left if one not in same]
+        near = [one is first or same_head(w, one.window) for one in left]
+        same, left = ([one for one, is_near in zip(left, near, strict=True) if is_near is kind] for kind in (True, False))
         weight = np.array([one.score**2 for one in same])
         weight /= weight.sum()
         x, y, log_side = (
