@@ -29,6 +29,7 @@ python benchmarks/table.py                    # then make this page anew from be
 """
 ABOUT = {
     "align": "What errors of a reader become in aligned photos, by yaw: what camera self-adaptation should still find.",
+    "eyes": "How well the shipped eyes read heads that they never learnt from, in photos at random places, sizes and tilts.",
     "ganhead": "Processor time of the parts of a full-size GANHead, on one thread.",
     "ganhead_quality": "How well a model of scans does on people whom it has not seen, beside what real scans would get.",
     "head360": "Processor time of a full-size Head360 with random weights, by stage and by what changes, and the original's.",
@@ -41,6 +42,20 @@ ABOUT = {
 }
 UNITS = {  # the first pattern that is found in a figure's path tells its unit
     r"_mm$": "mm",
+    r"by_\w+ · .* heads$": "heads",
+    r"rotation_(median|mean)$|gaze_degrees$": "degrees",
+    r"by_\w+ · .* (landmarks|landmarks_median|dense)$|against_mediapipe": "widths between the outer eye corners",
+    r"squared_error_over_variance$": "ratio, 1 where the eyes know how unsure they are",
+    r"scale_(spread|bias)$|front_against_back · scale": "natural logarithm",
+    r"centre_error$|front_against_back · centre": "heights of a head",
+    r"by_\w+ · .* (found|seen_right|hair_style|hair_colour|beard|hat|glasses|male)$|identity · right$": "share",
+    r"by_\w+ · .* (weights|tone)$|^matte_error": "difference, from 0 to 1",
+    r"^parts_iou": "intersection over union",
+    r"^false_per_photo|^photos_without_heads · (?!photos|megapixels)": "heads",
+    r"megapixels$": "megapixels",
+    r"persons$": "persons",
+    r"lfw_subset · area$": "area under the ROC curve",
+    r"seconds_per_photo|^seconds · (12 meg|window)": "s",
     r"cpu_seconds": "CPU s",
     r"yaw_error_deg$": "degrees",
     r"cpu_hours$": "CPU h",

@@ -372,6 +372,8 @@ def test_presets_shows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
         (["synth", "export", "--out", "a.glb", "--animation", "tlk"], "--animation tlk: there is talk, blink, all52"),
         (["invert"], "missing: photo; see fullhead invert --help"),
         (["synth", "photos"], "missing: out; see fullhead synth photos --help"),
+        (["synth", "photos", "--out", "set"], "give OUT itself, without --out before it"),
+        (["convert", "a", "--out", "b"], "give OUT itself, without --out before it"),
         (["sample", "--model", "no-such-model"], "`fullhead presets` lists them"),
         (["sample", "--model", "missing.safetensors"], "no model file"),
         (["sample", "--model", "PICTURE"], "not a model file"),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import is_dataclass
 from difflib import get_close_matches
+from inspect import signature
 from itertools import pairwise
 from typing import Any, get_type_hints
 
@@ -40,8 +41,14 @@ def _explain(event: Any, words: Sequence[str], commands: Commands) -> str | None
     see, kind = f"see {program} --help", type(event).__name__
     if isinstance(command, Mapping) and kind == "MissingSubcommand":
         return f"{program} needs a command: {', '.join(command)}; {see}"
-    options = [] if isinstance(command, Mapping) else [f"--{name.replace('_', '-')}" for name in ("help", *_names(command))]
+    options, bare = [], []
+    if not isinstance(command, Mapping):
+        options, bare = (
+            [f"--{name.replace('_', '-')}" for name in names] for names in (["help", *_names(command)], _bare(command))
+        )
     for name in (word.partition("=")[0] for word in rest if word.startswith("--")):
+        if name in bare:
+            return f"{name}: give {name[2:].upper()} itself, without {name} before it; {see}"
         if name.replace("_", "-").replace("--no-", "--") not in options:
             return f"unknown option {name}; {_nearest(name, options)}{see}"
     if kind == "UnrecognizedArgs":
@@ -80,6 +87,18 @@ def _names(options: Any) -> Iterator[str]:
     """Names of the options of a command or of a dataclass, those of dataclasses among them too."""
     for name, hint in get_type_hints(options).items():
         yield from _names(hint) if is_dataclass(hint) else [name]
+
+
+def _bare(options: Any) -> Iterator[str]:
+    """Names of what stands without an option before it."""
+    kinds = signature(options).parameters
+    for name, hint in get_type_hints(options, include_extras=True).items():
+        if tyro.conf.Positional in getattr(hint, "__metadata__", ()) or (
+            name in kinds and kinds[name].kind == kinds[name].POSITIONAL_ONLY
+        ):
+            yield name
+        elif is_dataclass(hint):
+            yield from _bare(hint)
 
 
 def _nearest(word: str, known: list[str]) -> str:
