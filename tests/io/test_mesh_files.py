@@ -209,6 +209,15 @@ def test_materials_are_found_with_their_pictures(tmp_path: Path, library: str, m
     np.testing.assert_array_equal(colours_of(read_mesh(tmp_path / "a.obj")), [RED])
 
 
+@pytest.mark.parametrize("line", ["map_Kd", "map_Kd -1", "map_Kd -s 1 1 1"])
+def test_a_material_that_names_no_picture_keeps_its_colour(tmp_path: Path, line: str):
+    (tmp_path / "a.mtl").write_text(f"newmtl A\nKd 1 0 0\n{line}")
+    (tmp_path / "a.obj").write_text(f"mtllib a.mtl\n{TEXTURED}")
+    mesh = read_mesh(tmp_path / "a.obj")
+    assert not mesh.textures
+    np.testing.assert_allclose((mesh.colours + 1) * 127.5, 3 * [RED])
+
+
 @pytest.mark.parametrize("material", [None, "newmtl A\nKd 1 1 1\nmap_Kd lost.png"])
 def test_what_is_missing_beside_an_obj_is_said_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixture, material: str | None):
     if material:

@@ -241,6 +241,13 @@ def test_damaged_and_foreign_files_are_refused_in_words(npz: Path, tmp_path: Pat
         load_flame(tmp_path / "absent.pkl")
 
 
+def test_an_array_without_axes_is_refused(tmp_path: Path) -> None:
+    names = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table")
+    np.savez(tmp_path / "flame.npz", **{name: np.float64(0) for name in names})
+    with pytest.raises(FullheadError, match=r"v_template of shape \[\]"):
+        load_flame(tmp_path / "flame.npz")
+
+
 def test_arrays_whose_sizes_do_not_fit_are_refused(tmp_path: Path) -> None:
     long = PY2(np.zeros(3)).replace(struct.pack("<i", 3), struct.pack("<i", 4))
     columns = PY2.object("scipy.sparse.csc.csc_matrix", sparse(np.eye(5)) | {"indices": np.full(5, 9)})

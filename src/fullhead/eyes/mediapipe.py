@@ -151,7 +151,7 @@ def load_mediapipe(path: str | Path) -> MediaPipe:
 
 def load_networks(path: Path) -> Networks:
     try:
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-not-found]
     except ImportError as error:
         raise FullheadError(f'{path.name} needs `pip install "fullhead[mediapipe]"`, which is ai-edge-litert') from error
 

@@ -222,8 +222,9 @@ def _read_mtl(path: Path) -> dict[str, dict[str, Any]]:
                 count = next((n for n, word in enumerate(words[:most]) if n and not NUMBER.fullmatch(word)), most)
                 if option in options:
                     options[option][: min(count, 2)] = words[: min(count, 2)]
-                rest = rest.split(None, 1 + count)[-1]
-            material |= {"texture": _beside(path, rest), "scale": options["-s"], "offset": options["-o"]}
+                rest = "".join(rest.split(None, 1 + count)[1 + count :])
+            if rest:  # some programs name none
+                material |= {"texture": _beside(path, rest), "scale": options["-s"], "offset": options["-o"]}
     return found
 
 

@@ -57,7 +57,7 @@ def flame_rig(arrays: Arrays) -> Rig:
     v_template [V, 3], f [F, 3], shapedirs [V, 3, 300 + E], posedirs [V, 3, 36], J_regressor [5, V], weights [V, 5],
     kintree_table [2, 5], whose first row holds the parents.
     """
-    count, joints = len(arrays.get("v_template", ())), len(JOINTS)
+    count, joints = len(np.atleast_1d(arrays.get("v_template", ()))), len(JOINTS)
     wanted = {
         "v_template": (count, 3),
         "f": (None, 3),
