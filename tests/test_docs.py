@@ -105,6 +105,7 @@ def made(folder: Path) -> Path:
 
 GIVEN: dict[str, Callable[[Path], object]] = {  # what a page's reader has made or brought
     "invert": lambda folder: Image.fromarray(astronaut()).save(folder / "portrait.jpg"),
+    "read": lambda folder: Image.fromarray(astronaut()).save(folder / "portrait.jpg"),
     "prepare": lambda folder: write_balls(folder / "prepared"),
     "i3dmm": write_i3dmm,
     "head360": lambda folder: save(small_head360(), made(folder / "runs/head360") / "model.safetensors"),
