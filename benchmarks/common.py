@@ -1,4 +1,4 @@
-"""How a benchmark's figures are written: with what produced them, and where."""
+"""How benchmarks measure time, and how their figures are written: with what produced them, and where."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import platform
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy
@@ -14,6 +16,17 @@ import torch
 from fullhead.io.files import written_whole
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def times(function: Callable[[], object], runs: int, clock: Callable[[], float] = time.process_time) -> list[float]:
+    """Times of `runs` calls, after one that warms up; by default of all processor cores together."""
+    function()
+    found = []
+    for _ in range(runs):
+        start = clock()
+        function()
+        found.append(clock() - start)
+    return found
 
 
 def machine() -> str:

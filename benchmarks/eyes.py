@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from common import write_result
+from common import times, write_result
 from fullhead.core.colour import srgb_from_linear
 from fullhead.core.random import stream
 from fullhead.data.view_scenes import _grid  # the geometry of training
@@ -258,13 +258,7 @@ def speed(eyes: Eyes) -> dict[str, float]:
         ("window of 256 pixels", 1, lambda: eyes.read(window, [Candidate(1.0, Window(128, 128, 256))])),
     ):
         torch.set_num_threads(threads)
-        work()
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            work()
-            times.append(time.perf_counter() - start)
-        found[name] = float(np.median(times))
+        found[name] = float(np.median(times(work, 5, time.perf_counter)))
     torch.set_num_threads(1)
     return found
 

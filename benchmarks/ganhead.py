@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from common import write_result
+from common import times, write_result
 from fullhead.data.prepare import Prepared
 from fullhead.data.scan_samples import SampleConfig
 from fullhead.data.scans import find_scans
@@ -87,17 +86,6 @@ def fitted(steps: int) -> GANHead:
     return model.eval().requires_grad_(False)
 
 
-def seconds(function: Callable[[], Any], runs: int) -> float:
-    """The least processor time of `runs` calls after one that warms up."""
-    function()
-    times = []
-    for _ in range(runs):
-        start = time.process_time()
-        function()
-        times.append(time.process_time() - start)
-    return min(times)
-
-
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -117,22 +105,22 @@ def main() -> None:
 
     x, scan = 2 * torch.rand(65536, 3) - 1, torch.zeros(65536, dtype=torch.long)
     figures["65,536 points"] = {
-        "geometry (G)": seconds(lambda: model.canonical.occupancy(volume, x, scan), runs),
-        "shape removal (D)": seconds(lambda: model.deformer.neutral(x, scan, codes.rig_shape), runs),
-        "bases (C)": seconds(lambda: model.deformer.bases(x), runs),
+        "geometry (G)": min(times(lambda: model.canonical.occupancy(volume, x, scan), runs)),
+        "shape removal (D)": min(times(lambda: model.deformer.neutral(x, scan, codes.rig_shape), runs)),
+        "bases (C)": min(times(lambda: model.deformer.bases(x), runs)),
     }
-    figures["feature generator"] = seconds(lambda: model.volume(codes), runs)
+    figures["feature generator"] = min(times(lambda: model.volume(codes), runs))
 
     found = {r: model.canonical_surface(codes, volume, r) for r in (64, 128, 256)}
-    figures["surface"] = {str(r): seconds(lambda r=r: model.canonical_surface(codes, volume, r), runs) for r in found}
+    figures["surface"] = {str(r): min(times(lambda r=r: model.canonical_surface(codes, volume, r), runs)) for r in found}
     figures["surface, vertices"] = {str(r): len(s.vertices) for r, s in found.items()}
     mesh = model.canonical_mesh(codes, volume, 128)
     expression = 0.3 * torch.rand(1, len(model.rig.expression_names))
     pose = torch.tensor([POSE])
     posed = HeadPose(expression, pose)
-    figures["mesh 128 with bases, normals and features"] = seconds(lambda: model.canonical_mesh(codes, volume, 128), runs)
-    figures["posing it, without colours"] = seconds(lambda: model.posed_vertices(codes, mesh, posed), runs)
-    figures["posing it, with colours"] = seconds(lambda: model.posed_mesh(codes, mesh, posed), runs)
+    figures["mesh 128 with bases, normals and features"] = min(times(lambda: model.canonical_mesh(codes, volume, 128), runs))
+    figures["posing it, without colours"] = min(times(lambda: model.posed_vertices(codes, mesh, posed), runs))
+    figures["posing it, with colours"] = min(times(lambda: model.posed_mesh(codes, mesh, posed), runs))
 
     figures |= searches(model, codes.rig_shape, mesh.vertices, expression, pose, n, runs)
     with torch.enable_grad():
@@ -181,13 +169,13 @@ def searches(
         result = way()
         off = (result.x - x[:, None]).norm(dim=-1).masked_fill(~result.found, torch.inf).amin(dim=1)
         rows[name] = {
-            "seconds": seconds(way, runs),
+            "seconds": min(times(way, runs)),
             "evaluations": result.evaluations,
             "points found": result.found.any(dim=1).float().mean().item(),
             "median error": off.median().item(),
             "99th percentile": off.quantile(0.99).item(),
         }
-    return {"search": rows, "search for training, with the gradient's graph": seconds(training, runs)}
+    return {"search": rows, "search for training, with the gradient's graph": min(times(training, runs))}
 
 
 def training_steps(model: GANHead, runs: int) -> dict[str, float]:
@@ -206,8 +194,8 @@ def training_steps(model: GANHead, runs: int) -> dict[str, float]:
         step(phase, StepState(task.batch(torch.tensor([1])), Clock(images_seen, 1), random))
 
     coarse, fine = task.phases
-    found = {"stage one, first epoch": seconds(lambda: one(coarse, 0), runs)}
-    found |= {"stage one": seconds(lambda: one(coarse), runs), "stage two": seconds(lambda: one(fine), runs)}
+    found = {"stage one, first epoch": min(times(lambda: one(coarse, 0), runs))}
+    found |= {"stage one": min(times(lambda: one(coarse), runs)), "stage two": min(times(lambda: one(fine), runs))}
     with (
         patch(
             "fullhead.training.ganhead.find_correspondences",
@@ -216,7 +204,7 @@ def training_steps(model: GANHead, runs: int) -> dict[str, float]:
         patch("fullhead.training.ganhead.select_correspondences", select_among_all),
         patch.object(CanonicalHead, "volume_where_asked", CanonicalHead.volume),
     ):
-        return found | {"stage one, with all the work of the published one": seconds(lambda: one(coarse), runs)}
+        return found | {"stage one, with all the work of the published one": min(times(lambda: one(coarse), runs))}
 
 
 def select_among_all(head: CanonicalHead, volume: Volume, warp: Warp, candidates: Candidates, scan: Tensor) -> CanonicalPoints:

@@ -9,14 +9,13 @@ Writes benchmarks/results/head360_<precision>.json. Random weights cost what tra
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from common import write_result
+from common import times, write_result
 from fullhead.core.cameras import orbit
 from fullhead.kernels.allocator import keep_memory
 from fullhead.models.checkpoint import read_module
@@ -31,17 +30,6 @@ PUBLISHED = {  # CPU seconds of the published program, fp32, on another machine
     "texture": 1.50, "six views": 0.83, "mouth": 1.78, "blend": 1.96, "hair": 1.84, "march": 1.90, "superres": 3.83,
     "all": 15.2, "new camera": 5.7,
 }  # fmt: skip
-
-
-def least_cpu_seconds(function: Callable[[], object], runs: int) -> float:
-    """The least CPU time of `runs` calls, after one that warms up."""
-    function()
-    times = []
-    for _ in range(runs):
-        start = time.process_time()
-        function()
-        times.append(time.process_time() - start)
-    return min(times)
 
 
 @torch.no_grad()
@@ -101,7 +89,7 @@ def main() -> None:
         "new hair": lambda: changed(hair=other.hair),
         "new texture": lambda: changed(texture=other.texture),
     }
-    figures = {name: round(least_cpu_seconds(stage, options.runs), 3) for name, stage in stages.items()}
+    figures = {name: round(min(times(stage, options.runs)), 3) for name, stage in stages.items()}
     settings = {"preset": options.preset, "precision": options.precision, "threads": options.threads, "runs": options.runs}
     write_result(f"head360_{options.precision}", {"cpu_seconds": figures, "published_cpu_seconds": PUBLISHED}, **settings)
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from common import write_result
+from common import times, write_result
 from fullhead.core.cameras import orbit
 from fullhead.export.mesh import extract_mesh
 from fullhead.kernels.allocator import keep_memory
@@ -34,17 +34,6 @@ class EggHead(PanoHead):
     def density(self, head: Head, xyz: Tensor) -> Tensor:
         inside = 1 - (xyz / torch.tensor([0.16, 0.21, 0.19])).square().sum(dim=-1, keepdim=True).sqrt()
         return (super().density(head, xyz) + 200 * inside).clamp(min=0)
-
-
-def median_seconds(function: Callable[[], object], runs: int) -> float:
-    """Median wall time of `runs` calls, after one that warms up."""
-    function()
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 def peak_mb() -> float:
@@ -87,7 +76,7 @@ def main() -> None:
         "first frame, from z": lambda: model.render(model.decode(model.seed_latents([2]), None, options), camera, options),
         "further frame": lambda: model.render(head, camera, options),
     }
-    seconds = {name: median_seconds(function, arguments.runs) for name, function in stages.items()}
+    seconds = {name: statistics.median(times(function, arguments.runs, time.perf_counter)) for name, function in stages.items()}
     start = time.perf_counter()
     frames = list(render_views(model, model.decode(latents, None, options), turntable_cameras(24), options))
     seconds["turntable of 24 frames"] = time.perf_counter() - start

@@ -113,9 +113,9 @@ class Eyes:
         turn = np.array(
             [[math.cos(window.turn), -math.sin(window.turn), 0], [math.sin(window.turn), math.cos(window.turn), 0], [0, 0, 1]]
         )
-        doubt = float(given.deviation[k].quantile(0.25)) / float(given.side[k])
+        unsure = float(given.deviation[k].quantile(0.25)) / float(given.side[k])
         return Reading(
-            score=_sigmoid(float(given.head[k]) - LEAST_LOGIT) * _sigmoid((MOST_DEVIATION - doubt) / SPREAD),
+            score=_sigmoid(float(given.head[k]) - LEAST_LOGIT) * _sigmoid((MOST_DEVIATION - unsure) / SPREAD),
             centre=window.to_photo(given.centre[k].double().numpy()),
             unit=float(given.side[k]) * window.side / SIDE_OF_A_HEAD,
             rotation=turn @ given.rotation[k].double().numpy(),

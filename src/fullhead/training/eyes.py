@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fullhead.core.devices import CPU
-from fullhead.data.view_scenes import Scenes, Windows, backgrounds, finder_targets, mirror_some, scenes, things, windows
+from fullhead.data.view_scenes import Scenes, Windows, finder_targets, mirror_some, scenes, windows
 from fullhead.data.view_set import AMOUNTS, CHOICES, YES_OR_NO, ViewBatch, ViewSet
+from fullhead.data.view_things import backgrounds, things
 from fullhead.eyes.networks import STRIDE, EyeNetworks, EyesConfig, Found, WindowReading
 from fullhead.io.config import Limited
 from fullhead.io.images import to_uint8
